@@ -1,0 +1,15 @@
+"""holdfast schema."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command(epilog="Example:\n\n  holdfast schema > routes.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of routes.yaml, for editors and other tools."""
+    from proxy.config.json_schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

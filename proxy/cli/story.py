@@ -1,0 +1,75 @@
+"""The demo's story: one fault after another, and what the client saw of each.
+
+The client here is an HTTP client on the proxy's own port; what it is told comes from the reply's headers, and what is
+printed is what happened.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import aiohttp
+import click
+
+from proxy.app import Holdfast
+from proxy.cli.asking import Answer, chat
+
+
+class Chapter(NamedTuple):
+    """One fault, injected into the primary for one request."""
+
+    title: str
+    fault: str | None
+    stream: bool
+    hidden: bool
+    """Whether this version promises that the client sees nothing of it."""
+
+
+CHAPTERS = (
+    Chapter("ask", None, stream=True, hidden=True),
+    Chapter("break the primary (503)", "503", stream=True, hidden=True),
+    Chapter("silence it", "hang", stream=True, hidden=True),
+    Chapter("let it answer nothing", "empty", stream=False, hidden=True),
+    Chapter("pull its plug", "refuse", stream=True, hidden=True),
+    Chapter("cut it in mid-text", "cut:after=9", stream=True, hidden=False),
+    Chapter("heal it", None, stream=True, hidden=True),
+)
+
+
+async def tell_story(proxy: Holdfast) -> bool:
+    """Play every chapter; True if the client saw no failure that this version promises to hide."""
+    simulator = proxy.simulator
+    assert simulator is not None  # noqa: S101 - the demo's upstreams are simulated
+    names = "   ".join(f"{name}: healthy" for name in simulator.upstreams)
+    click.echo(f"demo upstreams  {names}   (simulated, no key needed)")
+    url = f"http://127.0.0.1:{proxy.port}"
+    click.echo(f"proxy           {url}/v1\n")
+    seen = 0
+    async with aiohttp.ClientSession() as session:
+        for number, chapter in enumerate(CHAPTERS, 1):
+            await simulator.inject("primary", chapter.fault)
+            answer = await chat(session, url, "chat", "Tell me something.", stream=chapter.stream)
+            click.echo(_line(number, chapter, answer))
+            if answer.error is not None and chapter.hidden:
+                seen += 1
+    await simulator.inject("primary", None)
+    hidden = sum(1 for chapter in CHAPTERS if chapter.fault and chapter.hidden)
+    click.echo(f"\n{hidden} faults to hide, {seen} seen by the client.")
+    return seen == 0
+
+
+def _line(number: int, chapter: Chapter, answer: Answer) -> str:
+    trail = " > ".join(_spoken(item) for item in answer.told.get("x-holdfast-trail", "").split(", "))
+    if answer.error is None:
+        outcome = f"client: {answer.status}, whole answer"
+    elif answer.status == 200:
+        outcome = f"client: {len(answer.text.split())} words, then a clear error (no silent truncation)"
+    else:
+        outcome = f"client: {answer.status} {answer.error}"
+    return f"  {number} {chapter.title:<24} {trail:<58} {outcome}"
+
+
+def _spoken(item: str) -> str:
+    """`primary/demo;o=http_503;ms=12` in fewer words."""
+    parts = dict(part.partition("=")[::2] for part in item.split(";")[1:])
+    return f"{item.partition('/')[0]} {parts.get('o', '')} {parts.get('ms', '')} ms"

@@ -1,0 +1,79 @@
+"""Which values are secrets, and how the lines of a file look without them.
+
+`check` prints the line that a finding is on, and its output ends up in tickets and CI logs. So whatever stands behind a
+key that holds credentials, or looks like a misspelling of one, is replaced by asterisks of the same length (a caret
+further right still points at its character).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+_CREDENTIALS = frozenset({"api_key", "api_keys"})
+_HARMLESS = frozenset({"first_token", "only_without_keys", "keepalive"})
+_SUSPECT = re.compile(r"key|kye|secret|token|passw|credential|auth|^a[pi]{1,3}[_-]?k", re.IGNORECASE)
+_REFERENCE = re.compile(r"(?:os\.environ/|\$\{)(?:[A-Za-z_][A-Za-z0-9_]*|file:[^}]*)(?::-)?\}?")
+_USER_INFO = re.compile(r"(?<=//)[^/\s@]+(?=@)")
+_QUERY = re.compile(r"(?<=[?&])([^=&\s]*(?:key|token|secret)[^=&\s]*=)([^&\s\"']+)", re.IGNORECASE)
+_SUSPECT_KEY = re.compile(r"([\w.-]+)[\"']?\s*[:=\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text: from a line and column up to, not including, another; all count from 0."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@lru_cache(maxsize=1024)
+def is_secretive(key: str) -> bool:
+    """Whether a value behind this key is, or may well be, a credential."""
+    return key not in _HARMLESS and _SUSPECT.search(key) is not None
+
+
+def is_credential_list(key: str) -> bool:
+    """Whether everything below this key is a credential, however it is nested."""
+    return key in _CREDENTIALS
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text only names where a secret is, without a default, and so may be shown."""
+    return _REFERENCE.fullmatch(text.strip()) is not None
+
+
+def masked(lines: list[str], spans: Iterable[Span]) -> list[str]:
+    """The lines with the spans, and credentials inside of URLs, covered."""
+    covered = list(lines)
+    for span in spans:
+        last = min(span.end_line, len(covered) - 1)
+        for number in range(span.line, last + 1):
+            line = covered[number]
+            start = span.column if number == span.line else 0
+            end = span.end_column if number == span.end_line else len(line)
+            covered[number] = line[:start] + _stars(line[start:end]) + line[end:]
+    return [_without_url_credentials(line) for line in covered]
+
+
+def masked_blindly(line: str) -> str:
+    """A line that could not be parsed, with all that follows a secretive key covered."""
+    for match in _SUSPECT_KEY.finditer(line):
+        if is_secretive(match[1]):
+            return line[: match.end()] + _stars(line[match.end() :])
+    return line
+
+
+def _stars(text: str) -> str:
+    return "".join(c if c.isspace() else "*" for c in text)
+
+
+def _without_url_credentials(line: str) -> str:
+    if "//" not in line:
+        return line
+    line = _USER_INFO.sub(lambda match: _stars(match[0]), line)
+    return _QUERY.sub(lambda match: match[1] + _stars(match[2]), line)

@@ -1,0 +1,255 @@
+"""What routes.yaml may say: every key, its meaning, unit and default.
+
+The models only describe and bound single values; what the values mean together is checked in `meaning.py`, and
+`resolve.py` turns the whole into the frozen settings that the rest of the proxy reads. Unknown keys are errors. The
+JSON Schema that editors use (`deploy/routes.schema.json`) is made from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+
+from proxy.config.units import Duration, PositiveDuration, Share, Size
+
+KindName = Literal[
+    "openai", "anthropic", "gemini", "azure", "ollama", "llamacpp", "vllm", "deepseek", "xai", "mistral", "groq",
+    "openrouter", "simulated",
+]  # fmt: skip
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A name that goes into headers, logs and metric labels: letters, digits, dot, dash, underscore; at most 64."""
+
+
+class Section(BaseModel):
+    """A mapping of routes.yaml: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class ClientPatience(Section):
+    """How long the server waits for slow clients."""
+
+    header: PositiveDuration = 10.0
+    """From the connection's first moment to the end of the request's head."""
+    body: PositiveDuration = 30.0
+    """From the end of the head to the end of the body."""
+    keepalive: PositiveDuration = 75.0
+    """How long an idle connection is kept for its next request."""
+    write: PositiveDuration = 60.0
+    """How long a client may take none of the answer's bytes before it is let go."""
+
+
+class Drain(Section):
+    """What happens to running requests when the process is asked to stop."""
+
+    delay: Duration = 0.0
+    """How long new requests are still served, while /readyz already says no."""
+    timeout: Duration = 60.0
+    """How long running requests may take to finish before they are ended with an error."""
+
+
+class Server(Section):
+    """The listener and its limits."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but the loopback needs `clients`."""
+    port: int = Field(default=8400, ge=0, le=65535)
+    """Port to listen on; 0 takes any free one."""
+    max_body: Size = 32 * 1024**2
+    """The largest request body that is read."""
+    max_concurrent: int = Field(default=1000, ge=1)
+    """Requests in flight at once; one more is answered with 503 and Retry-After."""
+    timeout: ClientPatience = ClientPatience()
+    """Patience with clients."""
+    drain: Drain = Drain()
+    """Stopping without breaking answers."""
+
+
+class Timers(Section):
+    """Timers of one attempt; the request's deadline is above them all."""
+
+    connect: PositiveDuration | None = None
+    """To open the connection, TLS included. Default 3s."""
+    first_token: PositiveDuration | None = None
+    """From sending the request to the first content; the chain's last usable deployment has until the deadline.
+    Default 30s."""
+    idle: PositiveDuration | None = None
+    """From content to content in a stream; keep-alives and empty deltas do not count. Default 15s."""
+
+
+class Backoff(Section):
+    """Waits between tries of one deployment: full jitter below a growing ceiling."""
+
+    initial: PositiveDuration | None = None
+    """The first ceiling. Default 1s."""
+    multiplier: float | None = Field(default=None, ge=1, le=10)
+    """What the ceiling grows by with each try. Default 2."""
+    max: PositiveDuration | None = None
+    """The highest ceiling, and the longest wait that an upstream may ask for and be waited for. Default 60s."""
+
+
+class Retry(Section):
+    """Trying one deployment again within one request."""
+
+    attempts: int | None = Field(default=None, ge=1, le=10)
+    """Tries of one deployment in one request, the first included. Default 3."""
+    patience: Duration | None = None
+    """The most that a request waits for one deployment while another is ready. Default 3s."""
+    backoff: Backoff | None = None
+    """Waits between tries."""
+
+
+class Budget(Section):
+    """How much of all traffic may be retries."""
+
+    ratio: Share = 0.2
+    """Retries per request, over the last ten seconds. Default 20%."""
+    min_per_second: float = Field(default=3.0, ge=0)
+    """Retries per second that are always allowed, so that low traffic is not left without. Default 3."""
+
+
+class DefaultRetry(Retry):
+    """`retry` as `defaults` may set it: with the budget over all traffic."""
+
+    budget: Budget = Budget()
+    """The retry budget, over all traffic of the process."""
+
+
+class Nearest(Section):
+    """Settings that may stand in defaults, an upstream, a route or a step; the nearest to the step wins."""
+
+    timeout: Timers | None = None
+    """Timers of one attempt."""
+    retry: Retry | None = None
+    """Trying one deployment again."""
+
+
+class Defaults(Section):
+    """What holds wherever nothing nearer is said."""
+
+    deadline: PositiveDuration = 120.0
+    """The end of a request, from its arrival: over every attempt, wait and the stream."""
+    timeout: Timers | None = None
+    """Timers of one attempt."""
+    retry: DefaultRetry = DefaultRetry()
+    """Trying one deployment again, and the budget for it."""
+
+
+class ModelFacts(Section):
+    """What is known of one model of an upstream."""
+
+    context: int | None = Field(default=None, ge=1)
+    """Context window in tokens. A request that is too long for one window goes on only to a strictly larger one."""
+    quality: Share | None = None
+    """How good its answers are, from 0 to 1; told in `x-holdfast-degraded`."""
+
+
+class Upstream(Nearest):
+    """An account or a server: its address, language and credentials."""
+
+    kind: KindName
+    """Which provider's habits it has; any OpenAI-compatible server is `openai`."""
+    base_url: str | None = None
+    """Where its API begins, usually ending in /v1. Each kind knows its own where there is only one."""
+    api_key: SecretStr | None = None
+    """The credential. When its variable is unset the upstream is unconfigured and is skipped."""
+    api_keys: list[SecretStr] | None = Field(default=None, min_length=1)
+    """A pool of credentials: a rate limit or a refusal rests that key, not the upstream."""
+    only_without_keys: bool = False
+    """For `simulated` only: stand in as long as no upstream of the file has a key, and step aside once one has."""
+    models: dict[str, ModelFacts] = {}
+    """Facts about models, by the name that the upstream knows."""
+
+
+class Step(Nearest):
+    """One link of a chain."""
+
+    to: str
+    """`upstream/model`; a `*` in the model stands for the name that the client asked for."""
+
+
+def _step(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
+class LastResort(Section):
+    """The answer when every deployment has failed."""
+
+    text: str = Field(min_length=1)
+    """Given as the assistant's message, marked in `x-holdfast-degraded`."""
+
+
+class Route(Nearest):
+    """A name that clients put in `model`, and the chain behind it."""
+
+    chain: list[Annotated[Step, BeforeValidator(_step)]] = Field(min_length=1)
+    """The deployments to try, in order."""
+    deadline: PositiveDuration | None = None
+    """The end of a request of this route, from its arrival."""
+    last_resort: LastResort | None = None
+    """The answer when all fail; without it the client gets an error that says what was tried."""
+
+
+class Client(Section):
+    """Somebody who may call."""
+
+    name: Name
+    """Shown in the log."""
+    key: SecretStr | None = None
+    """The key itself, best as ${VARIABLE}; or `key_hash`."""
+    key_hash: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """`sha256:` and the hexadecimal digest of the key."""
+    routes: list[str] | None = Field(default=None, min_length=1)
+    """Names or globs of the routes that this client may use; without it, all."""
+
+    @field_validator("key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and 0 < len(key.get_secret_value()) < 8:
+            raise ValueError("a client key needs at least 8 characters")
+        return key
+
+
+class Admin(Section):
+    """The control plane. Without a key it answers the loopback only."""
+
+    key: SecretStr | None = None
+    """Sent by operators as a Bearer token."""
+
+
+class Log(Section):
+    """One line per request on standard error."""
+
+    format: Literal["auto", "text", "json"] = "auto"
+    """`auto` is text on a terminal and json elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
+
+
+class Telemetry(Section):
+    """What is told to operators."""
+
+    log: Log = Log()
+    """The log."""
+
+
+class Config(Section):
+    """The whole of routes.yaml."""
+
+    version: Literal[1]
+    """The version of this format."""
+    server: Server = Server()
+    """The listener and its limits."""
+    upstreams: dict[Name, Upstream] = Field(min_length=1)
+    """Accounts and servers, by a name of your choice."""
+    defaults: Defaults = Defaults()
+    """What holds wherever nothing nearer is said."""
+    routes: dict[str, Route] = Field(min_length=1)
+    """Names that clients put in `model`, exact or as globs."""
+    clients: list[Client] | None = Field(default=None, min_length=1)
+    """Who may call. Without it anyone on the loopback may."""
+    admin: Admin = Admin()
+    """The control plane."""
+    telemetry: Telemetry = Telemetry()
+    """What is told to operators."""

@@ -1,0 +1,100 @@
+"""A chat completion request, understood only as far as routing needs.
+
+The body's top level is decoded; every value stays the raw bytes that the client sent, so a prompt of a megabyte is
+neither parsed nor encoded again, and fields that nobody here knows survive. Duplicate keys collapse to the last, as in
+every common JSON parser, so that no two readers of the request can disagree about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from proxy.core.errors import ClientError, bad_request
+
+_MAX_MODEL = 256
+"""Characters of a model name. The longest real ones (deployment paths, ARNs) are well below."""
+
+_decode_top = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_decode_options = msgspec.json.Decoder(_StreamOptions | None).decode
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One client's request. `fields` are the raw values of the body's top level, in the client's order."""
+
+    fields: Mapping[str, msgspec.Raw]
+    model: str
+    stream: bool
+    include_usage: bool
+    """The client asked to see the usage at the end of the stream."""
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """Understand a request body. Raises ClientError (400) that names the field and the cure."""
+    fields = _top_level(body)
+    model = _model(fields)
+    messages = _raw(fields, "messages")
+    if messages is None:
+        raise bad_request("Missing required field: 'messages'.", param="messages")
+    if not messages.startswith(b"["):
+        raise bad_request("'messages' must be an array.", param="messages")
+    stream = _raw(fields, "stream") or b"null"
+    if stream not in {b"true", b"false", b"null"}:
+        raise bad_request("'stream' must be true or false.", param="stream")
+    return ChatRequest(fields, model, stream == b"true", _include_usage(fields))
+
+
+def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
+    if not body.strip():
+        raise bad_request("The request body is empty; send a JSON object.")
+    try:
+        # Raw values are not looked into while the top level is decoded, so text that is not UTF-8 would slip through.
+        if not body.isascii():
+            body.decode()
+        return _decode_top(body)
+    except UnicodeDecodeError as error:
+        raise bad_request(f"The request body is not valid UTF-8 (byte {error.start}).") from None
+    except RecursionError:
+        raise bad_request("The request body is nested too deeply.") from None
+    except msgspec.ValidationError:
+        raise bad_request("The request body must be a JSON object.") from None
+    except msgspec.DecodeError as error:
+        raise bad_request(f"The request body is not valid JSON: {error}.") from None
+
+
+def _model(fields: Mapping[str, msgspec.Raw]) -> str:
+    raw = _raw(fields, "model")
+    if raw is None:
+        raise bad_request("Missing required field: 'model'.", param="model")
+    try:
+        model = msgspec.json.decode(raw, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise bad_request("'model' must be a string.", param="model") from None
+    if not model or len(model) > _MAX_MODEL or not model.isprintable():
+        raise bad_request(f"'model' must be 1 to {_MAX_MODEL} printable characters.", param="model")
+    return model
+
+
+def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
+    raw = _raw(fields, "stream_options")
+    if raw is None:
+        return False
+    try:
+        options = _decode_options(raw)
+    except msgspec.DecodeError:
+        raise bad_request("'stream_options' must be an object.", param="stream_options") from None
+    return options is not None and options.include_usage is True
+
+
+def _raw(fields: Mapping[str, msgspec.Raw], name: str) -> bytes | None:
+    value = fields.get(name)
+    return None if value is None else bytes(value)

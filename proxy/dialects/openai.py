@@ -1,0 +1,254 @@
+"""OpenAI's chat wire: the request as an upstream wants it, and what its answers and events say.
+
+Sans-IO and sparing: of a request only the top level is decoded (values stay the bytes that the client sent), of an
+answer only what tells whether it is one, and what was received is forwarded as it is unless a quirk of the provider
+demands an edit. Facts are from PROVIDERS.md, 1.2 and 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.failure import Failure, FailureClass
+from proxy.dialects.error_text import clean, read_error
+from proxy.dialects.failures import classify_in_band
+from proxy.dialects.openai_edits import calls_tools, edited, finish_reason
+from proxy.dialects.openai_shapes import NULL, Document, read_document, says_something
+from proxy.streams.event_view import EventKind, EventView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from proxy.dialects.registry import Quirks
+
+_BOM = b"\xef\xbb\xbf"
+_TRUE = Raw(b"true")
+_DEVELOPER = Raw(b'"developer"')
+_SYSTEM = Raw(b'"system"')
+_CAPS = ("max_tokens", "max_completion_tokens")
+_FAILED = frozenset({"error", "malformed_function_call", "malformed_response", "missing_thought_signature"})
+"""Finish reasons that say that the upstream failed: OpenRouter's and Mistral's, and Gemini's."""
+_MAY_BE_EMPTY = frozenset({"length", "content_filter", "model_length"})
+"""Finish reasons that explain an answer without content; the last is Mistral's."""
+
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+
+
+def write_request(
+    fields: Mapping[str, Raw], model: str, quirks: Quirks, without: Collection[str] = (), *, ask_usage: bool = True
+) -> tuple[bytes, tuple[str, ...]]:
+    """The upstream's request body, and the names of the client's fields that it lacks.
+
+    `fields` is the client's request, top level decoded; the order and the bytes of values are kept. `without` names
+    fields that this model has refused; a refused token cap goes under its other name. With `ask_usage` a stream is
+    asked for its usage, where the provider knows how. A renamed field is not reported as lacking.
+    """
+    caps = _token_caps(fields, quirks, without)
+    body: dict[str, Raw | str] = {}
+    lacking = []
+    for name, value in fields.items():
+        if name == "model":
+            body[name] = model
+        elif name in _CAPS:
+            if name in caps:
+                body[caps[name]] = value
+            else:
+                lacking.append(name)
+        elif name in quirks.drop or name in without:
+            lacking.append(name)
+        elif name == "messages" and not quirks.developer_role:
+            body[name] = _without_developer(value)
+        else:
+            body[quirks.rename.get(name, name)] = value
+    if ask_usage and quirks.stream_usage and "stream_options" not in without and fields.get("stream") == _TRUE:
+        body["stream_options"] = _asking_usage(fields.get("stream_options", NULL))
+    return _encode(body), tuple(lacking)
+
+
+def _token_caps(fields: Mapping[str, Raw], quirks: Quirks, without: Collection[str]) -> dict[str, str]:
+    """Which of the client's caps on output tokens are sent, and under which names."""
+    given = [name for name in _CAPS if name in fields]
+    usable = [name for name in _CAPS if name not in without]
+    # A cap that the model has refused counts for more than what is known of its provider.
+    wanted = [name for name in usable if quirks.token_cap in {"any", name}] or usable
+    kept = {name: name for name in given if name in wanted}
+    if kept or not given or not wanted:
+        return kept
+    return {given[0]: wanted[0]}
+
+
+def _asking_usage(options: Raw) -> Raw:
+    """`stream_options` with `include_usage`; its other members stay, and so does what is no object."""
+    try:
+        members = {} if options == NULL else _decode_object(options)
+    except (ValueError, RecursionError):
+        return options
+    if members.get("include_usage") == _TRUE:
+        return options
+    return Raw(_encode({**members, "include_usage": _TRUE}))
+
+
+def _without_developer(messages: Raw) -> Raw:
+    """The messages with the role `developer` turned into `system`, which means the same to every other provider."""
+    if b'"developer"' not in bytes(messages):
+        return messages
+    try:
+        decoded = _decode_objects(messages)
+    except (ValueError, RecursionError):
+        return messages
+    found = [message for message in decoded if message.get("role") == _DEVELOPER]
+    for message in found:
+        message["role"] = _SYSTEM
+    return Raw(_encode(decoded)) if found else messages
+
+
+class _Model(Struct):
+    model: str | None = None
+
+
+_decode_model = msgspec.json.Decoder(_Model).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A complete JSON answer that is one."""
+
+    body: bytes
+    """The bytes to forward: those received, the same object, unless something had to be edited."""
+    model: str | None
+    """The model that answered, by its own account."""
+    finish_reasons: tuple[str | None, ...]
+    """One for each choice."""
+    usage: bytes | None
+    """The JSON of the usage as received; None if the answer tells none."""
+
+
+def read_answer(body: bytes, quirks: Quirks, kind: str = "", now: float = 0.0) -> Completion | Failure:
+    """A complete JSON answer, or the failure that it is. Never raises, whatever the bytes.
+
+    `kind` and `now` are those of `classify`, for errors in disguise. The codes are `empty_body`, `invalid_json`,
+    `wrong_schema` (JSON, but no chat answer), `empty_answer` (nothing was said, and no finish reason explains it) and
+    `in_band_error`.
+    """
+    data = body.lstrip()
+    # A byte order mark breaks clients; blank lines before the JSON (DeepSeek's keep-alive) do not.
+    body = data.removeprefix(_BOM) if data.startswith(_BOM) else body
+    if not data:
+        return _bad("empty_body", "the answer has no body")
+    document = read_document(body)
+    if document is None:
+        return _no_answer(body, kind, now)
+    if document.error != NULL or (not document.choices and read_error(body).told):
+        return classify_in_band(kind, body, now)
+    called = calls_tools(document)
+    choices = document.choices or []
+    reasons = tuple(finish_reason(choice, quirks, called=called) for choice in choices)
+    if any(reason in _FAILED for reason in reasons):
+        return classify_in_band(kind, body, now)
+    said = any(choice.message is not None and says_something(choice.message) for choice in choices)
+    if not said and not any(reason in _MAY_BE_EMPTY for reason in reasons):
+        return _bad("empty_answer", "the answer holds no content")
+    usage = bytes(document.usage) if document.usage != NULL else None
+    change = edited(body, document, "message", quirks, called=called) if quirks.edits_answers else None
+    return Completion(body if change is None else change, _model(body), reasons, usage)
+
+
+def _no_answer(body: bytes, kind: str, now: float) -> Failure:
+    """Why a body that could not be read as an answer is none."""
+    if read_error(body).told:
+        return classify_in_band(kind, body, now)  # Gemini wraps its errors in a list
+    try:
+        body.decode()
+        msgspec.json.decode(body, type=Raw)
+    except (ValueError, RecursionError):
+        # A page says what it is, while a piece of an answer is nobody's to read.
+        page = clean(body[:4096].decode("utf-8", "replace"))[:200] if body.lstrip()[:1] not in {b"{", b"["} else ""
+        return _bad("invalid_json", f"the answer is not valid JSON: {page}" if page else "the answer is not valid JSON")
+    return _bad("wrong_schema", "the answer is not a chat completion")
+
+
+def _bad(code: str, message: str) -> Failure:
+    return Failure(FailureClass.BAD_ANSWER, code, message)
+
+
+def _model(body: bytes) -> str | None:
+    try:
+        return _decode_model(body).model
+    except (ValueError, RecursionError):
+        return None
+
+
+_MALFORMED = EventView(EventKind.MALFORMED)
+_ERROR = EventView(EventKind.ERROR)
+_DONE = EventView(EventKind.DONE)
+_USAGE = EventView(EventKind.USAGE)
+_NOTHING = EventView(EventKind.NO_CONTENT)
+_FIRST = [0]
+# The views of nearly every event, made once: a stream of one choice that goes on.
+_FIRST_SAYS = EventView(EventKind.CONTENT, (0,))
+_FIRST_SAYS_NOTHING = EventView(EventKind.NO_CONTENT, (0,))
+
+
+def event_reader(quirks: Quirks) -> Callable[[bytes], EventView]:
+    """`read_event` for the events of one stream, with the memory that the provider's quirks need."""
+    if quirks.empty_finish_reason is None:
+        return partial(read_event, quirks=quirks)
+    called = False
+
+    def read(data: bytes) -> EventView:
+        nonlocal called
+        if not called and b"_call" in data:
+            document = read_document(data)
+            called = document is not None and calls_tools(document)
+        return read_event(data, quirks, called=called)
+
+    return read
+
+
+def read_event(data: bytes, quirks: Quirks, *, called: bool = False) -> EventView:
+    """What the stream machine needs to know of one event: `data` is its joined data lines.
+
+    `called` says that tools were called in the stream so far, this event included; only `Quirks.empty_finish_reason`
+    needs it. An event that is no valid JSON, or whose `choices` is no list of objects, is malformed; one with an
+    `error` that is not null is an error.
+    """
+    document = read_document(data)
+    if document is None:
+        return _DONE if data == b"[DONE]" else _MALFORMED
+    if document.error is not NULL and document.error != NULL:
+        return _ERROR
+    if not document.choices:
+        return _view_without_choices(data, document, quirks)
+    started = []
+    finished = []
+    content = may_be_empty = False
+    for choice in document.choices:
+        index = choice.index or 0
+        started.append(index)
+        content = content or (choice.delta is not None and says_something(choice.delta))
+        if choice.finish_reason is not None and (reason := finish_reason(choice, quirks, called=called)):
+            if reason in _FAILED:
+                return _ERROR
+            finished.append(index)
+            may_be_empty = may_be_empty or reason in _MAY_BE_EMPTY
+    change = edited(data, document, "delta", quirks, called=called) if quirks.edits_answers else None
+    if not finished and change is None and started == _FIRST:
+        return _FIRST_SAYS if content else _FIRST_SAYS_NOTHING
+    kind = EventKind.CONTENT if content else EventKind.NO_CONTENT
+    return EventView(kind, tuple(started), tuple(finished), may_be_empty, change)
+
+
+def _view_without_choices(data: bytes, document: Document, quirks: Quirks) -> EventView:
+    if document.usage != NULL:
+        change = edited(data, document, "delta", quirks, called=False) if quirks.edits_answers else None
+        return _USAGE if change is None else EventView(EventKind.USAGE, edited=change)
+    if document.choices is not None:
+        return _NOTHING  # Azure's first event: only the results of its prompt filter
+    return _ERROR if read_error(data).told else _MALFORMED

@@ -1,0 +1,119 @@
+"""One attempt: permit, call, gate, report. The order is fixed and written once, here.
+
+Deadline above everything; then the pool's permit, so that a resting deployment is not called; then the call with its
+timers; then, for a stream, holding until content; then the report, exactly once, whatever happened: success, failure, or
+ignored when the attempt was cancelled because the client left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from proxy.core.chat import ChatRequest
+from proxy.core.event import AttemptEnded, Happening
+from proxy.core.failure import Failure, FailureClass
+from proxy.execution.relay import Clock, Relay
+from proxy.pool.deployment import Rest
+from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.routing.plan import PlannedStep
+from proxy.upstreams.client import JsonReply, StreamReply, Timers, UpstreamClient
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAnswer:
+    """A whole answer; its attempt is over."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+    usage: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnswer:
+    """A stream with content in hand; its attempt goes on until `Attempts.finish`."""
+
+    first: bytes
+    relay: Relay
+    permit: Permit
+    started: float
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+
+
+class Attempts:
+    """Makes attempts, and keeps the books about them."""
+
+    def __init__(self, client: UpstreamClient, pool: Pool, emit: Callable[[Happening], None], clock: Clock) -> None:
+        self._client = client
+        self._pool = pool
+        self._emit = emit
+        self._clock = clock
+
+    async def make(
+        self, step: PlannedStep, request: ChatRequest, *, last: bool, deadline: float, ended: list[AttemptEnded]
+    ) -> JsonAnswer | StreamAnswer | Failure | Rest:
+        """One attempt on a step's deployment. Its record is appended to `ended` when it is over.
+
+        A `Rest` says that the deployment began to rest since the move was chosen: no attempt was made. `last` gives the
+        first token until the deadline, since nobody else is left to ask.
+        """
+        started = self._clock()
+        permit = self._pool.admit(step.deployment, started)
+        if isinstance(permit, Rest):
+            return permit
+        first_until = deadline if last else min(deadline, started + step.timeouts.first_token)
+        outcome: Outcome = IGNORED
+        relay: Relay | None = None
+        answer: JsonAnswer | StreamAnswer | None = None
+        try:
+            reply = await self._client.call(
+                step.deployment,
+                permit.key,
+                request,
+                without=permit.deployment.refused_parameters,
+                timers=Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline),
+            )
+            if isinstance(reply, StreamReply):
+                relay = Relay(
+                    reply.exchange, reply.splice, idle=step.timeouts.idle, deadline=deadline, clock=self._clock
+                )
+                first = await relay.gate(first_until)
+                if isinstance(first, Failure):
+                    outcome = first
+                else:
+                    answer = StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
+            elif isinstance(reply, JsonReply):
+                outcome = SUCCEEDED
+                completion = reply.completion
+                answer = JsonAnswer(completion.body, reply.headers, reply.dropped, completion.usage)
+            else:
+                outcome = reply
+        finally:
+            if not isinstance(answer, StreamAnswer):
+                if relay is not None:
+                    relay.close()
+                self._report(permit, outcome, started, ended)
+        if answer is not None:
+            return answer
+        assert isinstance(outcome, Failure)  # noqa: S101 - neither cancelled nor answered
+        return outcome
+
+    def finish(self, answer: StreamAnswer, outcome: Outcome, ended: list[AttemptEnded]) -> None:
+        """The stream is over: close it and report."""
+        answer.relay.close()
+        self._report(answer.permit, outcome, answer.started, ended)
+
+    def _report(self, permit: Permit, outcome: Outcome, started: float, ended: list[AttemptEnded]) -> None:
+        now = self._clock()
+        for event in self._pool.report(permit, outcome, now):
+            self._emit(event)
+        if isinstance(outcome, Failure):
+            record = AttemptEnded(permit.deployment.id, outcome.code, now - started, outcome.status)
+        elif outcome == SUCCEEDED:
+            record = AttemptEnded(permit.deployment.id, "ok", now - started, 200)
+        else:
+            record = AttemptEnded(permit.deployment.id, "cancelled", now - started)
+        ended.append(record)
+        self._emit(record)

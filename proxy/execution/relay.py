@@ -1,0 +1,85 @@
+"""Drives one stream: bytes from the exchange through the splice to the client, under the stream's timers.
+
+Two timers are fed by content only: the first-token timer until the stream commits, the idle timer from content to
+content after that. Keep-alives, roles and empty deltas feed neither. Once every choice is finished, what may still
+come (the usage, the terminal marker) gets a short grace, since some upstreams keep a finished stream open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
+from proxy.streams.splice import Splice, StreamState
+from proxy.upstreams.transport import Exchange, TransportError
+
+_GRACE_S = 1.0
+"""Seconds for usage and `[DONE]` after the last finish reason."""
+
+Clock = Callable[[], float]
+
+
+class Relay:
+    """One upstream's stream on its way to the client."""
+
+    def __init__(self, exchange: Exchange, splice: Splice, *, idle: float, deadline: float, clock: Clock) -> None:
+        self._exchange = exchange
+        self._splice = splice
+        self._idle = idle
+        self._deadline = deadline
+        self._clock = clock
+        self._last_content = 0.0
+        self._finished_at: float | None = None
+
+    @property
+    def usage(self) -> bytes | None:
+        """The data of the last event that told the usage."""
+        return self._splice.usage
+
+    async def gate(self, first_until: float) -> bytes | Failure:
+        """Read until there is content; returns what the client gets first, or the failure that it never sees."""
+        first = b""
+        while self._splice.state is StreamState.GATED:
+            first = await self._step(first_until, "first_token_timeout")
+        if self._splice.failure is not None:
+            # Content that came in the same read as the break was shown to nobody, so the break can still be hidden.
+            return self._splice.failure
+        self._last_content = self._clock()
+        return first
+
+    async def run(self, write: Callable[[bytes], Awaitable[None]]) -> Failure | None:
+        """Forward the rest; returns None for a whole answer, or the failure that broke it."""
+        while self._splice.state is StreamState.COMMITTED:
+            contents = self._splice.contents
+            out = await self._step(self._last_content + self._idle, "idle_timeout")
+            if out:
+                await write(out)
+            if self._splice.contents != contents:
+                self._last_content = self._clock()
+        return self._splice.failure
+
+    def close(self) -> None:
+        """Let the upstream go, at once."""
+        self._exchange.close()
+
+    async def _step(self, until: float, timeout_code: str) -> bytes:
+        """One read through the splice. An end or an error of the connection is the splice's to judge, too."""
+        if self._splice.finished:
+            self._finished_at = self._finished_at or self._clock()
+            until = self._finished_at + _GRACE_S
+        if until >= self._deadline:
+            until, timeout_code = self._deadline, DEADLINE_EXCEEDED
+        try:
+            data = await self._exchange.read(until)
+        except TimeoutError:
+            return self._give_up(Failure(FailureClass.TIMEOUT, timeout_code, "the stream stalled"))
+        except TransportError as error:
+            return self._give_up(error.failure)
+        return self._splice.feed(data) if data else self._splice.end()
+
+    def _give_up(self, failure: Failure) -> bytes:
+        """The stream goes no further. That is its end if nothing but the terminal marker was missing."""
+        if self._splice.finished:
+            return self._splice.end()
+        self._splice.fail(failure)
+        return b""

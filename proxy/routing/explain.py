@@ -1,0 +1,134 @@
+"""Choices in plain words: for error messages, reply headers and the `explain` command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.core.errors import ClientError
+from proxy.core.event import AttemptEnded
+from proxy.core.failure import Failure, FailureClass
+from proxy.core.names import DeploymentId
+from proxy.pool.pool import Standing
+from proxy.routing.next_move import GiveUp
+from proxy.routing.plan import Plan, PlannedStep
+
+_STATUS = {"deadline_exceeded": 504, "rate_limit_exceeded": 429, "no_healthy_upstream": 503, "upstream_error": 502}
+_ADVICE = {
+    "deadline_exceeded": "The request's deadline is over.",
+    "rate_limit_exceeded": "Every usable deployment is rate limited.",
+    "no_healthy_upstream": "No deployment of this route can be used now.",
+    "upstream_error": "Every deployment of this route failed.",
+}
+
+
+def give_up_error(
+    move: GiveUp, plan: Plan, ended: Sequence[AttemptEnded], standings: Sequence[Standing], now: float
+) -> ClientError:
+    """The error for a request that nobody answered: what was tried, and what to do."""
+    parts = [f"{attempt.deployment} {attempt.outcome} after {attempt.duration * 1000:.0f} ms" for attempt in ended]
+    asked = {attempt.deployment for attempt in ended}
+    for step, standing in zip(plan.steps, standings, strict=True):
+        if step.deployment not in asked and standing.rest is not None:
+            parts.append(f"{step.deployment} rests for {standing.usable_at - now:.0f} s ({standing.rest.reason})")
+    parts.extend(f"{skipped.deployment} skipped: {skipped.reason}" for skipped in plan.skipped)
+    advice = _ADVICE[move.code]
+    if move.retry_after is not None:
+        advice += f" Try again in {move.retry_after:.0f} s."
+    message = f"{plan.route}: {', '.join(parts) or 'nothing was tried'}. {advice}"
+    # A client that is told when to return may; otherwise trying again is what has just been done on its behalf.
+    should_retry = None if move.retry_after is not None else False
+    return ClientError(
+        _STATUS[move.code], move.code, message, retry_after=move.retry_after, should_retry=should_retry
+    )
+
+
+def returned_error(failure: Failure) -> ClientError:
+    """The error for a failure that is the caller's: the upstream's own words, in our shape."""
+    status = failure.status if failure.status is not None and 400 <= failure.status < 500 else 400
+    code = "context_length_exceeded" if failure.kind is FailureClass.CONTEXT_TOO_LONG else failure.error_code
+    return ClientError(
+        status,
+        code,
+        failure.message or "The upstream refused the request.",
+        error_type=failure.error_type or "invalid_request_error",
+        param=failure.param,
+        should_retry=False,
+        outcome=failure.kind.value,
+    )
+
+
+class Explained(NamedTuple):
+    """One step of a chain in the eyes of `explain`."""
+
+    deployment: DeploymentId
+    serves: bool
+    """Whether a request would be sent there first."""
+    usable: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which deployment would serve, why each other would not, and what a failure would cost."""
+
+    route: str
+    deadline: float
+    """Seconds."""
+    steps: tuple[Explained, ...]
+    if_all_fail: str
+
+
+def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterable[str] = ()) -> Explanation:
+    """Explain a plan. `down` names upstreams or deployments that are to be taken as failing."""
+    out = set(down)
+    steps: list[Explained] = []
+    served = False
+    for step, standing in zip(plan.steps, standings, strict=True):
+        name = step.deployment
+        limits = (
+            f"up to {step.retry.attempts} tries, first token within {step.timeouts.first_token:g} s, "
+            f"then at most {step.timeouts.idle:g} s of silence"
+        )
+        if out & {name.upstream, str(name)}:
+            steps.append(Explained(name, serves=False, usable=False, why="taken as down"))
+        elif standing.rest is not None:
+            why = f"rests for {standing.usable_at - now:.0f} s ({standing.rest.reason})"
+            steps.append(Explained(name, serves=False, usable=False, why=why))
+        else:
+            why = f"serves; {limits}" if not served else f"next if the one before fails; {limits}"
+            steps.append(Explained(name, serves=not served, usable=True, why=why))
+            served = True
+    steps.extend(Explained(skipped.deployment, serves=False, usable=False, why=skipped.reason) for skipped in plan.skipped)
+    end = "the last resort answers" if plan.last_resort else "the client gets an error that says what was tried"
+    return Explanation(plan.route, plan.deadline - now, tuple(steps), end)
+
+
+def reason(plan: Plan, answered_by: PlannedStep, ended: Sequence[AttemptEnded], resting: Mapping[int, str]) -> str:
+    """Why this deployment answered, in a few words, for `x-holdfast-reason`.
+
+    `resting` says which places of the chain were passed over because they rested, and what for.
+    """
+    failed = [attempt for attempt in ended if attempt.outcome not in {"ok", "cancelled"}]
+    elsewhere = [attempt for attempt in failed if attempt.deployment != answered_by.deployment]
+    if elsewhere:
+        return f"failover from {elsewhere[-1].deployment} ({elsewhere[-1].outcome})"
+    if failed:
+        return f"retry after {failed[-1].outcome}"
+    for place in range(answered_by.place):
+        if place in resting:
+            return f"{plan.at(place)} rests ({resting[place]})"
+    before = [skipped for skipped in plan.skipped if skipped.place < answered_by.place]
+    return f"{before[0].deployment} is skipped: {before[0].reason}" if before else "first choice"
+
+
+def degraded(plan: Plan, answered_by: PlannedStep | None) -> str | None:
+    """The value of `x-holdfast-degraded`: None for the route's first choice, else why not and how good this is."""
+    if answered_by is None:
+        return "reason=last_resort;quality=0"
+    if answered_by.place == 0:
+        return None
+    first = next((skipped for skipped in plan.skipped if skipped.place == 0), None)
+    why = "failover" if first is None else "first_choice_skipped"
+    return f"reason={why}" + (f";quality={answered_by.quality:g}" if answered_by.quality is not None else "")

@@ -1,0 +1,95 @@
+"""What one request will try, in order, and until when.
+
+A plan is made once, from the route and the client's wishes, and does not change. Whether a step can be used at this
+moment is the pool's knowledge and is asked anew before each move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.config.resolve import RetrySettings, RouteSettings, Settings, StepSettings, Timeouts
+from proxy.core.names import DeploymentId
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One deployment that the request may be sent to."""
+
+    deployment: DeploymentId
+    timeouts: Timeouts
+    retry: RetrySettings
+    context: int | None
+    """Tokens of its window, where known."""
+    quality: float | None
+    place: int
+    """Where the step stands in the route's chain, from 0."""
+
+
+class Skipped(NamedTuple):
+    """A step of the chain that this request leaves out, and why."""
+
+    deployment: DeploymentId
+    reason: str
+    place: int
+    """Where the step stands in the route's chain, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of one request. `deadline` is in monotonic seconds."""
+
+    route: str
+    steps: tuple[PlannedStep, ...]
+    skipped: tuple[Skipped, ...]
+    deadline: float
+    last_resort: str | None
+
+    def at(self, place: int) -> DeploymentId | None:
+        """The deployment at a place of the route's chain."""
+        return next((step.deployment for step in (*self.steps, *self.skipped) if step.place == place), None)
+
+
+class Wishes(NamedTuple):
+    """What the client asked for in headers."""
+
+    timeout: float | None = None
+    """Seconds; only ever shortens the route's deadline."""
+    fallback: bool = True
+    """False: only the first usable deployment is tried."""
+    upstream: str | None = None
+    """Only this upstream is tried."""
+    explain: bool = False
+    """The plan is wanted instead of an answer."""
+
+
+def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes: Wishes, now: float) -> Plan:
+    """The plan for one request that asked for `model_asked`, arriving `now` (monotonic seconds)."""
+    steps: list[PlannedStep] = []
+    skipped: list[Skipped] = []
+    for place, step in enumerate(route.steps):
+        deployment = DeploymentId(step.upstream, step.model.replace("*", model_asked))
+        reason = step.unusable
+        if reason is None and wishes.upstream not in {None, step.upstream}:
+            reason = f"the request is pinned to {wishes.upstream}"
+        if reason is None and not wishes.fallback and steps:
+            reason = "the request forbids fallbacks"
+        if reason is None:
+            steps.append(_planned(settings, step, deployment, place))
+        else:
+            skipped.append(Skipped(deployment, reason, place))
+    patience = route.deadline if wishes.timeout is None else min(route.deadline, wishes.timeout)
+    return Plan(route.name, tuple(steps), tuple(skipped), now + patience, route.last_resort)
+
+
+def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, place: int) -> PlannedStep:
+    facts = settings.upstreams[step.upstream].models.get(deployment.model)
+    return PlannedStep(
+        deployment,
+        step.timeouts,
+        step.retry,
+        context=facts.context if facts else None,
+        quality=facts.quality if facts else None,
+        place=place,
+    )

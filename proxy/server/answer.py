@@ -1,0 +1,174 @@
+"""Answers on their way out: JSON, a stream, the last resort, an explanation; and what each tells of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+import msgspec
+from aiohttp import web
+
+from proxy.core.errors import ClientError, error_event
+from proxy.core.event import RequestEnded
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure
+from proxy.core.names import DeploymentId
+from proxy.execution.attempt import JsonAnswer, StreamAnswer
+from proxy.execution.executor import Run
+from proxy.routing.explain import degraded, explain, reason
+from proxy.routing.next_move import LastResort
+from proxy.server.context import CONTEXT, REQUEST_ID, Context
+from proxy.server.wire import safe, trail
+from proxy.streams.splice import DONE_EVENT
+
+_SSE_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    # nginx and its kin would hold the stream back in their buffers.
+    "x-accel-buffering": "no",
+}
+
+
+def json_response(run: Run, answer: JsonAnswer, record: RequestEnded) -> web.Response:
+    """A whole answer, as it came."""
+    record.status, record.usage = 200, answer.usage
+    record.deployment, record.degraded = _served(run)
+    headers = {**answer.headers, **_told(run), **_dropped(answer.dropped), "content-type": "application/json"}
+    return web.Response(body=answer.body, headers=headers)
+
+
+async def send_stream(
+    request: web.Request, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded
+) -> web.StreamResponse:
+    """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
+    record.status = 200
+    record.deployment, record.degraded = _served(run)
+    running = (answer.permit.deployment.id, asyncio.get_running_loop().time() - answer.started)
+    headers = {**answer.headers, **_told(run, running), **_dropped(answer.dropped), **_SSE_HEADERS}
+    headers["x-request-id"] = request[REQUEST_ID]
+    response = web.StreamResponse(headers=headers)
+    patience = context.settings.server.timeout.write
+
+    async def write(data: bytes) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                if not response.prepared:
+                    await response.prepare(request)
+                await response.write(data)
+        except TimeoutError:
+            _abort(request)
+            raise ConnectionResetError("the client does not read") from None
+
+    try:
+        failure = await context.executor.relay(run, answer, write)
+        if failure is not None:
+            record.outcome = "stream_interrupted"
+            await write(_interruption(run, failure))
+        await response.write_eof()
+    except asyncio.CancelledError:
+        if context.lifecycle.ending and request.transport is not None:
+            record.outcome = "stream_interrupted"
+            await response.write(error_event("The proxy is shutting down.", "shutting_down"))
+            await response.write_eof()
+        raise
+    except ConnectionError:
+        # Gone between two writes, or too slow to read: nobody is left to be told.
+        record.status, record.outcome = 499, "client_left"
+    finally:
+        record.usage = answer.relay.usage
+    return response
+
+
+async def last_resort_response(
+    request: web.Request, run: Run, answer: LastResort, record: RequestEnded
+) -> web.StreamResponse:
+    """The route's own text, in the shape that the client asked for, and marked as what it is."""
+    record.status, record.degraded = 200, degraded(run.plan, None)
+    headers = _told(run)
+    body = {
+        "id": f"chatcmpl-{secrets.token_hex(12)}",
+        "created": int(time.time()),
+        "model": "holdfast/last-resort",
+    }
+    message = {"role": "assistant", "content": answer.text}
+    choice = {"index": 0, "logprobs": None}
+    if not run.request.stream:
+        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        choices = [{**choice, "message": {**message, "refusal": None}, "finish_reason": "stop"}]
+        whole = {**body, "object": "chat.completion", "choices": choices, "usage": usage}
+        return web.Response(body=msgspec.json.encode(whole), headers={**headers, "content-type": "application/json"})
+    response = web.StreamResponse(headers={**headers, **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
+    await response.prepare(request)
+    body["object"] = "chat.completion.chunk"
+    for delta, finish in ((message, None), ({}, "stop")):
+        event = {**body, "choices": [{**choice, "delta": delta, "finish_reason": finish}]}
+        await response.write(b"data: " + msgspec.json.encode(event) + b"\n\n")
+    await response.write(DONE_EVENT)
+    await response.write_eof()
+    return response
+
+
+def explanation(context: Context, run: Run) -> web.Response:
+    """The plan instead of an answer, for `x-holdfast-explain`."""
+    now = asyncio.get_running_loop().time()
+    standings = [context.pool.standing(step.deployment, now) for step in run.plan.steps]
+    explained = explain(run.plan, standings, now)
+    return web.Response(body=msgspec.json.encode(explained), headers={"content-type": "application/json"})
+
+
+def tell_error(error: ClientError, run: Run) -> None:
+    """Add to an error what every reply tells."""
+    error.told = {"x-holdfast-route": safe(run.plan.route), "x-holdfast-attempts": str(len(run.ended))}
+    if run.ended:
+        error.told["x-holdfast-trail"] = trail(run.ended)
+        error.told["server-timing"] = _timing(run)
+
+
+def _served(run: Run) -> tuple[DeploymentId | None, str | None]:
+    return (run.current.deployment if run.current else None), degraded(run.plan, run.current)
+
+
+def _told(run: Run, running: tuple[DeploymentId, float] | None = None) -> dict[str, str]:
+    """What every answer tells: who answered, after how many attempts, how long each took, and why this one."""
+    headers = {
+        "x-holdfast-route": safe(run.plan.route),
+        "x-holdfast-attempts": str(len(run.ended) + (running is not None)),
+        "x-holdfast-trail": trail(run.ended, running),
+        "server-timing": _timing(run),
+    }
+    answered = run.ended[-1].outcome == "ok" if run.ended else False
+    step = run.current if answered or running is not None else None
+    if step is not None:
+        headers["x-holdfast-upstream"] = step.deployment.upstream
+        headers["x-holdfast-model"] = safe(step.deployment.model)
+        headers["x-holdfast-reason"] = safe(reason(run.plan, step, run.ended, run.resting))
+    else:
+        headers["x-holdfast-reason"] = "last resort"
+    if (mark := degraded(run.plan, step)) is not None:
+        headers["x-holdfast-degraded"] = mark
+    return headers
+
+
+def _timing(run: Run) -> str:
+    total = (asyncio.get_running_loop().time() - run.started) * 1000
+    waited = run.waited * 1000
+    upstream = sum(attempt.duration for attempt in run.ended) * 1000
+    if run.answered is not None and run.current is not None:
+        upstream = max(upstream, (run.answered - run.started) * 1000 - waited)
+    overhead = max(0.0, total - waited - upstream)
+    return f"upstream;dur={upstream:.1f}, wait;dur={waited:.1f}, overhead;dur={overhead:.1f}"
+
+
+def _dropped(fields: tuple[str, ...]) -> dict[str, str]:
+    return {"x-holdfast-dropped": safe(", ".join(fields))} if fields else {}
+
+
+def _interruption(run: Run, failure: Failure) -> bytes:
+    code = DEADLINE_EXCEEDED if failure.code == DEADLINE_EXCEEDED else "upstream_stream_broken"
+    name = run.current.deployment if run.current else "the upstream"
+    return error_event(f"{run.plan.route}: {name} broke off within the answer ({failure.code}).", code)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,43 @@
+"""What the handlers share: one object, built once by `app.py`, reached by a typed key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from proxy.config.resolve import Settings
+from proxy.core.event import Happening
+from proxy.execution.executor import Executor
+from proxy.pool.pool import Pool
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """Whether the process takes work, and what work it has."""
+
+    draining: bool = False
+    """New work is no longer invited: /readyz says no, answers close their connection."""
+    ending: bool = False
+    """The drain's time is over: what still runs is being ended."""
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+    """The tasks of requests in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The handlers' world."""
+
+    settings: Settings
+    executor: Executor
+    pool: Pool
+    emit: Callable[[Happening], None]
+    lifecycle: Lifecycle
+    render_metrics: Callable[[], tuple[bytes, str]]
+    """The metrics page and its content type."""
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)

@@ -1,0 +1,142 @@
+"""The listening socket, and patience with those who connect to it.
+
+aiohttp's own protocol serves the connections; the subclass here adds what it lacks: a limit on how long a client may
+take for the head of a request, and one error shape also for what is not HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+from aiohttp import web
+
+from proxy.core.errors import ClientError, error_body
+from proxy.server.wire import error_headers, request_id
+
+_MAX_LINE = 16 * 1024
+_MAX_FIELD = 16 * 1024
+_MAX_HEADERS = 100
+_LINGER_S = 2.0
+"""Seconds for the unread rest of a refused body, so that the client gets to read why it was refused."""
+_BACKLOG = 1024
+
+
+class GuardedHandler(web.RequestHandler):
+    """One connection. The head timer runs from the first moment, and again from each next request's first byte."""
+
+    __slots__ = ("_head_patience", "_head_timer", "_in_request")
+
+    def __init__(self, manager: web.Server, *, head_patience: float, keepalive: float) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=keepalive,
+            access_log=None,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_FIELD,
+            max_headers=_MAX_HEADERS,
+            lingering_time=_LINGER_S,
+        )
+        self._head_patience = head_patience
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._in_request = False
+
+    def head_arrived(self) -> None:
+        """A request's head is complete: its body and its answer have timers of their own."""
+        self._in_request = True
+        self._stop_timer()
+
+    def request_done(self) -> None:
+        """The request is answered: what comes now is the next one's head."""
+        self._in_request = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to wait for a head."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop waiting."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Time the head that these bytes may begin."""
+        if not self._in_request and self._head_timer is None:
+            self._start_timer()
+        super().data_received(data)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is not HTTP gets one answer in the common shape, and the connection closes."""
+        del exc, message
+        error = ClientError(status, "malformed_request", "The request is not valid HTTP.", close=True)
+        body = error_body(error.message, error.error_type, error.code)
+        response = web.Response(status=status, body=body, headers=error_headers(error, request_id({})))
+        response.force_close()
+        return response
+
+    def _start_timer(self) -> None:
+        self._head_timer = asyncio.get_running_loop().call_later(self._head_patience, self._head_is_late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        self.force_close()
+
+
+class Listener:
+    """The sockets of one server."""
+
+    def __init__(self, app: web.Application, *, head_patience: float, keepalive: float) -> None:
+        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+        self._head_patience = head_patience
+        self._keepalive = keepalive
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which the system chose if it was 0. Raises OSError when it is taken."""
+        await self._runner.setup()
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connection, host, port, backlog=_BACKLOG, reuse_address=True
+            )
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    def stop_listening(self) -> None:
+        """Take no new connections; those that exist go on."""
+        if self._server is not None:
+            self._server.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self.stop_listening()
+        await self._runner.cleanup()
+
+    def _connection(self) -> GuardedHandler:
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - `start` has set it up
+        return GuardedHandler(server, head_patience=self._head_patience, keepalive=self._keepalive)
+
+
+def free_port(host: str) -> int:
+    """A port that is free right now, for advice to people."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,65 @@
+"""What holds for every URL: a request id, one error shape, and no bug that reaches a client as a traceback."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from proxy.core.errors import ClientError, internal, method_not_allowed, path_not_found, request_too_large
+from proxy.server.context import CONTEXT, REQUEST_ID
+from proxy.server.listener import GuardedHandler
+from proxy.server.wire import error_headers, request_id
+
+_logger = logging.getLogger("holdfast.server")
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost layer."""
+    context = request.app[CONTEXT]
+    id_ = request[REQUEST_ID] = request_id(request.headers)
+    protocol = request.protocol
+    if isinstance(protocol, GuardedHandler):
+        protocol.head_arrived()
+    try:
+        response = await _in_shape(request, handler, id_)
+    finally:
+        if isinstance(protocol, GuardedHandler):
+            protocol.request_done()
+    if not response.prepared:
+        response.headers.setdefault("x-request-id", id_)
+        if context.lifecycle.draining:
+            response.force_close()
+    return response
+
+
+async def _in_shape(request: web.Request, handler: Handler, id_: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ClientError as error:
+        return error_response(error, id_)
+    except web.HTTPMethodNotAllowed as error:
+        response = error_response(method_not_allowed(error.method, ", ".join(sorted(error.allowed_methods))), id_)
+        response.headers["allow"] = ", ".join(sorted(error.allowed_methods))
+        return response
+    except web.HTTPNotFound:
+        return error_response(path_not_found(request.method, request.path), id_)
+    except web.HTTPRequestEntityTooLarge:
+        return error_response(request_too_large(request.app[CONTEXT].settings.server.max_body), id_)
+    except web.HTTPException as error:
+        return error_response(ClientError(error.status, f"http_{error.status}", error.reason), id_)
+    except ConnectionError:
+        raise
+    except Exception:
+        _logger.exception("a bug of the proxy, request %s", id_)
+        return error_response(internal(id_), id_)
+
+
+def error_response(error: ClientError, id_: str) -> web.Response:
+    """An error as a response."""
+    response = web.Response(status=error.status, body=error.body(), headers=error_headers(error, id_))
+    if error.close:
+        response.force_close()
+    return response

@@ -1,0 +1,24 @@
+"""Which URL is whose."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from proxy.server.chat import chat_completions
+from proxy.server.models import list_models, show_model
+from proxy.server.probes import health, livez, metrics, readyz
+
+
+def routes() -> list[web.RouteDef]:
+    """The data plane and the probes. "Route" is a model name here; these are URLs."""
+    return [
+        web.post("/v1/chat/completions", chat_completions),
+        # Some clients are configured with a base URL that lacks /v1.
+        web.post("/chat/completions", chat_completions),
+        web.get("/v1/models", list_models),
+        web.get(r"/v1/models/{id:.+}", show_model),
+        web.get("/livez", livez),
+        web.get("/readyz", readyz),
+        web.get("/health", health),
+        web.get("/metrics", metrics),
+    ]

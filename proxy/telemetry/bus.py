@@ -1,0 +1,41 @@
+"""Carries events from whoever acts to whoever listens.
+
+A listener is a plain function and must be quick: it runs within the request. One that fails is reported once and does
+not disturb the others, nor the request.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from proxy.core.event import Happening
+
+Listener = Callable[[Happening], None]
+
+_logger = logging.getLogger("holdfast.telemetry")
+
+
+class Bus:
+    """The list of listeners."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._reported: set[int] = set()
+
+    def listen(self, listener: Listener) -> None:
+        """Add a listener; they are called in the order of adding."""
+        self._listeners.append(listener)
+
+    def emit(self, event: Happening) -> None:
+        """Tell every listener."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 - telemetry must never cost an answer
+                self._report(listener)
+
+    def _report(self, listener: Listener) -> None:
+        if id(listener) not in self._reported:
+            self._reported.add(id(listener))
+            _logger.exception("a telemetry listener failed; further failures of it are not reported")

@@ -1,0 +1,68 @@
+"""The last events, numbered, for those who follow what happens as it happens.
+
+The feed keeps a bounded number of events; whoever follows asks for what came after the last number it has seen. A
+follower that is too slow finds a gap in the numbers, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.core.event import Happening
+
+_KEPT = 1000
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+class Told(NamedTuple):
+    """One event: its number, what kind it is, when it happened (wall clock, seconds) and what it says."""
+
+    number: int
+    name: str
+    at: float
+    event: Happening
+
+    def as_json(self) -> bytes:
+        """One line of JSON."""
+        fields = {name: getattr(self.event, name) for name in self.event.__dataclass_fields__ if name != "usage"}
+        return _encoder.encode({"event": self.name, "at": round(self.at, 3), **fields})
+
+
+class Feed:
+    """Listens to everything, and remembers the last of it."""
+
+    def __init__(self) -> None:
+        self._told: deque[Told] = deque(maxlen=_KEPT)
+        self._number = 0
+        self._news: asyncio.Event = asyncio.Event()
+
+    def __call__(self, event: Happening) -> None:
+        """Listen to one event."""
+        self._number += 1
+        self._told.append(Told(self._number, type(event).__name__, time.time(), event))
+        self._news.set()
+
+    @property
+    def last(self) -> int:
+        """The number of the newest event; 0 when nothing has happened."""
+        return self._number
+
+    def after(self, number: int) -> list[Told]:
+        """What came after the given number, as far as it is remembered."""
+        return [told for told in self._told if told.number > number]
+
+    async def wait(self, number: int, patience: float) -> bool:
+        """Wait until something came after `number`, at most `patience` seconds; whether it did."""
+        try:
+            async with asyncio.timeout(patience):
+                while self._number <= number:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,61 @@
+"""Writes log lines without ever making a request wait.
+
+Lines go into a bounded queue and are written by a thread, whole lines only. When whoever reads the log is too slow the
+oldest waiting lines are dropped and counted; when the pipe is closed, writing stops. Neither stops the proxy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from typing import BinaryIO
+
+_MAX_WAITING = 10_000
+_MAX_LINE = 16 * 1024
+
+
+class LineWriter:
+    """A stream of lines, written in the background."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._waiting: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._closed = False
+        self.dropped = 0
+        """Lines that were lost because the reader was too slow."""
+        self._thread = threading.Thread(target=self._run, name="holdfast-log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        """Queue one line, without its line end. Longer lines are cut."""
+        if len(self._waiting) >= _MAX_WAITING:
+            with contextlib.suppress(IndexError):
+                self._waiting.popleft()
+                self.dropped += 1
+        self._waiting.append(line[:_MAX_LINE])
+        self._wake.set()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Write what is waiting, but no longer than `timeout` seconds."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            lines: list[bytes] = []
+            with contextlib.suppress(IndexError):
+                while True:
+                    lines.append(self._waiting.popleft())
+            try:
+                if lines:
+                    self._stream.write(b"\n".join(lines) + b"\n")
+                    self._stream.flush()
+            except (OSError, ValueError):
+                return
+            if self._closed and not self._waiting:
+                return

@@ -1,0 +1,185 @@
+"""One call to one deployment: the request in the upstream's own language, and what came back, classified.
+
+A call ends as a `Failure`, as a whole JSON answer, or as a stream whose events are about to be read; nothing else gets
+past this file. Status codes, error bodies and content types are judged here, by the dialect's tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from proxy.config.resolve import UpstreamSettings
+from proxy.core.chat import ChatRequest
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
+from proxy.core.names import DeploymentId
+from proxy.core.secrets import mask
+from proxy.dialects.failures import classify, classify_in_band
+from proxy.dialects.openai import Completion, event_reader, read_answer, write_request
+from proxy.dialects.registry import Kind, auth
+from proxy.streams.splice import Splice
+from proxy.upstreams.transport import Exchange, Transport, TransportError
+
+_MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of a JSON answer; a longer one is a fault of the upstream, or a decompression bomb."""
+_MAX_ERROR = 64 * 1024
+_ERROR_PATIENCE_S = 5.0
+"""Seconds for the body of an error answer: its status has already said what matters."""
+_PASSED_HEADERS = ("openai-processing-ms", "openai-organization", "openai-version", "x-ratelimit-limit-requests",
+                   "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
+                   "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")  # fmt: skip
+"""The upstream's headers that a client may see, in OpenAI's spelling."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonReply:
+    """A whole, checked answer. `body` is what the client gets."""
+
+    completion: Completion
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+    """Fields of the request that this deployment does not take and that were left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReply:
+    """A stream that has begun: its head is in, none of its events is read yet."""
+
+    exchange: Exchange
+    splice: Splice
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+
+
+class Timers(NamedTuple):
+    """The limits of one attempt: `connect` and `idle` in seconds, the others as moments on the loop's clock."""
+
+    connect: float
+    first_until: float
+    idle: float
+    deadline: float
+
+
+class UpstreamClient:
+    """Calls deployments. Holds credentials; shows them to nobody but their upstream."""
+
+    def __init__(self, upstreams: Mapping[str, UpstreamSettings], transport: Transport) -> None:
+        self._upstreams = upstreams
+        self._transport = transport
+
+    async def call(  # noqa: PLR0913 - a call has these parts, and each is one thing
+        self,
+        deployment: DeploymentId,
+        key: int,
+        request: ChatRequest,
+        *,
+        without: Collection[str],
+        timers: Timers,
+    ) -> JsonReply | StreamReply | Failure:
+        """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message."""
+        upstream = self._upstreams[deployment.upstream]
+        reply = await self._call(upstream, deployment.model, key, request, without, timers)
+        if isinstance(reply, Failure) and reply.message:
+            return replace(reply, message=mask(reply.message, upstream.keys))
+        return reply
+
+    async def _call(  # noqa: PLR0913, PLR0917 - as above
+        self,
+        upstream: UpstreamSettings,
+        model: str,
+        key: int,
+        request: ChatRequest,
+        without: Collection[str],
+        timers: Timers,
+    ) -> JsonReply | StreamReply | Failure:
+        body, dropped = write_request(request.fields, model, upstream.kind.quirks, without)
+        headers = {**upstream.kind.headers, **auth(upstream.kind, upstream.keys[key] if upstream.keys else None)}
+        exchange: Exchange | None = None
+        streaming = False
+        try:
+            exchange = await self._transport.post(
+                upstream.name,
+                upstream.base_url + "/chat/completions",
+                headers,
+                body,
+                connect=timers.connect,
+                until=timers.first_until,
+            )
+            passed = {name: exchange.headers[name] for name in _PASSED_HEADERS if name in exchange.headers}
+            if exchange.status != 200:
+                return await _read_failure(upstream.kind, exchange, timers.deadline)
+            if not request.stream:
+                answer = await _read_json(exchange, timers)
+                checked = _check(upstream.kind, answer)
+                return checked if isinstance(checked, Failure) else JsonReply(checked, passed, dropped)
+            if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+                return await _read_no_stream(upstream.kind, exchange, timers)
+            splice = _splice(upstream.kind, show_usage=request.include_usage)
+            streaming = True
+            return StreamReply(exchange, splice, passed, dropped)
+        except TransportError as error:
+            return error.failure
+        except TimeoutError:
+            if timers.first_until >= timers.deadline:
+                return Failure(FailureClass.TIMEOUT, DEADLINE_EXCEEDED, "the request's deadline is over")
+            return Failure(FailureClass.TIMEOUT, "first_token_timeout", "no answer in time")
+        finally:
+            if exchange is not None and not streaming:
+                exchange.close()
+
+
+def _splice(kind: Kind, *, show_usage: bool) -> Splice:
+    def error(data: bytes) -> Failure:
+        return classify_in_band(kind.name, data, time.time())
+
+    return Splice(event_reader(kind.quirks), error, show_usage=show_usage)
+
+
+async def _read_failure(kind: Kind, exchange: Exchange, deadline: float) -> Failure:
+    """The failure of an answer that is not a 200. Its body may be late or broken: the status alone is enough."""
+    until = min(deadline, asyncio.get_running_loop().time() + _ERROR_PATIENCE_S)
+    body = bytearray()
+    try:
+        while len(body) < _MAX_ERROR and (data := await exchange.read(until)):
+            body += data
+    except (TimeoutError, TransportError):
+        pass
+    return classify(kind.name, exchange.status, exchange.headers, bytes(body[:_MAX_ERROR]), time.time())
+
+
+async def _read_json(exchange: Exchange, timers: Timers) -> bytes | Failure:
+    """A whole body. Blank lines that keep the connection alive (DeepSeek sends them) feed no timer."""
+    clock = asyncio.get_running_loop().time
+    pieces: list[bytes] = []
+    size = 0
+    until, code = timers.first_until, "first_token_timeout"
+    while size <= _MAX_ANSWER:
+        if until >= timers.deadline:
+            until, code = timers.deadline, DEADLINE_EXCEEDED
+        try:
+            data = await exchange.read(until)
+        except TimeoutError:
+            return Failure(FailureClass.TIMEOUT, code, "the answer did not arrive in time")
+        if not data:
+            return b"".join(pieces)
+        if size or data.strip():
+            pieces.append(data)
+            size += len(data)
+            until, code = clock() + timers.idle, "idle_timeout"
+    return Failure(FailureClass.BAD_ANSWER, "answer_too_large", "the answer is too large")
+
+
+def _check(kind: Kind, answer: bytes | Failure) -> Completion | Failure:
+    return answer if isinstance(answer, Failure) else read_answer(answer, kind.quirks, kind.name, time.time())
+
+
+async def _read_no_stream(kind: Kind, exchange: Exchange, timers: Timers) -> Failure:
+    """A 200 that is no stream though one was asked for: often an error in disguise, which is worth reading."""
+    answer = await _read_json(exchange, timers)
+    checked = _check(kind, answer)
+    if isinstance(checked, Failure):
+        return checked
+    return Failure(FailureClass.BAD_ANSWER, "not_a_stream", "the answer is not an event stream")

@@ -1,0 +1,113 @@
+"""What a request body is understood to say, and how each wrong one is refused."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.chat import parse_chat
+from proxy.core.errors import ClientError
+
+
+def body(**fields: object) -> bytes:
+    return json.dumps({"model": "m", "messages": [], **fields}).encode()
+
+
+def test_reads_what_routing_needs_and_keeps_the_rest_raw() -> None:
+    request = parse_chat(b'{"model":"m","x":{"deep" : [1.50]},"messages":[],"stream":true}')
+
+    assert ("m", True, False) == (request.model, request.stream, request.include_usage)
+    assert b'{"deep" : [1.50]}' == bytes(request.fields["x"])
+    assert ["model", "x", "messages", "stream"] == list(request.fields)
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [(None, False), ({}, False), ({"include_usage": True}, True), ({"include_usage": False}, False)],
+)
+def test_include_usage(options: object, asked: bool) -> None:
+    assert asked is parse_chat(body(stream_options=options)).include_usage
+
+
+def test_duplicate_keys_have_one_reading() -> None:
+    request = parse_chat(b'{"model":"a","model":"b","messages":[]}')
+
+    assert "b" == request.model
+    assert 1 == list(request.fields).count("model")
+
+
+REFUSED = {
+    "empty": (b"", None),
+    "blank": (b"  \n", None),
+    "no JSON": (b"hello", None),
+    "truncated": (b'{"model":"m","messages":[', None),
+    "trailing data": (b'{"model":"m","messages":[]} x', None),
+    "array": (b"[]", None),
+    "string": (b'"m"', None),
+    "null": (b"null", None),
+    "NaN": (b'{"model":"m","messages":[],"temperature":NaN}', None),
+    "infinity": (b'{"model":"m","messages":[],"temperature":-Infinity}', None),
+    "not UTF-8": (b'{"model":"m","messages":["\xff"]}', None),
+    "lone surrogate": (b'{"model":"m","messages":["\\ud83d"]}', None),
+    "control character": (b'{"model":"m","messages":["\x01"]}', None),
+    "byte order mark": (b'\xef\xbb\xbf{"model":"m","messages":[]}', None),
+    "depth bomb": (b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
+    "object bomb": (b'{"model":"m","messages":[' + b'{"a":' * 100_000, None),
+    "no model": (b'{"messages":[]}', "model"),
+    "model null": (body(model=None), "model"),
+    "model number": (body(model=3), "model"),
+    "model list": (body(model=["m"]), "model"),
+    "model empty": (body(model=""), "model"),
+    "model long": (body(model="m" * 257), "model"),
+    "model with a line break": (body(model="m\nx-evil: 1"), "model"),
+    "no messages": (b'{"model":"m"}', "messages"),
+    "messages null": (body(messages=None), "messages"),
+    "messages text": (body(messages="hi"), "messages"),
+    "messages object": (body(messages={}), "messages"),
+    "stream text": (body(stream="true"), "stream"),
+    "stream number": (body(stream=1), "stream"),
+    "stream_options list": (body(stream_options=[]), "stream_options"),
+    "include_usage text": (body(stream_options={"include_usage": "yes"}), "stream_options"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refuses(name: str) -> None:
+    given_body, param = REFUSED[name]
+
+    with pytest.raises(ClientError) as caught:
+        parse_chat(given_body)
+
+    assert (400, param) == (caught.value.status, caught.value.param)
+    assert "\n" not in caught.value.message
+
+
+def test_long_numbers_pass_untouched() -> None:
+    digits = b"9" * 10_000
+
+    assert digits == bytes(parse_chat(b'{"model":"m","messages":[],"seed":' + digits + b"}").fields["seed"])
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    try:
+        parse_chat(data)
+    except ClientError as error:
+        assert 400 == error.status
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.dictionaries(st.text().filter(lambda name: name not in {"model", "messages", "stream", "stream_options"}), json_values))
+def test_unknown_fields_survive(extra: dict[str, object]) -> None:
+    sent = {"model": "m", "messages": [], **extra}
+
+    fields = parse_chat(json.dumps(sent).encode()).fields
+
+    assert sent == {name: msgspec.json.decode(value) for name, value in fields.items()}

@@ -1,0 +1,520 @@
+"""Every provider's errors, as they arrive, and the class that each is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.failure import Failure, FailureClass, NextDeployment
+from proxy.dialects.failures import OPTIONAL_FIELDS, classify, classify_in_band
+
+C = FailureClass
+NOW = 1_763_640_000.0  # 2025-11-20 12:00:00 UTC
+
+
+def fail(kind: str, status: int, body: object = b"", **headers: str) -> Failure:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return classify(kind, status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW)
+
+
+def openai(message: str, kind: str | None = None, code: object = None, param: str | None = None) -> dict[str, object]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def anthropic(kind: str, message: str, error_code: str | None = None) -> dict[str, object]:
+    details = {"error_code": error_code} if error_code else None
+    return {"type": "error", "error": {"type": kind, "message": message, "details": details}, "request_id": "req_1"}
+
+
+def gemini(code: int, status: str, message: str, *details: object) -> list[object]:
+    return [{"error": {"code": code, "message": message, "status": status, "details": list(details)}}]
+
+
+def quota_failure(*ids: str) -> dict[str, object]:
+    violations = [{"quotaMetric": "generativelanguage.googleapis.com/x", "quotaId": quota} for quota in ids]
+    return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}
+
+
+def mistral(message: object, kind: str, code: str) -> dict[str, object]:
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
+
+
+def openrouter(code: int, message: str, **metadata: object) -> dict[str, object]:
+    return {"error": {"code": code, "message": message, "metadata": metadata}}
+
+
+def xai(code: str, error: str) -> dict[str, object]:
+    return {"code": code, "error": error}
+
+
+def forbidden(*loc: object) -> dict[str, object]:
+    return {
+        "detail": [{"type": "extra_forbidden", "loc": list(loc), "msg": "Extra inputs are not permitted", "input": 1}]
+    }
+
+
+CURRENT_QUOTA = "You exceeded your current quota, please check your plan and billing details."
+TPM = "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 8000, please reduce it."
+PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+
+TABLE: list[tuple[str, int, object, FailureClass]] = [
+    # OpenAI
+    ("openai", 429, openai("Rate limit reached for gpt-4o", "tokens", "rate_limit_exceeded"), C.RATE_LIMITED),
+    ("openai", 429, openai("Slow down", "rate_limit_error", "slow_down"), C.RATE_LIMITED),
+    ("openai", 429, openai(CURRENT_QUOTA, "insufficient_quota", "insufficient_quota"), C.QUOTA),
+    ("openai", 429, openai(CURRENT_QUOTA, "insufficient_quota"), C.QUOTA),
+    ("openai", 429, openai(CURRENT_QUOTA), C.QUOTA),
+    ("openai", 429, openai("x", None, "billing_hard_limit_reached"), C.QUOTA),
+    ("openai", 429, openai("x", None, "project_spend_limit_exceeded"), C.QUOTA),
+    ("openai", 429, openai("x", "credit_balance_exhausted"), C.QUOTA),
+    ("openai", 503, openai("x", "service_unavailable_error", "server_is_overloaded"), C.OVERLOADED),
+    ("openai", 500, openai("The server had an error", "server_error"), C.OVERLOADED),
+    ("openai", 502, PAGE, C.OVERLOADED),
+    ("openai", 504, b"", C.TIMEOUT),
+    ("openai", 524, PAGE, C.TIMEOUT),
+    ("openai", 408, b"", C.TIMEOUT),
+    ("openai", 409, openai("conflict"), C.OVERLOADED),
+    ("openai", 425, b"too early", C.OVERLOADED),
+    ("openai", 307, b"", C.UNKNOWN),
+    ("openai", 302, PAGE, C.UNKNOWN),
+    ("openai", 400, openai("x", "invalid_request_error", "context_length_exceeded", "messages"), C.CONTEXT_TOO_LONG),
+    (
+        "openai",
+        400,
+        openai("Your input tokens exceed the configured limit", "invalid_request_error"),
+        C.CONTEXT_TOO_LONG,
+    ),
+    ("openai", 413, PAGE, C.CONTEXT_TOO_LONG),
+    (
+        "openai",
+        401,
+        openai("Incorrect API key provided: sk-x", "invalid_request_error", "invalid_api_key"),
+        C.CREDENTIAL,
+    ),
+    ("openai", 403, openai("Country not supported", None, "unsupported_country_region_territory"), C.CREDENTIAL),
+    ("openai", 403, openai("Project has no access to model", None, "model_not_found"), C.MODEL_GONE),
+    ("openai", 404, openai("The model `x` does not exist", None, "model_not_found"), C.MODEL_GONE),
+    ("openai", 404, PAGE, C.MODEL_GONE),
+    ("openai", 404, openai("Response not found", None, "previous_response_not_found"), C.CALLER_FAULT),
+    ("openai", 400, openai("x", "invalid_request_error", "content_policy_violation"), C.CONTENT_REFUSED),
+    ("openai", 400, openai("x", "invalid_request_error", "invalid_prompt"), C.CONTENT_REFUSED),
+    ("openai", 400, openai("Rejected as a result of our safety system."), C.CONTENT_REFUSED),  # LL#5225
+    ("openai", 400, openai("Invalid type for 'messages'", "invalid_request_error", "invalid_type"), C.CALLER_FAULT),
+    ("openai", 418, b"", C.CALLER_FAULT),
+    ("openai", 422, openai("Unprocessable"), C.CALLER_FAULT),
+    ("openai", 405, b"", C.MODEL_GONE),
+    ("openai", 501, b"", C.UNKNOWN),
+    # Azure
+    (
+        "azure",
+        429,
+        openai("Requests exceeded the token rate limit. Please retry after 6 seconds.", None, "429"),
+        C.RATE_LIMITED,
+    ),
+    ("azure", 403, {"statusCode": 403, "message": "Out of call volume quota. Replenished in 01:00:00."}, C.QUOTA),
+    ("azure", 404, openai("The API deployment does not exist", None, "DeploymentNotFound"), C.MODEL_GONE),
+    ("azure", 400, openai("The response was filtered", None, "content_filter", "prompt"), C.CONTENT_REFUSED),
+    (
+        "azure",
+        400,
+        {"error": {"message": "x", "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+        C.CONTENT_REFUSED,
+    ),
+    # Anthropic
+    ("anthropic", 529, anthropic("overloaded_error", "Overloaded"), C.OVERLOADED),
+    ("anthropic", 429, anthropic("rate_limit_error", "This request would exceed your rate limit"), C.RATE_LIMITED),
+    ("anthropic", 429, anthropic("rate_limit_error", "x", "ramp_limit_exceeded"), C.RATE_LIMITED),
+    ("anthropic", 429, anthropic("rate_limit_error", "x", "enforced_spend_limit_reached"), C.QUOTA),
+    ("anthropic", 402, anthropic("billing_error", "x"), C.QUOTA),
+    ("anthropic", 400, anthropic("invalid_request_error", "Your credit balance is too low to access the API"), C.QUOTA),
+    (
+        "anthropic",
+        400,
+        anthropic("invalid_request_error", "You have reached your specified API usage limits."),
+        C.QUOTA,
+    ),
+    ("anthropic", 400, anthropic("invalid_request_error", "prompt is too long: 201 > 200"), C.CONTEXT_TOO_LONG),
+    ("anthropic", 413, anthropic("request_too_large", "Request exceeds the maximum size"), C.CONTEXT_TOO_LONG),
+    ("anthropic", 400, anthropic("invalid_request_error", "x", "organization_on_hold"), C.CREDENTIAL),
+    ("anthropic", 401, anthropic("authentication_error", "invalid x-api-key"), C.CREDENTIAL),
+    ("anthropic", 403, anthropic("permission_error", "x"), C.CREDENTIAL),
+    ("anthropic", 404, anthropic("not_found_error", "model: claude-x"), C.MODEL_GONE),
+    ("anthropic", 504, anthropic("timeout_error", "x"), C.TIMEOUT),
+    (
+        "anthropic",
+        400,
+        anthropic("invalid_request_error", "Output blocked by content filtering policy"),
+        C.CONTENT_REFUSED,
+    ),
+    (
+        "anthropic",
+        400,
+        anthropic("invalid_request_error", "This model does not support assistant message prefill"),
+        C.CALLER_FAULT,
+    ),
+    # Gemini
+    (
+        "gemini",
+        429,
+        gemini(429, "RESOURCE_EXHAUSTED", CURRENT_QUOTA, quota_failure("RequestsPerMinutePerModel")),
+        C.RATE_LIMITED,
+    ),
+    ("gemini", 429, gemini(429, "RESOURCE_EXHAUSTED", CURRENT_QUOTA, quota_failure("RequestsPerDayPerModel")), C.QUOTA),
+    ("gemini", 429, gemini(429, "RESOURCE_EXHAUSTED", CURRENT_QUOTA, quota_failure("APerMinute", "BPerDay")), C.QUOTA),
+    ("gemini", 429, gemini(429, "RESOURCE_EXHAUSTED", CURRENT_QUOTA), C.RATE_LIMITED),
+    ("gemini", 429, gemini(429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted."), C.QUOTA),
+    ("gemini", 503, gemini(503, "UNAVAILABLE", "The model is overloaded."), C.OVERLOADED),
+    ("gemini", 504, gemini(504, "DEADLINE_EXCEEDED", "Deadline expired"), C.TIMEOUT),
+    ("gemini", 400, gemini(400, "INVALID_ARGUMENT", "API key not valid.", {"reason": "API_KEY_INVALID"}), C.CREDENTIAL),
+    ("gemini", 400, gemini(400, "INVALID_ARGUMENT", "API key expired. Please renew."), C.CREDENTIAL),
+    ("gemini", 400, gemini(400, "FAILED_PRECONDITION", "Please enable billing on your project"), C.QUOTA),
+    (
+        "gemini",
+        400,
+        gemini(400, "INVALID_ARGUMENT", "The input token count (9) exceeds the maximum number of tokens allowed (8)."),
+        C.CONTEXT_TOO_LONG,
+    ),
+    # DeepSeek
+    ("deepseek", 402, openai("Insufficient Balance", "unknown_error", "invalid_request_error"), C.QUOTA),
+    ("deepseek", 400, openai("Model Not Exist", "invalid_request_error"), C.MODEL_GONE),
+    ("deepseek", 400, openai("Content Exists Risk", "invalid_request_error"), C.CONTENT_REFUSED),
+    ("deepseek", 400, openai("This model's maximum context length is 65536 tokens."), C.CONTEXT_TOO_LONG),
+    # xAI
+    ("xai", 400, xai("Client specified an invalid argument", "Incorrect API key provided: xa***"), C.CREDENTIAL),
+    (
+        "xai",
+        400,
+        xai("x", "This model's maximum prompt length is 9 but the request contains 10 tokens."),
+        C.CONTEXT_TOO_LONG,
+    ),
+    ("xai", 403, xai("x", "Your team ran out of credits."), C.QUOTA),
+    ("xai", 403, xai("x", "Content violates usage guidelines."), C.CONTENT_REFUSED),
+    ("xai", 429, xai("Some resource has been exhausted", "Too many requests"), C.RATE_LIMITED),
+    # Mistral
+    ("mistral", 429, mistral("Requests rate limit exceeded", "rate_limited", "1300"), C.RATE_LIMITED),
+    ("mistral", 429, mistral("You reached your monthly token limit", "x", "1"), C.QUOTA),
+    ("mistral", 400, mistral("Invalid model: x", "invalid_model", "1500"), C.MODEL_GONE),
+    (
+        "mistral",
+        400,
+        mistral("Prompt has 9 tokens, too large for model with 8 maximum context length", "x", "3051"),
+        C.CONTEXT_TOO_LONG,
+    ),
+    (
+        "mistral",
+        422,
+        mistral({"detail": [{"type": "missing", "loc": ["body", "messages"], "msg": "x"}]}, "x", "1"),
+        C.CALLER_FAULT,
+    ),
+    # Groq
+    ("groq", 429, openai("Rate limit reached for model", "tokens", "rate_limit_exceeded"), C.RATE_LIMITED),
+    ("groq", 413, openai(TPM, "tokens", "rate_limit_exceeded"), C.RATE_LIMITED),
+    ("groq", 413, PAGE, C.RATE_LIMITED),
+    ("groq", 498, openai("x", None, "capacity_exceeded"), C.OVERLOADED),
+    ("groq", 498, b"", C.OVERLOADED),
+    ("groq", 400, openai("x", "invalid_request_error", "model_decommissioned"), C.MODEL_GONE),
+    ("groq", 400, openai("Failed to call a function", "invalid_request_error", "tool_use_failed"), C.BAD_ANSWER),
+    # OpenRouter
+    ("openrouter", 402, openrouter(402, "This request requires more credits"), C.QUOTA),
+    ("openrouter", 400, openrouter(400, "x is not a valid model ID"), C.MODEL_GONE),
+    ("openrouter", 400, openrouter(400, "x", error_type="token_limit_exceeded"), C.CONTEXT_TOO_LONG),
+    ("openrouter", 502, openrouter(502, "x", error_type="provider_unavailable"), C.OVERLOADED),
+    ("openrouter", 403, openrouter(403, "Your input was flagged", reasons=["violence"]), C.CONTENT_REFUSED),
+    ("openrouter", 429, openrouter(429, "Provider returned error", raw="x is rate-limited upstream"), C.RATE_LIMITED),
+    (
+        "openrouter",
+        400,
+        openrouter(400, "Provider returned error", raw=json.dumps(openai("x", None, "content_filter"))),
+        C.CONTENT_REFUSED,
+    ),
+    # Ollama, llama.cpp, vLLM
+    ("ollama", 404, openai('model "x" not found, try pulling it first', "api_error"), C.MODEL_GONE),
+    ("ollama", 503, {"error": "server busy, please try again. maximum pending requests exceeded"}, C.OVERLOADED),
+    ("ollama", 500, {"error": "the input length exceeds the context length"}, C.CONTEXT_TOO_LONG),
+    ("ollama", 429, {"error": "you've reached your hourly usage limit"}, C.QUOTA),
+    ("ollama", 499, b"", C.UNKNOWN),
+    ("llamacpp", 503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, C.OVERLOADED),
+    (
+        "llamacpp",
+        400,
+        {"error": {"code": 400, "message": "x", "type": "exceed_context_size_error", "n_ctx": 9}},
+        C.CONTEXT_TOO_LONG,
+    ),
+    ("vllm", 401, {"error": "Unauthorized"}, C.CREDENTIAL),
+    ("vllm", 404, openai("The model `x` does not exist.", "NotFoundError", 404), C.MODEL_GONE),
+    (
+        "vllm",
+        400,
+        openai("This model's maximum context length is 8 tokens.", "BadRequestError", 400),
+        C.CONTEXT_TOO_LONG,
+    ),
+    ("vllm", 400, {"detail": "Unknown path"}, C.CALLER_FAULT),
+    # Anyone
+    ("openai", 400, openai("Decode server is overloaded"), C.OVERLOADED),  # cc-switch#2140
+    ("openai", 400, {"errors": [{"message": "x", "code": "insufficient_balance"}]}, C.QUOTA),
+    ("openai", 429, b"", C.RATE_LIMITED),  # agentgateway#1500: the status alone is enough
+    ("openai", 503, b"", C.OVERLOADED),  # agentgateway#1087
+    ("openai", 401, b"\xff\xfe", C.CREDENTIAL),
+    ("", 530, PAGE, C.OVERLOADED),
+    ("unheard-of", 429, openai("x", None, "insufficient_quota"), C.QUOTA),
+]
+
+
+@pytest.mark.parametrize(("kind", "status", "body", "expected"), TABLE)
+def test_class(kind: str, status: int, body: object, expected: FailureClass) -> None:
+    failure = fail(kind, status, body)
+    assert failure.kind is expected
+    assert failure.code == f"http_{status}"
+    assert failure.status == status
+
+
+BEDROCK = [
+    (429, "ThrottlingException", "Too many requests", C.RATE_LIMITED),
+    (429, "ModelNotReadyException:http://internal.amazon.com/", "Wait", C.OVERLOADED),
+    (400, "ServiceQuotaExceededException", "x", C.QUOTA),
+    (400, "ValidationException", "Input is too long for requested model.", C.CONTEXT_TOO_LONG),
+    (400, "ValidationException", "Malformed input", C.CALLER_FAULT),
+    (403, "AccessDeniedException", "You don't have access to the model with the specified model ID.", C.MODEL_GONE),
+    (403, "ExpiredTokenException", "The security token is expired", C.CREDENTIAL),
+    (408, "ModelTimeoutException", "x", C.TIMEOUT),
+    (424, "ModelErrorException", "x", C.OVERLOADED),
+    (404, "ResourceNotFoundException", "x", C.MODEL_GONE),
+]
+
+
+@pytest.mark.parametrize(("status", "errortype", "message", "expected"), BEDROCK)
+def test_the_type_may_be_in_a_header(status: int, errortype: str, message: str, expected: FailureClass) -> None:
+    failure = classify(
+        "bedrock", status, {"x-amzn-errortype": errortype}, json.dumps({"message": message}).encode(), NOW
+    )
+    assert failure.kind is expected
+    assert failure.error_type == errortype.split(":", maxsplit=1)[0]
+
+
+PARAMETERS: list[tuple[str, int, object, str | None]] = [
+    (
+        "openai",
+        400,
+        openai(
+            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+            None,
+            "unsupported_parameter",
+            "max_tokens",
+        ),
+        "max_tokens",
+    ),
+    (
+        "openai",
+        400,
+        openai("Unsupported value: 'temperature' does not support 0.2", None, "unsupported_value", "temperature"),
+        "temperature",
+    ),
+    ("openai", 400, openai("Unrecognized request argument supplied: verbosity"), "verbosity"),
+    ("openai", 400, openai("Unsupported parameter: 'logprobs'."), "logprobs"),
+    ("openai", 400, openai("x", None, "unsupported_parameter", "stream_options.include_usage"), "stream_options"),
+    (
+        "azure",
+        422,
+        {"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"], "msg": "x"}]},
+        "max_completion_tokens",
+    ),
+    (
+        "mistral",
+        422,
+        {"object": "error", "message": forbidden("body", "logit_bias"), "type": "x", "code": None},
+        "logit_bias",
+    ),
+    ("mistral", 422, forbidden("body", "random_seed"), "seed"),
+    (
+        "anthropic",
+        400,
+        anthropic("invalid_request_error", "`temperature` is deprecated for this model."),
+        "temperature",
+    ),
+    (
+        "anthropic",
+        400,
+        anthropic("invalid_request_error", "`temperature` and `top_p` cannot both be specified for this model."),
+        "top_p",
+    ),
+    ("anthropic", 400, anthropic("invalid_request_error", "store: Extra inputs are not permitted"), "store"),
+    ("xai", 400, xai("x", "Argument not supported on this model: presencePenalty"), "presence_penalty"),
+    ("xai", 400, xai("x", "Model grok-4 does not support parameter reasoningEffort."), "reasoning_effort"),
+    (
+        "gemini",
+        400,
+        gemini(400, "INVALID_ARGUMENT", 'Invalid JSON payload received. Unknown name "store": Cannot find field.'),
+        "store",
+    ),
+    ("groq", 400, openai("'logprobs' is not supported with this model"), "logprobs"),
+    ("groq", 400, openai("property 'metadata' is unsupported"), "metadata"),
+    ("groq", 400, openai("reasoning_effort is not supported with this model"), "reasoning_effort"),
+    ("deepseek", 400, openai("Failed to deserialize the JSON body: unknown field `service_tier`"), "service_tier"),
+    ("ollama", 400, {"error": '"qwen" does not support thinking'}, "reasoning_effort"),
+    # Not optional: the answer would be one to another question.
+    ("openai", 400, openai("Unsupported parameter: 'tools'", None, "unsupported_parameter", "tools"), None),
+    ("openai", 400, openai("x", None, "unsupported_value", "messages[0].role"), None),
+    ("xai", 400, xai("x", "Model grok-4 does not support parameter stop."), None),
+    ("mistral", 422, forbidden("body", "messages", 0, "user"), None),
+    ("anthropic", 400, anthropic("invalid_request_error", "messages.0.metadata: Extra inputs are not permitted"), None),
+    ("ollama", 400, {"error": "model does not support tools"}, None),
+    # A value out of range is the client's business.
+    ("openai", 400, openai("max_tokens is too large: 9", None, "invalid_value", "max_tokens"), None),
+]
+
+
+@pytest.mark.parametrize(("kind", "status", "body", "field"), PARAMETERS)
+def test_refused_field(kind: str, status: int, body: object, field: str | None) -> None:
+    failure = fail(kind, status, body)
+    if field is None:
+        assert failure.kind is C.CALLER_FAULT
+    else:
+        assert failure.kind is C.PARAMETER_UNSUPPORTED
+        assert failure.param == field
+
+
+def test_fields_that_carry_the_question_are_never_optional() -> None:
+    assert not OPTIONAL_FIELDS & {
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "n",
+        "stop",
+        "modalities",
+        "audio",
+        "stream",
+    }
+
+
+ECHOES = [
+    openai("Invalid prompt: 'why do I get 429 rate limit exceeded here?'"),  # LL#11455
+    openai("Could not parse \"the server is overloaded, and 'Too Many Requests' is what it says\""),
+    openai("Invalid value", param="messages")
+    | {"prompt": "rate limit 429 insufficient_quota Your credit balance is too low"},
+    {"error": {"message": "Invalid input"}, "input": {"code": "insufficient_quota"}},
+    openai("Invalid value: " + "x" * 300 + " the model is overloaded"),
+    {"detail": [{"type": "string_type", "loc": ["body", "messages"], "msg": "bad", "input": "is overloaded 429"}]},
+]
+
+
+@pytest.mark.parametrize("body", ECHOES)
+def test_an_echoed_prompt_misleads_nobody(body: object) -> None:
+    assert fail("openai", 400, body).kind is C.CALLER_FAULT
+
+
+def test_a_page_is_judged_by_its_status_only() -> None:
+    assert fail("openai", 400, b"<p>The model is overloaded. Rate limit. insufficient_quota</p>").kind is C.CALLER_FAULT
+
+
+def test_groq_requests_above_the_rate_go_to_any_next_deployment() -> None:
+    assert fail("groq", 413, openai(TPM, "tokens", "rate_limit_exceeded")).verdict.next is NextDeployment.YES
+
+
+def test_waits() -> None:
+    assert fail("openai", 429, b"", retry_after="7").wait == 7
+    assert fail("openai", 503, b"", retry_after_ms="1500").wait == 1.5
+    assert fail("openai", 429, openai("x", None, "insufficient_quota"), retry_after="60").wait == 60
+    assert fail("openai", 400, openai("try again in 5s"), retry_after="5").wait is None
+
+
+def test_a_402_that_names_a_wait_frees_itself() -> None:
+    failure = fail("openrouter", 402, openrouter(402, "In-flight budget reached"), retry_after="3")
+    assert (failure.kind, failure.wait) == (C.RATE_LIMITED, 3)
+
+
+def test_a_daily_quota_lasts_until_midnight_in_california() -> None:
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"}
+    failure = fail("gemini", 429, gemini(429, "RESOURCE_EXHAUSTED", CURRENT_QUOTA, quota_failure("PerDay"), delay))
+    assert failure.wait == 20 * 3600
+
+
+def test_what_the_upstream_said_is_passed_on() -> None:
+    failure = fail(
+        "openai", 400, openai("No\n\x00 such  <b>thing</b>\u202e", "invalid_request_error", "bad", "messages[0]")
+    )
+    assert failure.message == "No such thing"
+    assert (failure.error_type, failure.error_code, failure.param) == ("invalid_request_error", "bad", "messages[0]")
+
+
+def test_messages_are_bounded_and_lose_markup() -> None:
+    assert len(fail("openai", 400, openai("x" * 10_000)).message) == 500
+    assert fail("openai", 502, b"<style>p {}</style>" + PAGE).message == "502 Bad Gateway 502 Bad Gateway"
+    assert fail("openai", 422, forbidden("body", "n")).message == "n: Extra inputs are not permitted"
+
+
+IN_BAND: list[tuple[object, FailureClass, int | None]] = [
+    (openai("x", "server_error"), C.OVERLOADED, None),
+    (openai("The model is overloaded", None, 503), C.OVERLOADED, 503),
+    (anthropic("overloaded_error", "Overloaded"), C.OVERLOADED, None),
+    (openai("Rate limit reached", None, "rate_limit_exceeded"), C.RATE_LIMITED, None),
+    (openai("Too many requests"), C.RATE_LIMITED, None),
+    (openrouter(429, "x"), C.RATE_LIMITED, 429),
+    (openrouter(402, "x"), C.QUOTA, 402),
+    (
+        openrouter(502, "Provider disconnected") | {"choices": [{"finish_reason": "error", "delta": {}}]},
+        C.OVERLOADED,
+        502,
+    ),
+    (openai("x", None, "insufficient_quota"), C.QUOTA, None),
+    (openai("x", None, "context_length_exceeded"), C.CONTEXT_TOO_LONG, None),
+    ({"error": {"code": 400, "message": "the request exceeds the available context size"}}, C.CONTEXT_TOO_LONG, 400),
+    (openai("x", None, "content_filter"), C.CONTENT_REFUSED, None),
+    (openai("Bad", "invalid_request_error"), C.CALLER_FAULT, None),
+    (openai("Request timed out"), C.TIMEOUT, None),
+    (openai("x", "NotFoundError", 404), C.MODEL_GONE, 404),
+    (openai("Unsupported parameter: 'seed'"), C.PARAMETER_UNSUPPORTED, None),
+    (openai("Something odd"), C.BAD_ANSWER, None),
+    (openai("Bad", "BadRequestError", 400), C.BAD_ANSWER, 400),
+    ({"error": "boom"}, C.BAD_ANSWER, None),
+    ({"error": {}}, C.BAD_ANSWER, None),
+    ({"error": 5}, C.BAD_ANSWER, None),
+    ({"error": True, "message": "model overloaded: server busy"}, C.OVERLOADED, None),
+    ({"choices": [{"finish_reason": "error", "delta": {"content": "rate limit"}}]}, C.BAD_ANSWER, None),
+]
+
+
+@pytest.mark.parametrize(("body", "expected", "status"), IN_BAND)
+def test_in_band(body: object, expected: FailureClass, status: int | None) -> None:
+    failure = classify_in_band("openai", json.dumps(body).encode(), NOW)
+    assert failure.kind is expected
+    assert failure.code == "in_band_error"
+    assert failure.status == status
+
+
+def test_in_band_never_repeats_the_answer() -> None:
+    failure = classify_in_band("openai", b'{"choices":[{"finish_reason":"error","delta":{"content":"secret"}}]}', NOW)
+    assert failure.message == "the upstream ended its answer with an error"
+
+
+def test_in_band_waits() -> None:
+    failure = classify_in_band(
+        "openai", json.dumps(openai("Please try again in 20s", None, "rate_limit_exceeded")).encode(), NOW
+    )
+    assert failure.wait == 20
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b'{"error":' * 200 + b"1" + b"}" * 200])
+def test_deep_nesting_is_survived(body: bytes) -> None:
+    assert fail("openai", 500, body).kind is C.OVERLOADED
+
+
+MEMBERS = "error message code detail details metadata raw type violations loc headers".split()
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(MEMBERS) | st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()), st.integers(100, 999))
+def test_never_raises(body: bytes, status: int) -> None:
+    for failure in (classify("groq", status, {}, body, NOW), classify_in_band("", body, NOW)):
+        assert isinstance(failure.kind, FailureClass)
+        assert len(failure.message) <= 500
+        assert not failure.message or failure.message.isprintable()
+        assert failure.wait is None or failure.wait >= 0
