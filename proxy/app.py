@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -23,13 +24,15 @@ from proxy.server.context import CONTEXT, Context, Lifecycle
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
 from proxy.simulator.server import Simulator
-from proxy.telemetry.bus import Bus, Listener as EventListener
+from proxy.telemetry.bus import Bus
+from proxy.telemetry.bus import Listener as EventListener
 from proxy.telemetry.feed import Feed
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from proxy.upstreams.client import UpstreamClient
 from proxy.upstreams.transport import Transport
 
-_DRAIN_TICK_S = 0.05
+_LAST_WORDS_S = 1.0
+"""Seconds for telling the clients of unfinished answers."""
 
 
 class Holdfast:
@@ -55,7 +58,8 @@ class Holdfast:
         settings = self.settings = await self._with_simulator(self.settings)
         clock = asyncio.get_running_loop().time
         bus, metrics, feed = Bus(), Metrics(), Feed()
-        for listener in (metrics, feed, *self._listeners):
+        everybody: tuple[EventListener, ...] = (metrics, feed, *self._listeners)
+        for listener in everybody:
             bus.listen(listener)
         # From here in travel order: a request is admitted by the server, planned, run by the executor over attempts,
         # which ask the pool for permits and the client for calls, which go through the transport.
@@ -95,13 +99,15 @@ class Holdfast:
         await asyncio.sleep(limits.delay)
         self._listener.stop_listening()
         deadline = time.monotonic() + limits.timeout
-        while self._lifecycle.running and time.monotonic() < deadline:
-            await asyncio.sleep(_DRAIN_TICK_S)
+        # Connections that are kept alive may still bring new requests while the first ones finish.
+        while (running := set(self._lifecycle.running)) and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait(running, timeout=left)
         self._lifecycle.ending = True
-        for task in list(self._lifecycle.running):
+        running = set(self._lifecycle.running)
+        for task in running:
             task.cancel()
-        while self._lifecycle.running:
-            await asyncio.sleep(0)
+        if running:
+            await asyncio.wait(running, timeout=_LAST_WORDS_S)
 
     async def stop(self) -> None:
         """Close everything, at once."""
@@ -135,7 +141,7 @@ class Holdfast:
         )
         in_flight = metrics.labelled_gauge("upstream_in_flight_attempts", "Attempts in flight", "upstream")
         for name in self.settings.upstreams:
-            in_flight.labels(name).set_function(lambda name=name: self._in_flight(name))
+            in_flight.labels(name).set_function(partial(self._in_flight, name))
 
     def _in_flight(self, upstream: str) -> int:
         return sum(each.in_flight for each in self.pool.deployments() if each.id.upstream == upstream)

@@ -41,6 +41,10 @@ async def _ask(url: str, model: str, text: str, key: str | None, *, stream: bool
         click.echo(json.dumps({"text": answer.text, "error": answer.error, **answer.told}, indent=2))
     else:
         click.echo()
-        line = answer.error or f"{answer.told.get('x-holdfast-trail', '')}  ({answer.told.get('x-holdfast-reason', '')})"
-        click.echo(click.style(line, dim=True) if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else line, err=True)
+        line = (
+            answer.error or f"{answer.told.get('x-holdfast-trail', '')}  ({answer.told.get('x-holdfast-reason', '')})"
+        )
+        click.echo(
+            click.style(line, dim=True) if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else line, err=True
+        )
     return 0 if answer.error is None else 1

@@ -12,7 +12,8 @@ from proxy.cli.common import config_option
 
 
 @click.command(
-    epilog="Examples:\n\n  holdfast check\n\n  holdfast check -c prod.yaml --format github --strict\n\n  holdfast check --live"
+    epilog="Examples:\n\n  holdfast check\n\n  holdfast check prod.yaml --format github --strict\n\n"
+    "  holdfast check --live"
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @config_option

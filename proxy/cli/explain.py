@@ -11,11 +11,14 @@ import click
 from proxy.cli.common import config_option, fail, load_or_exit
 from proxy.config.resolve import find_route, nearest_route
 from proxy.pool.pool import Pool
-from proxy.routing.explain import Explanation, explain as explain_plan
+from proxy.routing.explain import Explanation
+from proxy.routing.explain import explain as explain_plan
 from proxy.routing.plan import Wishes, make_plan
 
 
-@click.command(epilog="Examples:\n\n  holdfast explain --model default\n\n  holdfast explain --model gpt-4o --down openai")
+@click.command(
+    epilog="Examples:\n\n  holdfast explain --model default\n\n  holdfast explain --model gpt-4o --down openai"
+)
 @config_option
 @click.option("--model", required=True, help="What a client would put in `model`.")
 @click.option("--down", multiple=True, metavar="NAME", help="Take an upstream, or upstream/model, as failing.")
@@ -51,5 +54,5 @@ def _print(model: str, explained: Explanation) -> None:
     width = max(len(str(step.deployment)) for step in explained.steps)
     for step in explained.steps:
         mark = "->" if step.serves else "  " if step.usable else " x"
-        click.echo(f" {mark} {str(step.deployment):<{width}}  {step.why}")
+        click.echo(f" {mark} {step.deployment!s:<{width}}  {step.why}")
     click.echo(f"If all fail, {explained.if_all_fail}.")

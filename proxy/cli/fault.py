@@ -14,7 +14,8 @@ from proxy.cli.common import fail, url_option
 
 
 @click.command(
-    epilog="Examples:\n\n  holdfast fault primary 503\n\n  holdfast fault primary cut:after=9\n\n  holdfast fault primary off"
+    epilog="Examples:\n\n  holdfast fault primary 503\n\n  holdfast fault primary cut:after=9\n\n"
+    "  holdfast fault primary off"
 )
 @click.argument("upstream")
 @click.argument("fault")

@@ -20,7 +20,9 @@ def routes(path: Path, as_json: bool) -> None:
         {
             "route": route.name,
             "deadline_s": route.deadline,
-            "chain": [{"deployment": f"{step.upstream}/{step.model}", "skipped": step.unusable} for step in route.steps],
+            "chain": [
+                {"deployment": f"{step.upstream}/{step.model}", "skipped": step.unusable} for step in route.steps
+            ],
         }
         for route in settings.routes.values()
     ]

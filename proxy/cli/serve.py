@@ -83,7 +83,9 @@ def _cannot_listen(host: str, port: int, error: OSError) -> int:
     from proxy.server.listener import free_port
 
     if error.errno == errno.EADDRINUSE:
-        cure = f"port {port} is taken; try --port {free_port(host)}, or find who has it with: ss -ltnp 'sport = :{port}'"
+        cure = (
+            f"port {port} is taken; try --port {free_port(host)}, or find who has it with: ss -ltnp 'sport = :{port}'"
+        )
     elif error.errno == errno.EACCES:
         cure = f"port {port} needs privileges; try --port 8400"
     else:

@@ -13,7 +13,7 @@ from proxy.cli.loop import run
 
 @click.command(
     epilog="Examples:\n\n  holdfast simulate --port 9001 --upstream primary --upstream backup\n\n"
-    "  curl -X PUT http://127.0.0.1:9000/upstreams/primary/fault -d '{\"fault\": \"stall\", \"after\": 9}'"
+    '  curl -X PUT http://127.0.0.1:9000/upstreams/primary/fault -d \'{"fault": "stall", "after": 9}\''
 )
 @click.option("--port", default=9001, show_default=True, type=click.IntRange(1, 65000), help="Of the first upstream.")
 @click.option("--control-port", type=click.IntRange(1, 65535), help="Where faults are switched. [default: --port - 1]")
@@ -22,11 +22,16 @@ from proxy.cli.loop import run
 @click.option("--seed", default=0, show_default=True, help="Of words and of luck: the same seed, the same run.")
 @click.option("--tokens-per-second", default=50.0, show_default=True, help="Pace of streams; 0 is as fast as can be.")
 def simulate(
-    port: int, control_port: int | None, names: tuple[str, ...], faults: tuple[str, ...], seed: int, tokens_per_second: float
+    port: int,
+    control_port: int | None,
+    names: tuple[str, ...],
+    faults: tuple[str, ...],
+    seed: int,
+    tokens_per_second: float,
 ) -> None:
     """Run simulated upstreams with faults to inject, for tests and drills of your own.
 
-    Each upstream has a port of its own, counted up from --port. The catalogue of faults: GET /faults on the control port.
+    Each upstream has a port of its own, counted up from --port. GET /faults on the control port lists the faults.
     """
     from proxy.simulator.faults import parse_fault
 

@@ -87,7 +87,8 @@ class _Interpolation:
         try:
             result = self._expanded(text)
         except _Wrong as wrong:
-            return self._fail(path, str(wrong))
+            self._fail(path, str(wrong))
+            return None
         except _Unset as unset:
             return self._unset(path, str(unset))
         if references and not result and _is_address(path):
@@ -133,7 +134,8 @@ class _Interpolation:
 
     def _unset(self, path: Path, name: str) -> Scalar:
         if not _is_address(path):
-            return self._fail(path, f"{name} is not set; set it, or give a default: ${{{name}:-...}}")
+            self._fail(path, f"{name} is not set; set it, or give a default: ${{{name}:-...}}")
+            return None
         return self._leave_out(path, f"{name} is not set")
 
     def _empty(self, path: Path, reference: str) -> Scalar:

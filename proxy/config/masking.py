@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 _CREDENTIALS = frozenset({"api_key", "api_keys"})
 _HARMLESS = frozenset({"first_token", "only_without_keys", "keepalive"})
 _SUSPECT = re.compile(r"key|kye|secret|token|passw|credential|auth|^a[pi]{1,3}[_-]?k", re.IGNORECASE)
 _REFERENCE = re.compile(r"(?:os\.environ/|\$\{)(?:[A-Za-z_][A-Za-z0-9_]*|file:[^}]*)(?::-)?\}?")
+_DEFAULT = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*:-)[^{}]*\}")
 _USER_INFO = re.compile(r"(?<=//)[^/\s@]+(?=@)")
 _QUERY = re.compile(r"(?<=[?&])([^=&\s]*(?:key|token|secret)[^=&\s]*=)([^&\s\"']+)", re.IGNORECASE)
 _SUSPECT_KEY = re.compile(r"([\w.-]+)[\"']?\s*[:=\s]")
@@ -77,3 +79,17 @@ def _without_url_credentials(line: str) -> str:
         return line
     line = _USER_INFO.sub(lambda match: _stars(match[0]), line)
     return _QUERY.sub(lambda match: match[1] + _stars(match[2]), line)
+
+
+def without_secrets(value: Any, key: str = "", *, secret: bool = False) -> Any:
+    """Data as written, with credentials replaced: references stay, for they only say where a credential is."""
+    secret = secret or is_credential_list(key)
+    if isinstance(value, dict):
+        return {name: without_secrets(item, name, secret=secret) for name, item in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(item, key, secret=secret) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if secret or is_secretive(key):
+        return value if isinstance(value, str) and is_reference(value) else "***"
+    return _DEFAULT.sub(r"\1***}", _without_url_credentials(value)) if isinstance(value, str) else value

@@ -41,6 +41,10 @@ class Notes:
         """Note a warning, likewise."""
         self._note("warning", path, message, key=key)
 
+    def unknown(self, path: Path, message: str) -> None:
+        """Note an error at a key that the mapping around it does not know."""
+        self._note("error", path, message, key=True, owner=path[:-1])
+
     def at(self, line: int, column: int, message: str) -> None:
         """Note an error at a place of the text; line 0 is the file as a whole."""
         self._add(Finding("error", message, line, column, "", self._file))
@@ -58,13 +62,13 @@ class Notes:
         """Whether the document has something at exactly this path."""
         return path in self._document.places
 
-    def _note(self, severity: Severity, path: Path, message: str, *, key: bool) -> None:
+    def _note(self, severity: Severity, path: Path, message: str, *, key: bool, owner: Path | None = None) -> None:
         if any(path[: len(muted)] == muted for muted in self.muted):
             return
         known = self._document.nearest(path)
         place = self._document.places[known][0 if key else 1]
-        # An unknown key belongs to the mapping that does not know it.
-        self._add(Finding(severity, message, place.line, place.column, show_path(known), self._file))
+        shown = show_path(known if owner is None else owner)
+        self._add(Finding(severity, message, place.line, place.column, shown, self._file))
 
     def _add(self, finding: Finding) -> None:
         # One text that several aliases stand for is one fault, whatever the path that led to it.

@@ -7,11 +7,14 @@ that here: `on` is text, `012` is twelve, `12:30` and `1_000` are text.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 Scalar = str | int | float | bool | None
 
-_WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
-    word: truth for name, truth in (("true", True), ("false", False)) for word in (name, name.title(), name.upper())
+_WORDS: Mapping[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _NUMERIC_START = frozenset("0123456789+-.")
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
@@ -19,7 +22,7 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_LONGEST = 300
+_LONGEST = 100
 """Digits of a whole number; Python refuses to convert very long ones, so those become floats."""
 
 

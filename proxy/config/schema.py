@@ -31,35 +31,35 @@ class ClientPatience(Section):
     """How long the server waits for slow clients."""
 
     header: PositiveDuration = 10.0
-    """From the connection's first moment to the end of the request's head."""
+    """From the connection's first moment to the end of the request's head. Default 10s."""
     body: PositiveDuration = 30.0
-    """From the end of the head to the end of the body."""
+    """From the end of the head to the end of the body. Default 30s."""
     keepalive: PositiveDuration = 75.0
-    """How long an idle connection is kept for its next request."""
+    """How long an idle connection is kept for its next request. Default 75s."""
     write: PositiveDuration = 60.0
-    """How long a client may take none of the answer's bytes before it is let go."""
+    """How long a client may take none of the answer's bytes before it is let go. Default 60s."""
 
 
 class Drain(Section):
     """What happens to running requests when the process is asked to stop."""
 
     delay: Duration = 0.0
-    """How long new requests are still served, while /readyz already says no."""
+    """How long new requests are still served, while /readyz already says no. Default 0s."""
     timeout: Duration = 60.0
-    """How long running requests may take to finish before they are ended with an error."""
+    """How long running requests may take to finish before they are ended with an error. Default 60s."""
 
 
 class Server(Section):
     """The listener and its limits."""
 
-    host: str = "127.0.0.1"
-    """Address to listen on. Anything but the loopback needs `clients`."""
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address to listen on. Anything but the loopback needs `clients`. Default 127.0.0.1."""
     port: int = Field(default=8400, ge=0, le=65535)
-    """Port to listen on; 0 takes any free one."""
+    """Port to listen on; 0 takes any free one. Default 8400."""
     max_body: Size = 32 * 1024**2
-    """The largest request body that is read."""
+    """The largest request body that is read. Default 32MB."""
     max_concurrent: int = Field(default=1000, ge=1)
-    """Requests in flight at once; one more is answered with 503 and Retry-After."""
+    """Requests in flight at once; one more is answered with 503 and Retry-After. Default 1000."""
     timeout: ClientPatience = ClientPatience()
     """Patience with clients."""
     drain: Drain = Drain()
@@ -83,7 +83,7 @@ class Backoff(Section):
 
     initial: PositiveDuration | None = None
     """The first ceiling. Default 1s."""
-    multiplier: float | None = Field(default=None, ge=1, le=10)
+    multiplier: float | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
     """What the ceiling grows by with each try. Default 2."""
     max: PositiveDuration | None = None
     """The highest ceiling, and the longest wait that an upstream may ask for and be waited for. Default 60s."""
@@ -105,7 +105,7 @@ class Budget(Section):
 
     ratio: Share = 0.2
     """Retries per request, over the last ten seconds. Default 20%."""
-    min_per_second: float = Field(default=3.0, ge=0)
+    min_per_second: float = Field(default=3.0, ge=0, allow_inf_nan=False)
     """Retries per second that are always allowed, so that low traffic is not left without. Default 3."""
 
 
@@ -129,7 +129,7 @@ class Defaults(Section):
     """What holds wherever nothing nearer is said."""
 
     deadline: PositiveDuration = 120.0
-    """The end of a request, from its arrival: over every attempt, wait and the stream."""
+    """The end of a request, from its arrival: over every attempt, wait and the stream. Default 120s."""
     timeout: Timers | None = None
     """Timers of one attempt."""
     retry: DefaultRetry = DefaultRetry()
@@ -186,7 +186,7 @@ class Route(Nearest):
     chain: list[Annotated[Step, BeforeValidator(_step)]] = Field(min_length=1)
     """The deployments to try, in order."""
     deadline: PositiveDuration | None = None
-    """The end of a request of this route, from its arrival."""
+    """The end of a request of this route, from its arrival. Default: that of `defaults`."""
     last_resort: LastResort | None = None
     """The answer when all fail; without it the client gets an error that says what was tried."""
 
@@ -222,9 +222,9 @@ class Log(Section):
     """One line per request on standard error."""
 
     format: Literal["auto", "text", "json"] = "auto"
-    """`auto` is text on a terminal and json elsewhere."""
+    """`auto` is text on a terminal and json elsewhere. Default auto."""
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is logged."""
+    """The least that is logged. Default info."""
 
 
 class Telemetry(Section):
@@ -238,7 +238,7 @@ class Config(Section):
     """The whole of routes.yaml."""
 
     version: Literal[1]
-    """The version of this format."""
+    """The version of this format: 1."""
     server: Server = Server()
     """The listener and its limits."""
     upstreams: dict[Name, Upstream] = Field(min_length=1)

@@ -12,13 +12,22 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(rf"{_NUMBER}\s*(ms|s|m|h|d)")
 _SIZE = re.compile(rf"{_NUMBER}\s*(B|KB|MB|GB)", re.IGNORECASE)
 _SHARE = re.compile(rf"{_NUMBER}\s*%")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _LONGEST = 30 * 86400.0
+_LARGEST = 1024**4
+
+
+class UnitError(ValueError):
+    """A value that is not in its unit. `problem` says so without repeating the value, which may be a secret."""
+
+    def __init__(self, value: Any, problem: str) -> None:
+        super().__init__(f"{repr(value)[:80]} {problem}")
+        self.problem = problem
 
 
 def parse_duration(value: Any) -> float:
@@ -27,10 +36,10 @@ def parse_duration(value: Any) -> float:
         return 0.0
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{_shown(value)} is not a duration; write a number and a unit: 250ms, 30s, 5m, 1h")
+        raise UnitError(value, "is not a duration; write a number and a unit: 250ms, 30s, 5m, 1h")
     seconds = float(match[1]) * _SECONDS[match[2]]
     if seconds > _LONGEST:
-        raise ValueError(f"{_shown(value)} is longer than 30 days")
+        raise UnitError(value, "is longer than 30 days")
     return seconds
 
 
@@ -38,8 +47,11 @@ def parse_size(value: Any) -> int:
     """Bytes of a written size. Raises ValueError with the cure in its message."""
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{_shown(value)} is not a size; write a number and a unit: 512KB, 32MB, 1GB")
-    return int(float(match[1]) * _BYTES[match[2].upper()])
+        raise UnitError(value, "is not a size; write a number and a unit: 512KB, 32MB, 1GB")
+    size = float(match[1]) * _BYTES[match[2].upper()]
+    if size > _LARGEST:
+        raise UnitError(value, "is more than 1024GB")
+    return int(size)
 
 
 def parse_share(value: Any) -> float:
@@ -50,7 +62,7 @@ def parse_share(value: Any) -> float:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         share = float(value)
     if share is None or not 0 <= share <= 1:
-        raise ValueError(f"{_shown(value)} is not a share; write a number from 0 to 1, or a percentage: 0.2, 20%")
+        raise UnitError(value, "is not a share; write a number from 0 to 1, or a percentage: 0.2, 20%")
     return share
 
 
@@ -63,14 +75,17 @@ def show_duration(seconds: float) -> str:
     return f"{seconds / 60:.4g}m"
 
 
-def _shown(value: Any) -> str:
-    return repr(value)[:80]
-
-
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$", "maximum": 0}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*$"},
+                {"type": "number", "const": 0},
+            ]
+        }
+    ),
 ]
 """Seconds, written with a unit; zero is allowed."""
 
@@ -78,7 +93,7 @@ PositiveDuration = Annotated[
     float,
     Field(gt=0),
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*$"}),
 ]
 """Seconds, written with a unit; zero is refused."""
 
@@ -86,7 +101,7 @@ Size = Annotated[
     int,
     Field(gt=0),
     BeforeValidator(parse_size),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*([KkMmGg]?[Bb])\s*$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGg]?[Bb])\s*$"}),
 ]
 """Bytes, written with a unit; zero is refused."""
 
@@ -97,7 +112,7 @@ Share = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": 1},
-                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$"},
+                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
             ]
         }
     ),

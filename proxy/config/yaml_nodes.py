@@ -78,6 +78,8 @@ class MappingNode:
     pairs: dict[str, tuple[Place, Node]] = field(default_factory=dict)
     merged: list[tuple[Place, Node]] = field(default_factory=list)
     key: _Key | None = None
+    below: str | None = None
+    """The text of the key whose value is being read."""
     open: bool = True
 
 
@@ -170,6 +172,7 @@ class TreeBuilder:
             parent.items.append(node)
         elif parent.key is None:
             parent.key = self._key(node)
+            parent.below = parent.key.text
         else:
             self._pair(parent, node)
 
@@ -209,7 +212,7 @@ class TreeBuilder:
 
     def _aliased(self, event: AliasEvent) -> Node:
         place = _place(event)
-        node = self._anchors.get(event.anchor)
+        node = self._anchors.get(event.anchor or "")
         if node is None:
             # The name is not repeated: it may be an unquoted password that begins with an asterisk.
             message = "no anchor of that name stands above; put a value that begins with '*' in quotes"
@@ -233,23 +236,28 @@ class TreeBuilder:
     def _guard(self, event: ScalarEvent) -> None:
         """Remember the place of a credential, so that no excerpt of the file shows it."""
         if self._in_secret() and not is_reference(event.value) and event.value:
-            start, end = event.start_mark, event.end_mark
+            # The types of PyYAML allow for no marks, its parsers always give them.
+            start: Any = event.start_mark
+            end: Any = event.end_mark
             self.secrets.append(Span(start.line, start.column, end.line, end.column))
 
     def _in_secret(self) -> bool:
-        awaited = [key for node in self._stack[-3:] if (key := _awaited(node))]
-        if any(is_credential_list(key) for key in awaited):
+        """Whether what comes next stands behind a key that holds credentials."""
+        if not self._stack:
+            return False
+        *outer, top = self._stack[-3:]
+        awaited = top.below if isinstance(top, MappingNode) and top.key is not None else None
+        around = [node.below for node in outer if isinstance(node, MappingNode)]
+        if any(key and is_credential_list(key) for key in (awaited, *around)):
             return True
-        inner = self._stack[-2:] if self._stack and isinstance(self._stack[-1], SequenceNode) else self._stack[-1:]
-        return any((key := _awaited(node)) is not None and is_secretive(key) for node in inner)
+        if isinstance(top, SequenceNode) and outer and isinstance(outer[-1], MappingNode):
+            awaited = outer[-1].below
+        return awaited is not None and is_secretive(awaited)
 
     def _shown(self, text: str) -> str:
         return "" if self._in_secret() else repr(text[:64])
 
 
-def _awaited(node: Collection) -> str | None:
-    return node.key.text if isinstance(node, MappingNode) and node.key is not None else None
-
-
 def _place(event: Event) -> Place:
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+    mark: Any = event.start_mark
+    return Place(mark.line + 1, mark.column + 1)

@@ -29,7 +29,9 @@ def check_operator(admin_key: str | None, headers: Mapping[str, str], peer: str 
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     forwarded = any(header in headers for header in _FORWARDED)
     if not _is_loopback(peer) or name not in _LOCAL_NAMES or forwarded:
-        raise forbidden("Without admin.key the control plane answers on the loopback only. Set admin.key in routes.yaml.")
+        raise forbidden(
+            "Without admin.key the control plane answers on the loopback only. Set admin.key in routes.yaml."
+        )
 
 
 def _is_loopback(peer: str | None) -> bool:

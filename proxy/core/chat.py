@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from proxy.core.errors import ClientError, bad_request
+from proxy.core.errors import bad_request
 
 _MAX_MODEL = 256
 """Characters of a model name. The longest real ones (deployment paths, ARNs) are well below."""

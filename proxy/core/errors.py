@@ -16,7 +16,7 @@ _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permi
 class ClientError(Exception):
     """An error answer. `retry_after` is in seconds; `should_retry` is what clients' SDKs are told (None: nothing)."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the four members of the wire shape, and three of its head
+    def __init__(  # noqa: PLR0913 - the four members of the wire shape, and three of its head
         self,
         status: int,
         code: str | None,

@@ -23,6 +23,8 @@ _MAX_DOCUMENT = 2 * 1024 * 1024
 """Bytes of JSON that are decoded; validation errors echo whole prompts, more than this is not worth reading."""
 _MAX_MARKUP = 16 * 1024
 """Bytes of a page that are searched for text: styles come before the words."""
+_MAX_ITEMS = 32
+"""Details, violations or validation errors that are looked at; real errors have a handful."""
 _MAX_WORD = 120
 """Characters of a type, code or param; longer ones are prose or hostile."""
 
@@ -194,7 +196,7 @@ def _status(*parts: Mapping[str, object]) -> int | None:
 
 
 def _objects(value: object) -> list[dict[str, object]]:
-    items = value if isinstance(value, list) else [value]
+    items = value[:_MAX_ITEMS] if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, dict)]
 
 

@@ -125,6 +125,7 @@ _WORDING: tuple[Rule, ...] = (
         "requires more credits",  # OpenRouter, 402
         "ran out of credits",  # xAI, 403 or 429
         "used all available credits",  # xAI
+        "have any credits",  # xAI, 403, of new accounts
         "credits are depleted",  # Gemini, prepaid
         "enable billing",  # Gemini, 400 FAILED_PRECONDITION
         "spend limit",  # Groq, OpenAI

@@ -1,8 +1,8 @@
 """One attempt: permit, call, gate, report. The order is fixed and written once, here.
 
 Deadline above everything; then the pool's permit, so that a resting deployment is not called; then the call with its
-timers; then, for a stream, holding until content; then the report, exactly once, whatever happened: success, failure, or
-ignored when the attempt was cancelled because the client left.
+timers; then, for a stream, holding until content; then the report, exactly once, whatever happened: success,
+failure, or ignored when the attempt was cancelled because the client left.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, Happening
-from proxy.core.failure import Failure, FailureClass
+from proxy.core.failure import Failure
 from proxy.execution.relay import Clock, Relay
 from proxy.pool.deployment import Rest
 from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool

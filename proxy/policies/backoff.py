@@ -1,7 +1,7 @@
 """How long to wait before trying the same deployment again: full jitter below a ceiling that doubles.
 
-wait = uniform(0, min(max, initial * multiplier^n)), after n + 1 failures ("full jitter", AWS builders' library). Luck is
-an argument: `roll` is a number from 0 to 1, drawn by whoever acts.
+wait = uniform(0, min(max, initial * multiplier^n)), after n + 1 failures ("full jitter", AWS builders' library). Luck
+is an argument: `roll` is a number from 0 to 1, drawn by whoever acts.
 """
 
 from __future__ import annotations

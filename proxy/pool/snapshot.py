@@ -29,13 +29,10 @@ def picture(pool: Pool, id: DeploymentId, now: float) -> DeploymentPicture:  # n
     """The picture of one deployment. `now` is monotonic, in seconds."""
     standing = pool.standing(id, now)
     state = pool.deployment(id)
-    if standing.rest is not None:
-        status = "resting"
-    else:
-        status = "failing" if state.consecutive_failures else "available"
+    awake = "failing" if state.consecutive_failures else "available"
     return DeploymentPicture(
         id,
-        status,
+        awake if standing.rest is None else "resting",
         standing.rest.reason if standing.rest else None,
         round(standing.usable_at - now, 3) if standing.rest else None,
         state.in_flight,

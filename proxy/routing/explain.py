@@ -39,9 +39,7 @@ def give_up_error(
     message = f"{plan.route}: {', '.join(parts) or 'nothing was tried'}. {advice}"
     # A client that is told when to return may; otherwise trying again is what has just been done on its behalf.
     should_retry = None if move.retry_after is not None else False
-    return ClientError(
-        _STATUS[move.code], move.code, message, retry_after=move.retry_after, should_retry=should_retry
-    )
+    return ClientError(_STATUS[move.code], move.code, message, retry_after=move.retry_after, should_retry=should_retry)
 
 
 def returned_error(failure: Failure) -> ClientError:
@@ -100,7 +98,9 @@ def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterabl
             why = f"serves; {limits}" if not served else f"next if the one before fails; {limits}"
             steps.append(Explained(name, serves=not served, usable=True, why=why))
             served = True
-    steps.extend(Explained(skipped.deployment, serves=False, usable=False, why=skipped.reason) for skipped in plan.skipped)
+    steps.extend(
+        Explained(skipped.deployment, serves=False, usable=False, why=skipped.reason) for skipped in plan.skipped
+    )
     end = "the last resort answers" if plan.last_resort else "the client gets an error that says what was tried"
     return Explanation(plan.route, plan.deadline - now, tuple(steps), end)
 
@@ -123,12 +123,14 @@ def reason(plan: Plan, answered_by: PlannedStep, ended: Sequence[AttemptEnded], 
     return f"{before[0].deployment} is skipped: {before[0].reason}" if before else "first choice"
 
 
-def degraded(plan: Plan, answered_by: PlannedStep | None) -> str | None:
+def degraded(plan: Plan, answered_by: PlannedStep | None, ended: Sequence[AttemptEnded]) -> str | None:
     """The value of `x-holdfast-degraded`: None for the route's first choice, else why not and how good this is."""
     if answered_by is None:
         return "reason=last_resort;quality=0"
     if answered_by.place == 0:
         return None
-    first = next((skipped for skipped in plan.skipped if skipped.place == 0), None)
-    why = "failover" if first is None else "first_choice_skipped"
+    if any(skipped.place == 0 for skipped in plan.skipped):
+        why = "first_choice_skipped"
+    else:
+        why = "failover" if any(attempt.outcome != "ok" for attempt in ended) else "first_choice_rests"
     return f"reason={why}" + (f";quality={answered_by.quality:g}" if answered_by.quality is not None else "")

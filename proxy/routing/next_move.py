@@ -113,7 +113,9 @@ def next_move(
     last = history.tried[-1].failure if history.tried else None
     if last is not None and last.verdict.next is NextDeployment.NO:
         return Return(last)
-    ready = {step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None}
+    ready = {
+        step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None
+    }
     for step in _order(plan, history, ready, now):
         retry = bool(history.of(plan, step))
         if ready[step] < plan.deadline and (not retry or budget_allows()):
@@ -164,9 +166,7 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
 def _window_may_fit(plan: Plan, history: History, step: int) -> bool:
     """Whether a request that was too long elsewhere may fit here. A window that is not known is given the chance."""
     too_small = [
-        plan.steps[tried.step].context
-        for tried in history.tried
-        if tried.failure.kind is FailureClass.CONTEXT_TOO_LONG
+        plan.steps[tried.step].context for tried in history.tried if tried.failure.kind is FailureClass.CONTEXT_TOO_LONG
     ]
     here = plan.steps[step].context
     return all(context is None or here is None or here > context for context in too_small)

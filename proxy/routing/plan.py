@@ -48,7 +48,9 @@ class Plan:
 
     def at(self, place: int) -> DeploymentId | None:
         """The deployment at a place of the route's chain."""
-        return next((step.deployment for step in (*self.steps, *self.skipped) if step.place == place), None)
+        places = {step.place: step.deployment for step in self.steps}
+        places.update((skipped.place, skipped.deployment) for skipped in self.skipped)
+        return places.get(place)
 
 
 class Wishes(NamedTuple):

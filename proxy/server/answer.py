@@ -17,7 +17,7 @@ from proxy.execution.attempt import JsonAnswer, StreamAnswer
 from proxy.execution.executor import Run
 from proxy.routing.explain import degraded, explain, reason
 from proxy.routing.next_move import LastResort
-from proxy.server.context import CONTEXT, REQUEST_ID, Context
+from proxy.server.context import REQUEST_ID, Context
 from proxy.server.wire import safe, trail
 from proxy.streams.splice import DONE_EVENT
 
@@ -83,7 +83,7 @@ async def last_resort_response(
     request: web.Request, run: Run, answer: LastResort, record: RequestEnded
 ) -> web.StreamResponse:
     """The route's own text, in the shape that the client asked for, and marked as what it is."""
-    record.status, record.degraded = 200, degraded(run.plan, None)
+    record.status, record.degraded = 200, degraded(run.plan, None, run.ended)
     headers = _told(run)
     body = {
         "id": f"chatcmpl-{secrets.token_hex(12)}",
@@ -125,7 +125,7 @@ def tell_error(error: ClientError, run: Run) -> None:
 
 
 def _served(run: Run) -> tuple[DeploymentId | None, str | None]:
-    return (run.current.deployment if run.current else None), degraded(run.plan, run.current)
+    return (run.current.deployment if run.current else None), degraded(run.plan, run.current, run.ended)
 
 
 def _told(run: Run, running: tuple[DeploymentId, float] | None = None) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _told(run: Run, running: tuple[DeploymentId, float] | None = None) -> dict[s
         headers["x-holdfast-reason"] = safe(reason(run.plan, step, run.ended, run.resting))
     else:
         headers["x-holdfast-reason"] = "last resort"
-    if (mark := degraded(run.plan, step)) is not None:
+    if (mark := degraded(run.plan, step, run.ended)) is not None:
         headers["x-holdfast-degraded"] = mark
     return headers
 

@@ -33,7 +33,7 @@ class GuardedHandler(web.RequestHandler):
             manager,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=keepalive,
-            access_log=None,
+            access_log=None,  # type: ignore[arg-type] # aiohttp takes None for "no access log"; its annotation forgot
             max_line_size=_MAX_LINE,
             max_field_size=_MAX_FIELD,
             max_headers=_MAX_HEADERS,
@@ -76,7 +76,7 @@ class GuardedHandler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What is not HTTP gets one answer in the common shape, and the connection closes."""
-        del exc, message
+        del request, exc, message
         error = ClientError(status, "malformed_request", "The request is not valid HTTP.", close=True)
         body = error_body(error.message, error.error_type, error.code)
         response = web.Response(status=status, body=body, headers=error_headers(error, request_id({})))

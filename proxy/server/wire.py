@@ -64,7 +64,7 @@ def safe(value: str) -> str:
 
 
 def trail(ended: Iterable[AttemptEnded], running: tuple[DeploymentId, float] | None = None) -> str:
-    """One item per attempt: `openai/gpt-4o;o=http_503;ms=312`. `running` is a stream's attempt, with content in hand."""
+    """One item per attempt: `openai/gpt-4o;o=http_503;ms=312`. `running` is a stream's attempt that has content."""
     items = [f"{attempt.deployment};o={attempt.outcome};ms={attempt.duration * 1000:.0f}" for attempt in ended]
     if running is not None:
         items.append(f"{running[0]};o=ok;ms={running[1] * 1000:.0f}")

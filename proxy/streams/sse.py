@@ -1,9 +1,9 @@
 """Server-sent events out of bytes, incrementally.
 
 `EventFramer.feed` takes bytes as they arrive, split anywhere, and returns the events that are complete. Lines may end
-in LF, CRLF or CR, also mixed; a byte order mark at the start is dropped. An event's `raw` is what may be forwarded: the
-block as received with its line ends made LF, and the blank line behind it. Nothing is decoded: a character split
-over two reads is whole again once its event is complete.
+in LF, CRLF or CR, also mixed; a byte order mark at the start is dropped. An event's `raw` is what may be forwarded: its
+lines as received, with line ends made LF and without those that mean nothing to a client, and the blank line behind
+them. Nothing is decoded: a character split over two reads is whole again once its event is complete.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 MAX_EVENT = 8 * 1024 * 1024
 """The largest event that is taken, in bytes."""
+
+_FORWARDED = {b"data", b"event", b""}
+"""The fields that clients get, and comments, whose field name is empty. `id` and `retry` speak of reconnecting, which a
+POST never does; OpenAI's SDK takes every blank line behind an `id` for an event, and fails on it."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -95,12 +99,16 @@ def _event(block: bytes) -> Event:
     if b"\n" not in block and block.startswith(b"data:"):
         return Event(block + b"\n\n", block[6:] if block[5:6] == b" " else block[5:])
     data: list[bytes] = []
+    kept: list[bytes] = []
     error = None
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
         if name == b"data":
-            data.append(value)
+            data.append(value.removeprefix(b" "))
         elif name == b"error":
-            error = value
-    return Event(block + b"\n\n", b"\n".join(data) if data else None, error)
+            error = value.removeprefix(b" ")
+        if name in _FORWARDED:
+            kept.append(line)
+    if not data:
+        kept = [line for line in kept if line.startswith(b":")]
+    return Event(b"\n".join((*kept, b"", b"")) if kept else b"", b"\n".join(data) if data else None, error)

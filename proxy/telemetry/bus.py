@@ -32,10 +32,10 @@ class Bus:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 - telemetry must never cost an answer
-                self._report(listener)
+            except Exception as error:  # noqa: BLE001 - telemetry must never cost an answer
+                self._report(listener, error)
 
-    def _report(self, listener: Listener) -> None:
+    def _report(self, listener: Listener, error: Exception) -> None:
         if id(listener) not in self._reported:
             self._reported.add(id(listener))
-            _logger.exception("a telemetry listener failed; further failures of it are not reported")
+            _logger.error("a telemetry listener failed; further failures of it are not reported", exc_info=error)

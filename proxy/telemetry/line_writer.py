@@ -25,6 +25,7 @@ class LineWriter:
         self._closed = False
         self.dropped = 0
         """Lines that were lost because the reader was too slow."""
+        self._told_dropped = 0
         self._thread = threading.Thread(target=self._run, name="holdfast-log", daemon=True)
         self._thread.start()
 
@@ -51,6 +52,9 @@ class LineWriter:
             with contextlib.suppress(IndexError):
                 while True:
                     lines.append(self._waiting.popleft())
+            if (lost := self.dropped) > self._told_dropped:
+                lines.append(b'{"event":"log lines were lost","lines":%d}' % (lost - self._told_dropped))
+                self._told_dropped = lost
             try:
                 if lines:
                     self._stream.write(b"\n".join(lines) + b"\n")

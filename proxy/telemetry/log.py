@@ -62,7 +62,9 @@ class Log:
             (self._logger.info if event.status < 500 else self._logger.warning)("request", **fields)
         elif isinstance(event, Rested):
             where = event.deployment.upstream if event.whole_upstream else str(event.deployment)
-            self._logger.warning("rest", target=where, key=event.key, reason=event.reason, for_s=round(event.duration, 3))
+            self._logger.warning(
+                "rest", target=where, key=event.key, reason=event.reason, for_s=round(event.duration, 3)
+            )
         elif isinstance(event, FailedOver):
             self._logger.debug("failover", source=str(event.source), target=str(event.target), reason=event.reason)
         elif isinstance(event, RetryRefused):
@@ -116,7 +118,11 @@ def _processors(*, colours: bool, as_text: bool) -> list[Processor]:
         structlog.processors.format_exc_info,
     ]
     if as_text:
-        return [*shared, _trail_as_text, structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="ts", pad_event_to=0)]
+        return [
+            *shared,
+            _trail_as_text,
+            structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="ts", pad_event_to=0),
+        ]
     return [*shared, _as_json]
 
 
@@ -128,7 +134,9 @@ def _as_json(_logger: WrappedLogger, _method: str, fields: EventDict) -> str:
 def _trail_as_text(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
     attempts = fields.get("attempts")
     if isinstance(attempts, list):
-        fields["attempts"] = " > ".join(f"{each['deployment']} {each['outcome']} {each['ms']:.0f} ms" for each in attempts)
+        fields["attempts"] = " > ".join(
+            f"{each['deployment']} {each['outcome']} {each['ms']:.0f} ms" for each in attempts
+        )
     return fields
 
 

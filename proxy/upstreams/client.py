@@ -28,6 +28,8 @@ _MAX_ANSWER = 64 * 1024 * 1024
 _MAX_ERROR = 64 * 1024
 _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
+_ADDED_FIELDS = ("stream_options",)
+"""Fields that a request may have upstream without the client's doing."""
 _PASSED_HEADERS = ("openai-processing-ms", "openai-organization", "openai-version", "x-ratelimit-limit-requests",
                    "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
                    "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")  # fmt: skip
@@ -70,7 +72,7 @@ class UpstreamClient:
         self._upstreams = upstreams
         self._transport = transport
 
-    async def call(  # noqa: PLR0913 - a call has these parts, and each is one thing
+    async def call(
         self,
         deployment: DeploymentId,
         key: int,
@@ -82,11 +84,14 @@ class UpstreamClient:
         """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message."""
         upstream = self._upstreams[deployment.upstream]
         reply = await self._call(upstream, deployment.model, key, request, without, timers)
-        if isinstance(reply, Failure) and reply.message:
-            return replace(reply, message=mask(reply.message, upstream.keys))
-        return reply
+        if not isinstance(reply, Failure):
+            return reply
+        if reply.kind is FailureClass.PARAMETER_UNSUPPORTED and reply.param not in {*request.fields, *_ADDED_FIELDS}:
+            # What was never sent cannot be left out: asking again would get the same answer.
+            reply = replace(reply, kind=FailureClass.CALLER_FAULT)
+        return replace(reply, message=mask(reply.message, upstream.keys))
 
-    async def _call(  # noqa: PLR0913, PLR0917 - as above
+    async def _call(
         self,
         upstream: UpstreamSettings,
         model: str,

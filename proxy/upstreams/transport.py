@@ -80,8 +80,9 @@ class Transport:
         """Send a request; return when the head of its answer is in.
 
         `upstream` names the connection pool, `connect` limits the opening of a connection in seconds, `until` (the
-        loop's clock) the wait for the head. Raises TransportError, and TimeoutError at `until`. A kept connection that turns out to be dead without
-        having given a byte is no failure of the upstream: the request is sent again, once, on a new one.
+        loop's clock) the wait for the head. Raises TransportError, and TimeoutError at `until`. A kept connection that
+        turns out to be dead without having given a byte is no failure of the upstream: the request is sent again, once,
+        on a new one.
         """
         trace = SimpleNamespace(reused=False)
         try:
@@ -96,7 +97,7 @@ class Transport:
         for session in (*self._kept.values(), *self._fresh.values()):
             await session.close()
 
-    async def _post(  # noqa: PLR0913, PLR0917 - one HTTP call has this many parts
+    async def _post(
         self,
         session: aiohttp.ClientSession,
         url: str,
@@ -115,8 +116,6 @@ class Transport:
         except aiohttp.ConnectionTimeoutError:
             message = f"no connection within {connect:g} s"
             raise TransportError(Failure(FailureClass.TIMEOUT, "connect_timeout", message)) from None
-        except TimeoutError:
-            raise
         except aiohttp.ClientError as error:
             raise TransportError(_unanswered(error)) from None
         except ConnectionError as error:

@@ -1,5 +1,6 @@
 """What a request body is understood to say, and how each wrong one is refused."""
 
+import contextlib
 import json
 
 import msgspec
@@ -92,10 +93,8 @@ def test_long_numbers_pass_untouched() -> None:
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    try:
-        parse_chat(data)
-    except ClientError as error:
-        assert 400 == error.status
+    with contextlib.suppress(ClientError):
+        assert parse_chat(data).model
 
 
 json_values = st.recursive(
@@ -104,7 +103,11 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text().filter(lambda name: name not in {"model", "messages", "stream", "stream_options"}), json_values))
+@given(
+    st.dictionaries(
+        st.text().filter(lambda name: name not in {"model", "messages", "stream", "stream_options"}), json_values
+    )
+)
 def test_unknown_fields_survive(extra: dict[str, object]) -> None:
     sent = {"model": "m", "messages": [], **extra}
 

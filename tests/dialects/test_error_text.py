@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.failure import FailureClass
 from proxy.dialects.error_text import clean, read_error
+from proxy.dialects.failures import classify, classify_in_band
+from tests.dialects.provider_errors import NOW, C, fail
 
 SHAPES: list[tuple[object, str, str | None, str | None]] = [
     ([{"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED"}}], "m", "RESOURCE_EXHAUSTED", "429"),
@@ -38,6 +41,28 @@ def test_shapes_that_are_not_quite_json() -> None:
     assert read_error(b"upstream connect error").message == "upstream connect error"
     assert not read_error(b'{"error":"cut off').told
     assert not read_error(b'{"id":1}').told
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b'{"error":' * 200 + b"1" + b"}" * 200])
+def test_deep_nesting_is_survived(body: bytes) -> None:
+    assert fail("openai", 500, body).kind is C.OVERLOADED
+
+
+MEMBERS = ["error", "message", "code", "detail", "details", "metadata", "raw", "type", "violations", "loc", "headers"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(MEMBERS) | st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()), st.integers(100, 999))
+def test_never_raises(body: bytes, status: int) -> None:
+    for failure in (classify("groq", status, {}, body, NOW), classify_in_band("", body, NOW)):
+        assert isinstance(failure.kind, FailureClass)
+        assert len(failure.message) <= 500
+        assert not failure.message or failure.message.isprintable()
+        assert failure.wait is None or failure.wait >= 0
 
 
 @given(st.text())

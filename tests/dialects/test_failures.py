@@ -5,60 +5,25 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from proxy.core.failure import Failure, FailureClass, NextDeployment
-from proxy.dialects.failures import OPTIONAL_FIELDS, classify, classify_in_band
-
-C = FailureClass
-NOW = 1_763_640_000.0  # 2025-11-20 12:00:00 UTC
-
-
-def fail(kind: str, status: int, body: object = b"", **headers: str) -> Failure:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return classify(kind, status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW)
-
-
-def openai(message: str, kind: str | None = None, code: object = None, param: str | None = None) -> dict[str, object]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-def anthropic(kind: str, message: str, error_code: str | None = None) -> dict[str, object]:
-    details = {"error_code": error_code} if error_code else None
-    return {"type": "error", "error": {"type": kind, "message": message, "details": details}, "request_id": "req_1"}
-
-
-def gemini(code: int, status: str, message: str, *details: object) -> list[object]:
-    return [{"error": {"code": code, "message": message, "status": status, "details": list(details)}}]
-
-
-def quota_failure(*ids: str) -> dict[str, object]:
-    violations = [{"quotaMetric": "generativelanguage.googleapis.com/x", "quotaId": quota} for quota in ids]
-    return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}
-
-
-def mistral(message: object, kind: str, code: str) -> dict[str, object]:
-    return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
-
-
-def openrouter(code: int, message: str, **metadata: object) -> dict[str, object]:
-    return {"error": {"code": code, "message": message, "metadata": metadata}}
-
-
-def xai(code: str, error: str) -> dict[str, object]:
-    return {"code": code, "error": error}
-
-
-def forbidden(*loc: object) -> dict[str, object]:
-    return {
-        "detail": [{"type": "extra_forbidden", "loc": list(loc), "msg": "Extra inputs are not permitted", "input": 1}]
-    }
-
-
-CURRENT_QUOTA = "You exceeded your current quota, please check your plan and billing details."
-TPM = "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 8000, please reduce it."
-PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+from proxy.core.failure import FailureClass, NextDeployment
+from proxy.dialects.failures import classify
+from tests.dialects.provider_errors import (
+    CURRENT_QUOTA,
+    NOW,
+    PAGE,
+    TPM,
+    C,
+    anthropic,
+    fail,
+    forbidden,
+    gemini,
+    mistral,
+    openai,
+    openrouter,
+    quota_failure,
+    xai,
+)
 
 TABLE: list[tuple[str, int, object, FailureClass]] = [
     # OpenAI
@@ -294,103 +259,6 @@ def test_the_type_may_be_in_a_header(status: int, errortype: str, message: str, 
     assert failure.error_type == errortype.split(":", maxsplit=1)[0]
 
 
-PARAMETERS: list[tuple[str, int, object, str | None]] = [
-    (
-        "openai",
-        400,
-        openai(
-            "Unsupported parameter: 'max_tokens' is not supported with this model.",
-            None,
-            "unsupported_parameter",
-            "max_tokens",
-        ),
-        "max_tokens",
-    ),
-    (
-        "openai",
-        400,
-        openai("Unsupported value: 'temperature' does not support 0.2", None, "unsupported_value", "temperature"),
-        "temperature",
-    ),
-    ("openai", 400, openai("Unrecognized request argument supplied: verbosity"), "verbosity"),
-    ("openai", 400, openai("Unsupported parameter: 'logprobs'."), "logprobs"),
-    ("openai", 400, openai("x", None, "unsupported_parameter", "stream_options.include_usage"), "stream_options"),
-    (
-        "azure",
-        422,
-        {"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"], "msg": "x"}]},
-        "max_completion_tokens",
-    ),
-    (
-        "mistral",
-        422,
-        {"object": "error", "message": forbidden("body", "logit_bias"), "type": "x", "code": None},
-        "logit_bias",
-    ),
-    ("mistral", 422, forbidden("body", "random_seed"), "seed"),
-    (
-        "anthropic",
-        400,
-        anthropic("invalid_request_error", "`temperature` is deprecated for this model."),
-        "temperature",
-    ),
-    (
-        "anthropic",
-        400,
-        anthropic("invalid_request_error", "`temperature` and `top_p` cannot both be specified for this model."),
-        "top_p",
-    ),
-    ("anthropic", 400, anthropic("invalid_request_error", "store: Extra inputs are not permitted"), "store"),
-    ("xai", 400, xai("x", "Argument not supported on this model: presencePenalty"), "presence_penalty"),
-    ("xai", 400, xai("x", "Model grok-4 does not support parameter reasoningEffort."), "reasoning_effort"),
-    (
-        "gemini",
-        400,
-        gemini(400, "INVALID_ARGUMENT", 'Invalid JSON payload received. Unknown name "store": Cannot find field.'),
-        "store",
-    ),
-    ("groq", 400, openai("'logprobs' is not supported with this model"), "logprobs"),
-    ("groq", 400, openai("property 'metadata' is unsupported"), "metadata"),
-    ("groq", 400, openai("reasoning_effort is not supported with this model"), "reasoning_effort"),
-    ("deepseek", 400, openai("Failed to deserialize the JSON body: unknown field `service_tier`"), "service_tier"),
-    ("ollama", 400, {"error": '"qwen" does not support thinking'}, "reasoning_effort"),
-    # Not optional: the answer would be one to another question.
-    ("openai", 400, openai("Unsupported parameter: 'tools'", None, "unsupported_parameter", "tools"), None),
-    ("openai", 400, openai("x", None, "unsupported_value", "messages[0].role"), None),
-    ("xai", 400, xai("x", "Model grok-4 does not support parameter stop."), None),
-    ("mistral", 422, forbidden("body", "messages", 0, "user"), None),
-    ("anthropic", 400, anthropic("invalid_request_error", "messages.0.metadata: Extra inputs are not permitted"), None),
-    ("ollama", 400, {"error": "model does not support tools"}, None),
-    # A value out of range is the client's business.
-    ("openai", 400, openai("max_tokens is too large: 9", None, "invalid_value", "max_tokens"), None),
-]
-
-
-@pytest.mark.parametrize(("kind", "status", "body", "field"), PARAMETERS)
-def test_refused_field(kind: str, status: int, body: object, field: str | None) -> None:
-    failure = fail(kind, status, body)
-    if field is None:
-        assert failure.kind is C.CALLER_FAULT
-    else:
-        assert failure.kind is C.PARAMETER_UNSUPPORTED
-        assert failure.param == field
-
-
-def test_fields_that_carry_the_question_are_never_optional() -> None:
-    assert not OPTIONAL_FIELDS & {
-        "model",
-        "messages",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "n",
-        "stop",
-        "modalities",
-        "audio",
-        "stream",
-    }
-
-
 ECHOES = [
     openai("Invalid prompt: 'why do I get 429 rate limit exceeded here?'"),  # LL#11455
     openai("Could not parse \"the server is overloaded, and 'Too Many Requests' is what it says\""),
@@ -445,76 +313,3 @@ def test_messages_are_bounded_and_lose_markup() -> None:
     assert len(fail("openai", 400, openai("x" * 10_000)).message) == 500
     assert fail("openai", 502, b"<style>p {}</style>" + PAGE).message == "502 Bad Gateway 502 Bad Gateway"
     assert fail("openai", 422, forbidden("body", "n")).message == "n: Extra inputs are not permitted"
-
-
-IN_BAND: list[tuple[object, FailureClass, int | None]] = [
-    (openai("x", "server_error"), C.OVERLOADED, None),
-    (openai("The model is overloaded", None, 503), C.OVERLOADED, 503),
-    (anthropic("overloaded_error", "Overloaded"), C.OVERLOADED, None),
-    (openai("Rate limit reached", None, "rate_limit_exceeded"), C.RATE_LIMITED, None),
-    (openai("Too many requests"), C.RATE_LIMITED, None),
-    (openrouter(429, "x"), C.RATE_LIMITED, 429),
-    (openrouter(402, "x"), C.QUOTA, 402),
-    (
-        openrouter(502, "Provider disconnected") | {"choices": [{"finish_reason": "error", "delta": {}}]},
-        C.OVERLOADED,
-        502,
-    ),
-    (openai("x", None, "insufficient_quota"), C.QUOTA, None),
-    (openai("x", None, "context_length_exceeded"), C.CONTEXT_TOO_LONG, None),
-    ({"error": {"code": 400, "message": "the request exceeds the available context size"}}, C.CONTEXT_TOO_LONG, 400),
-    (openai("x", None, "content_filter"), C.CONTENT_REFUSED, None),
-    (openai("Bad", "invalid_request_error"), C.CALLER_FAULT, None),
-    (openai("Request timed out"), C.TIMEOUT, None),
-    (openai("x", "NotFoundError", 404), C.MODEL_GONE, 404),
-    (openai("Unsupported parameter: 'seed'"), C.PARAMETER_UNSUPPORTED, None),
-    (openai("Something odd"), C.BAD_ANSWER, None),
-    (openai("Bad", "BadRequestError", 400), C.BAD_ANSWER, 400),
-    ({"error": "boom"}, C.BAD_ANSWER, None),
-    ({"error": {}}, C.BAD_ANSWER, None),
-    ({"error": 5}, C.BAD_ANSWER, None),
-    ({"error": True, "message": "model overloaded: server busy"}, C.OVERLOADED, None),
-    ({"choices": [{"finish_reason": "error", "delta": {"content": "rate limit"}}]}, C.BAD_ANSWER, None),
-]
-
-
-@pytest.mark.parametrize(("body", "expected", "status"), IN_BAND)
-def test_in_band(body: object, expected: FailureClass, status: int | None) -> None:
-    failure = classify_in_band("openai", json.dumps(body).encode(), NOW)
-    assert failure.kind is expected
-    assert failure.code == "in_band_error"
-    assert failure.status == status
-
-
-def test_in_band_never_repeats_the_answer() -> None:
-    failure = classify_in_band("openai", b'{"choices":[{"finish_reason":"error","delta":{"content":"secret"}}]}', NOW)
-    assert failure.message == "the upstream ended its answer with an error"
-
-
-def test_in_band_waits() -> None:
-    failure = classify_in_band(
-        "openai", json.dumps(openai("Please try again in 20s", None, "rate_limit_exceeded")).encode(), NOW
-    )
-    assert failure.wait == 20
-
-
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b'{"error":' * 200 + b"1" + b"}" * 200])
-def test_deep_nesting_is_survived(body: bytes) -> None:
-    assert fail("openai", 500, body).kind is C.OVERLOADED
-
-
-MEMBERS = "error message code detail details metadata raw type violations loc headers".split()
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(MEMBERS) | st.text(), inner),
-    max_leaves=20,
-)
-
-
-@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()), st.integers(100, 999))
-def test_never_raises(body: bytes, status: int) -> None:
-    for failure in (classify("groq", status, {}, body, NOW), classify_in_band("", body, NOW)):
-        assert isinstance(failure.kind, FailureClass)
-        assert len(failure.message) <= 500
-        assert not failure.message or failure.message.isprintable()
-        assert failure.wait is None or failure.wait >= 0

@@ -60,9 +60,7 @@ def test_refused_withdrawal_takes_nothing() -> None:
     st.floats(0, 1),
     st.floats(0, 5),
 )
-def test_never_exceeds_the_share_in_any_window(
-    steps: list[tuple[float, bool]], ratio: float, reserve: float
-) -> None:
+def test_never_exceeds_the_share_in_any_window(steps: list[tuple[float, bool]], ratio: float, reserve: float) -> None:
     budget = RetryBudget(RetryBudgetSettings(ratio=ratio, min_per_second=reserve))
     now, deposits, withdrawals = 0.0, [], []
     for pause, is_request in steps:

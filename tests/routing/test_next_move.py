@@ -50,7 +50,9 @@ class Case:
 
     def move(self) -> Move:
         standings = [
-            standing(*(self.rests[place][0], self.now, self.rests[place][1]) if place in self.rests else (None, self.now))
+            standing(
+                *(self.rests[place][0], self.now, self.rests[place][1]) if place in self.rests else (None, self.now)
+            )
             for place in range(len(self.plan.steps))
         ]
         return next_move(self.plan, self.history, standings, lambda: self.budget, self.now)
@@ -110,7 +112,7 @@ CASES: dict[str, tuple[Case, Move]] = {
     "rate limited, beyond patience": (Case(two()).fails(0, F.RATE_LIMITED, wait=4.0).rests_until(0, 4.0), first(1)),
     "rate limited again: patience is used up": (
         Case(two()).fails(0, F.RATE_LIMITED, wait=2.0).waited(0, 2.0).fails(0, F.RATE_LIMITED, 2.0).rests_until(0, 4.0),
-        first(1),
+        first(1, 2.0),
     ),
     "rate limited, another key is at hand": (Case(two()).fails(0, F.RATE_LIMITED, wait=60.0), again(0)),
     "quota, another key is at hand": (Case(two()).fails(0, F.QUOTA), again(0)),
@@ -146,7 +148,9 @@ CASES: dict[str, tuple[Case, Move]] = {
         first(1, last=True),
     ),
     "context: smaller ones are passed over": (
-        Case(plan(step("a", context=8), step("b", 1, context=4), step("c", 2, context=16))).fails(0, F.CONTEXT_TOO_LONG),
+        Case(plan(step("a", context=8), step("b", 1, context=4), step("c", 2, context=16))).fails(
+            0, F.CONTEXT_TOO_LONG
+        ),
         first(2, last=True),
     ),
     # the budget

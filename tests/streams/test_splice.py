@@ -1,6 +1,5 @@
 """The life of a stream: each test is a script of what comes in and what goes out."""
 
-
 import pytest
 
 from proxy.core.failure import Failure, FailureClass

@@ -44,6 +44,22 @@ def test_raw_is_what_may_be_forwarded() -> None:
     assert b"event: x\ndata: a\ndata: b\n\n" == event.raw
 
 
+@pytest.mark.parametrize(
+    ("block", "raw"),
+    [
+        (b": a comment\nid: 7\nretry: 5\nunknown: x\nevent: e\ndata: a\n\n", b": a comment\nevent: e\ndata: a\n\n"),
+        (b": a comment\n\n", b": a comment\n\n"),
+        (b":\nid: 7\n\n", b":\n\n"),
+        (b"id: 7\nretry: 5\n\n", b""),
+        (b"event: e\n\n", b""),
+    ],
+)
+def test_what_means_nothing_to_a_client_is_left_out(block: bytes, raw: bytes) -> None:
+    (event,) = EventFramer().feed(block)
+
+    assert raw == event.raw
+
+
 def test_error_field_is_surfaced() -> None:
     (event,) = EventFramer().feed(b'error: {"code":500}\n\n')
 

@@ -27,7 +27,10 @@ def step(
 
 
 def plan(
-    *steps: PlannedStep | str, deadline: float = 120.0, last_resort: str | None = None, skipped: tuple[Skipped, ...] = ()
+    *steps: PlannedStep | str,
+    deadline: float = 120.0,
+    last_resort: str | None = None,
+    skipped: tuple[Skipped, ...] = (),
 ) -> Plan:
     """A plan over steps, or over names of steps with default settings."""
     made = tuple(step(each, place) if isinstance(each, str) else each for place, each in enumerate(steps))

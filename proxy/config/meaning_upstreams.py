@@ -1,0 +1,117 @@
+"""Upstreams: addresses that can be called, keys that can be sent, and which upstreams have to be skipped."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+from proxy.config.document import Path
+from proxy.config.interpolate import Interpolated
+from proxy.config.notes import Notes
+from proxy.config.resolve import upstream_keys
+from proxy.config.schema import Config, Upstream
+from proxy.dialects.registry import KINDS, Kind
+
+_EXAMPLES = {"azure": "https://RESOURCE.openai.azure.com/openai/v1", "vllm": "http://127.0.0.1:8000/v1"}
+
+
+def check(config: Config, interpolated: Interpolated, notes: Notes) -> dict[str, str]:
+    """Note what is wrong with upstreams. Returns those to be skipped, and why."""
+    unconfigured = dict(interpolated.unconfigured)
+    for name, upstream in config.upstreams.items():
+        kind = KINDS[upstream.kind]
+        _check_keys(name, upstream, notes)
+        if upstream.base_url is not None:
+            _check_address(("upstreams", name, "base_url"), upstream, notes)
+        if name not in unconfigured:
+            reason = _lacks(name, upstream, kind, interpolated, notes)
+            if reason is not None:
+                unconfigured[name] = reason
+    return unconfigured
+
+
+def _check_keys(name: str, upstream: Upstream, notes: Notes) -> None:
+    path: Path = ("upstreams", name)
+    if upstream.only_without_keys and upstream.kind != "simulated":
+        message = f"only_without_keys is for kind 'simulated'; {name} is of kind {upstream.kind!r}"
+        notes.error((*path, "only_without_keys"), message, key=True)
+    if notes.written((*path, "api_key")) and notes.written((*path, "api_keys")):
+        notes.error((*path, "api_keys"), "both api_key and api_keys; keep one of them", key=True)
+    if upstream.api_key is not None:
+        _check_key((*path, "api_key"), upstream.api_key.get_secret_value(), notes)
+    seen: set[str] = set()
+    for index, secret in enumerate(upstream.api_keys or ()):
+        key = secret.get_secret_value()
+        _check_key((*path, "api_keys", index), key, notes)
+        if key and key in seen:
+            notes.warning((*path, "api_keys", index), "the same key stands above; a pool gains nothing by it")
+        seen.add(key)
+
+
+def _check_key(path: Path, key: str, notes: Notes) -> None:
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        notes.error(path, "a line break, space or other character in the key that cannot be sent in a header")
+
+
+def _lacks(name: str, upstream: Upstream, kind: Kind, interpolated: Interpolated, notes: Notes) -> str | None:
+    """What an upstream lacks to be called; an address is noted as an error, a key as a warning."""
+    path: Path = ("upstreams", name)
+    if upstream.base_url is None and kind.base_url is None and kind.name != "simulated":
+        example = _EXAMPLES.get(kind.name, "https://HOST/v1")
+        notes.error(path, f"kind {kind.name!r} needs base_url, such as {example}", key=True)
+        return None
+    if upstream_keys(upstream) or not _needs_key(upstream, kind):
+        return None
+    why = interpolated.blank.get((*path, "api_key"))
+    if why is not None:
+        notes.warning((*path, "api_key"), f"{why}: upstream {name} is skipped")
+        return why
+    cure = f"usually `api_key: ${{{kind.key_variable}}}`"
+    written = (*path, "api_key") if notes.written((*path, "api_key")) else path
+    notes.warning(written, f"no api_key: upstream {name} is skipped; {cure}", key=True)
+    return "it has no api_key"
+
+
+def _needs_key(upstream: Upstream, kind: Kind) -> bool:
+    """Whether a call without a key is bound to fail: a provider's own address wants one, a server of yours may not."""
+    if kind.local or kind.key_variable is None:
+        return False
+    return upstream.base_url is None or kind.base_url is None or upstream.base_url.rstrip("/") == kind.base_url
+
+
+def _check_address(path: Path, upstream: Upstream, notes: Notes) -> None:
+    """Note what keeps an address from being called. The address is never repeated: it may hold a password."""
+    address = upstream.base_url or ""
+    parts = _split(address)
+    if parts is None:
+        notes.error(path, "this is not a URL that can be called; write one like https://HOST/v1")
+    elif parts.scheme not in {"http", "https"}:
+        notes.error(path, "base_url begins with http:// or https://")
+    elif parts.username is not None:
+        notes.error(path, "credentials in base_url; put them into api_key")
+    elif "?" in address or "#" in address:
+        notes.error(path, "base_url ends with its path; remove the query ('?') or fragment ('#')")
+    elif parts.path.rstrip("/").endswith("/chat/completions"):
+        notes.error(path, "base_url ends before /chat/completions, which is added to it")
+    elif parts.scheme == "http" and upstream_keys(upstream) and not _is_this_machine(parts.hostname or ""):
+        notes.warning(path, "the api_key travels unencrypted over http; use https where the server has it")
+
+
+def _split(address: str) -> SplitResult | None:
+    if not address.isprintable() or " " in address:
+        return None
+    try:
+        parts = urlsplit(address)
+        good = parts.port != 0 and (parts.hostname or parts.scheme not in {"http", "https"})
+    except ValueError:
+        return None
+    return parts if good else None
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
