@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -85,13 +86,14 @@ async def _demo(settings: Settings, *, once: bool) -> int:
 def _next_steps(port: int) -> None:
     url = f"http://127.0.0.1:{port}"
     body = '{"model":"chat","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+    me = os.environ.get("HOLDFAST_COMMAND", "holdfast")
     at = "" if port == 8400 else f" --url {url}"
     click.echo(
         f"""
 Still running; Ctrl-C stops it. In another terminal:
-  ./run fault{at} primary 503          break it (stall, cut, hang, 429, off, ...) while you ask:
-  ./run ask{at} "hello"
+  {me} fault{at} primary 503       break it (hang, empty, 429, cut:after=9, off, ...) while you ask:
+  {me} ask{at} "hello"
   curl -N {url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'
   OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=demo python your_app.py      (model "chat")
-For real: ./run init && ./run serve"""
+For real: {me} init -o my-routes.yaml && {me} serve -c my-routes.yaml"""
     )

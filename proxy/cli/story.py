@@ -59,17 +59,26 @@ async def tell_story(proxy: Holdfast) -> bool:
 
 
 def _line(number: int, chapter: Chapter, answer: Answer) -> str:
-    trail = " > ".join(_spoken(item) for item in answer.told.get("x-holdfast-trail", "").split(", "))
+    attempts = _spoken(answer.told.get("x-holdfast-trail", ""))
     if answer.error is None:
         outcome = f"client: {answer.status}, whole answer"
     elif answer.status == 200:
-        outcome = f"client: {len(answer.text.split())} words, then a clear error (no silent truncation)"
+        attempts = f"{attempts.split()[0]} broke off after {len(answer.text.split())} words"
+        outcome = "client: the text so far, then a clear error"
     else:
         outcome = f"client: {answer.status} {answer.error}"
-    return f"  {number} {chapter.title:<24} {trail:<58} {outcome}"
+    return f"  {number} {chapter.title:<24} {attempts:<52} {outcome}"
 
 
-def _spoken(item: str) -> str:
-    """`primary/demo;o=http_503;ms=12` in fewer words."""
-    parts = dict(part.partition("=")[::2] for part in item.split(";")[1:])
-    return f"{item.partition('/')[0]} {parts.get('o', '')} {parts.get('ms', '')} ms"
+def _spoken(trail: str) -> str:
+    """`primary/demo;o=http_503;ms=12, ...` in fewer words; attempts on one deployment with one outcome count as one."""
+    said: list[tuple[str, int, int]] = []
+    for item in trail.split(", "):
+        parts = dict(part.partition("=")[::2] for part in item.split(";")[1:])
+        what = f"{item.partition('/')[0]} {parts.get('o', '')}"
+        ms = int(parts.get("ms", "0"))
+        if said and said[-1][0] == what:
+            said[-1] = (what, said[-1][1] + 1, said[-1][2] + ms)
+        else:
+            said.append((what, 1, ms))
+    return " > ".join(f"{what}{f' x{times}' if times > 1 else ''} {ms} ms" for what, times, ms in said)

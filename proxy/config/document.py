@@ -84,13 +84,14 @@ def read_document(text: str | bytes) -> Document:
     data: dict[str, Any] | None = None
     if problem is not None:
         reading.report(*problem)
-        lines = [masked_blindly(line) for line in lines]
     else:
         try:
             data = _read(decoded, reading, builder)
         except Unreadable as unreadable:
             reading.report(unreadable.place, unreadable.message)
             _cover(lines, unreadable)
+    if data is None:
+        lines = [masked_blindly(line) for line in lines]
     shown = tuple(masked(lines, builder.secrets))
     return Document(data, reading.places, frozenset(reading.plain), tuple(reading.problems), shown)
 
@@ -134,8 +135,7 @@ def _place_at(before: str) -> Place:
 
 
 def _cover(lines: list[str], unreadable: Unreadable) -> None:
-    """Mask the line of a syntax error: nobody knows what its parts are."""
+    """Mask the line of a syntax error that stands where credentials are: nobody knows what its parts are."""
     index = unreadable.place.line - 1
-    if index < len(lines):
-        covered = masked_blindly(lines[index])
-        lines[index] = re.sub(r"\S", "*", covered) if unreadable.secretive else covered
+    if unreadable.secretive and index < len(lines):
+        lines[index] = re.sub(r"\S", "*", lines[index])

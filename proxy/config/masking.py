@@ -85,7 +85,8 @@ def without_secrets(value: Any, key: str = "", *, secret: bool = False) -> Any:
     """Data as written, with credentials replaced: references stay, for they only say where a credential is."""
     secret = secret or is_credential_list(key)
     if isinstance(value, dict):
-        return {name: without_secrets(item, name, secret=secret) for name, item in value.items()}
+        # Where a credential should stand, even the keys of a mapping may be one.
+        return "***" if secret else {name: without_secrets(item, name, secret=secret) for name, item in value.items()}
     if isinstance(value, list):
         return [without_secrets(item, key, secret=secret) for item in value]
     if value is None or isinstance(value, bool):

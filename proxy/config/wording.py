@@ -81,7 +81,10 @@ def _unknown(path: Path) -> str:
     model = model_at(path[:-1])
     known = list(model.model_fields) if model else []
     key, listed = str(path[-1]), ", ".join(known)
-    return f"unknown key {key[:64]!r}{suggestion(key, known, f'; known here: {listed}')}"
+    head, colon, _ = key.partition(":")
+    if colon and head in known:
+        return f"unknown key; a space is missing after '{head}:'"
+    return f"unknown key {head[:64]!r}{suggestion(key, known, f'; known here: {listed}')}"
 
 
 def _wrong(path: Path, details: ErrorDetails, notes: Notes) -> str:

@@ -235,7 +235,10 @@ class TreeBuilder:
 
     def _guard(self, event: ScalarEvent) -> None:
         """Remember the place of a credential, so that no excerpt of the file shows it."""
-        if self._in_secret() and not is_reference(event.value) and event.value:
+        # `api_key:sk-...`, without the space, is one word to YAML.
+        head, colon, _ = event.value.partition(":")
+        glued = colon and is_secretive(head)
+        if (glued or self._in_secret()) and not is_reference(event.value) and event.value:
             # The types of PyYAML allow for no marks, its parsers always give them.
             start: Any = event.start_mark
             end: Any = event.end_mark

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-import yaml
+from yaml import Mark, MarkedYAMLError
 
 _AT_CONTEXT = "context"
 _AT_PROBLEM = "problem"
@@ -33,11 +33,13 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 _OTHERWISE = "this is not YAML; check quotes, colons and indentation around here"
 
 
-def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str]:
+def syntax_problem(error: MarkedYAMLError, text: str) -> tuple[int, int, str]:
     """Line and column (from 1) of a syntax error, and what to do about it."""
     said = f"{error.context or ''}: {error.problem or ''}"
     mark, message = error.problem_mark or error.context_mark, _OTHERWISE
-    if "cannot start any token" in said or "tab character" in said:
+    if error.problem_mark and _at(text, error.problem_mark)[0].endswith("${"):
+        mark, message = error.problem_mark, 'inside of { } and [ ] a reference needs quotes: "${NAME}"'
+    elif "cannot start any token" in said or "tab character" in said:
         message = _odd_character(text, mark)
     else:
         for pattern, where, meaning in _RULES:
@@ -48,10 +50,15 @@ def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, st
     return (mark.line + 1, mark.column + 1, message) if mark else (1, 1, message)
 
 
-def _odd_character(text: str, mark: yaml.Mark | None) -> str:
-    lines = text.splitlines()
-    line = lines[mark.line] if mark and mark.line < len(lines) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t" if mark else False:
+def _odd_character(text: str, mark: Mark | None) -> str:
+    before, after = _at(text, mark) if mark else ("", "")
+    if "\t" in before[: len(before) - len(before.lstrip())] or after[:1] == "\t":
         return "a tab; YAML is indented with spaces"
-    odd = line[mark.column : mark.column + 1] if mark else ""
-    return f"a value cannot begin with {odd!r}; put it in quotes" if odd else _OTHERWISE
+    return f"a value cannot begin with {after[0]!r}; put it in quotes" if after else _OTHERWISE
+
+
+def _at(text: str, mark: Mark) -> tuple[str, str]:
+    """The line of a mark, up to and with the character there, and from there on."""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    return line[: mark.column + 1], line[mark.column :]

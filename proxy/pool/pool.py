@@ -18,7 +18,7 @@ from proxy.core.names import DeploymentId
 from proxy.pool.deployment import Deployment, Rest, rest_for
 
 _MOST_DEPLOYMENTS = 4096
-"""Routes with globs make deployments out of names that clients choose; beyond this many the oldest idle one is forgotten."""
+"""Routes with globs make deployments out of names that clients choose; beyond it the oldest idle one goes."""
 
 IGNORED: Final = "ignored"
 SUCCEEDED: Final = "succeeded"

@@ -32,8 +32,8 @@ class Log:
         self._writer = LineWriter(stream.buffer)
         processors = _processors(colours=self.as_text and stream.isatty(), as_text=self.as_text)
         self._logger = structlog.wrap_logger(
-            self._writer,
-            processors=[*processors, _to_writer],
+            _Lines(self._writer),
+            processors=processors,
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
             cache_logger_on_first_use=True,
         )
@@ -140,8 +140,16 @@ def _trail_as_text(_logger: WrappedLogger, _method: str, fields: EventDict) -> E
     return fields
 
 
-def _to_writer(_logger: WrappedLogger, _method: str, line: Any) -> tuple[tuple[bytes], dict[str, Any]]:
-    return (str(line).encode(errors="replace"),), {}
+class _Lines:
+    """What structlog writes its rendered lines to."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    def write(self, line: str) -> None:
+        self._writer.write(line.encode(errors="replace"))
+
+    debug = info = warning = error = write
 
 
 class _Bridge(logging.Handler):

@@ -17,7 +17,9 @@ def no_files(path: str) -> str:
     raise FileNotFoundError(2, "No such file or directory", path)
 
 
-def check(text: str | bytes, environ: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None) -> Loaded:
+def check(
+    text: str | bytes, environ: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None
+) -> Loaded:
     def read(path: str) -> str:
         return files[path] if files and path in files else no_files(path)
 

@@ -40,12 +40,12 @@ def test_files_lose_one_newline() -> None:
     assert resolve(loaded.config, {}).upstreams["local"].keys == ("sk-1",)
 
 
-@pytest.mark.parametrize(
-    ("value", "result"), [("${P:-8400}", 8400), ("${P}", 9000), ("os.environ/P", 9000)]
-)
+@pytest.mark.parametrize(("value", "result"), [("${P:-8400}", 8400), ("${P}", 9000), ("os.environ/P", 9000)])
 def test_a_plain_reference_is_read_like_a_plain_scalar(value: str, result: int) -> None:
     environ = {} if ":-" in value else {"P": "9000"}
-    loaded = check(f"{MINIMAL}server: {{port: {value}}}\n" if "{" not in value else f"{MINIMAL}server:\n  port: {value}\n", environ)
+    loaded = check(
+        f"{MINIMAL}server: {{port: {value}}}\n" if "{" not in value else f"{MINIMAL}server:\n  port: {value}\n", environ
+    )
     assert loaded.config is not None, found(loaded)
     assert loaded.config.server.port == result
 
@@ -146,7 +146,9 @@ def test_the_reason_of_an_unreadable_file() -> None:
 
     from proxy.config.load import load
 
-    text = "".join(f"  u{n}: {{kind: ollama, api_key: '${{file:{path}}}'}}\n" for n, path in enumerate(["dir", "nul", "bin"]))
+    text = "".join(
+        f"  u{n}: {{kind: ollama, api_key: '${{file:{path}}}'}}\n" for n, path in enumerate(["dir", "nul", "bin"])
+    )
     loaded = load(MINIMAL.replace("routes:", f"{text}routes:"), filename="f", environ={}, read_file=read)
     assert messages(loaded)[:3] == [
         "cannot read dir: Is a directory",
@@ -156,7 +158,9 @@ def test_the_reason_of_an_unreadable_file() -> None:
 
 
 def test_all_unset_variables_show_at_once_and_hide_what_follows_from_them() -> None:
-    loaded = check(f'{MINIMAL}server: {{host: "${{A}}", port: "${{B}}", prot: 1}}\nclients: [{{name: x, key: "${{C}}"}}]\n')
+    loaded = check(
+        f'{MINIMAL}server: {{host: "${{A}}", port: "${{B}}", prot: 1}}\nclients: [{{name: x, key: "${{C}}"}}]\n'
+    )
     assert messages(loaded) == [
         "A is not set; set it, or give a default: ${A:-...}",
         "B is not set; set it, or give a default: ${B:-...}",
@@ -207,7 +211,11 @@ SECRET = "S3CR3T-value"
     ],
 )
 def test_no_value_of_a_variable_or_file_is_ever_shown(place: str, template: str) -> None:
-    base = {"version": "version: 1\n", "upstreams": "upstreams: {l: {kind: ollama}}\n", "routes": "routes: {r: {chain: [l/m]}}\n"}
+    base = {
+        "version": "version: 1\n",
+        "upstreams": "upstreams: {l: {kind: ollama}}\n",
+        "routes": "routes: {r: {chain: [l/m]}}\n",
+    }
     base[place.partition(":")[0]] = place.replace("@", template)
     text = "".join(base.values())
     if template.startswith("${U"):

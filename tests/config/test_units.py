@@ -5,13 +5,25 @@ from proxy.config.units import UnitError, parse_duration, parse_share, parse_siz
 
 @pytest.mark.parametrize(
     ("written", "seconds"),
-    [("250ms", 0.25), ("30s", 30), ("5m", 300), ("1.5h", 5400), ("1d", 86400), (" 3 s ", 3), (0, 0), (0.0, 0), ("0s", 0)],
+    [
+        ("250ms", 0.25),
+        ("30s", 30),
+        ("5m", 300),
+        ("1.5h", 5400),
+        ("1d", 86400),
+        (" 3 s ", 3),
+        (0, 0),
+        (0.0, 0),
+        ("0s", 0),
+    ],
 )
 def test_durations(written: object, seconds: float) -> None:
     assert parse_duration(written) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("written", [30, "30", "abc", "-1s", "1e3s", "1m30s", None, True, False, [], "31d", "9" * 400 + "s"])
+@pytest.mark.parametrize(
+    "written", [30, "30", "abc", "-1s", "1e3s", "1m30s", None, True, False, [], "31d", "9" * 400 + "s"]
+)
 def test_not_durations(written: object) -> None:
     with pytest.raises(UnitError):
         parse_duration(written)
