@@ -84,7 +84,7 @@ def _is_narrow(schema: dict[str, Any]) -> bool:
     """Whether a scalar's schema would refuse a reference."""
     if schema.get("type") in {"integer", "number", "boolean"}:
         return True
-    return schema.get("type") == "string" and not _CONSTRAINTS.isdisjoint(schema) or "const" in schema
+    return "const" in schema or (schema.get("type") == "string" and not _CONSTRAINTS.isdisjoint(schema))
 
 
 def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _REFERENCE = re.compile(r"(?:os\.environ/|\$\{)(?:[A-Za-z_][A-Za-z0-9_]*|file:[^
 _DEFAULT = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*:-)[^{}]*\}")
 _USER_INFO = re.compile(r"(?<=//)[^/\s@]+(?=@)")
 _QUERY = re.compile(r"(?<=[?&])([^=&\s]*(?:key|token|secret)[^=&\s]*=)([^&\s\"']+)", re.IGNORECASE)
+_KEY_FORM = re.compile(r"\b(?:sk|xai|gsk|pk|rk)[-_][A-Za-z0-9_-]{8,}|\bAIza[A-Za-z0-9_-]{20,}")
 _SUSPECT_KEY = re.compile(r"([\w.-]+)[\"']?\s*[:=\s]")
 
 
@@ -50,7 +51,7 @@ def is_reference(text: str) -> bool:
 
 
 def masked(lines: list[str], spans: Iterable[Span]) -> list[str]:
-    """The lines with the spans, and credentials inside of URLs, covered."""
+    """The lines with the spans covered, and credentials inside of URLs and whatever looks like a provider's key."""
     covered = list(lines)
     for span in spans:
         last = min(span.end_line, len(covered) - 1)
@@ -59,7 +60,12 @@ def masked(lines: list[str], spans: Iterable[Span]) -> list[str]:
             start = span.column if number == span.line else 0
             end = span.end_column if number == span.end_line else len(line)
             covered[number] = line[:start] + _stars(line[start:end]) + line[end:]
-    return [_without_url_credentials(line) for line in covered]
+    return [without_key_forms(_without_url_credentials(line)) for line in covered]
+
+
+def without_key_forms(text: str) -> str:
+    """A text without anything that has the form of a provider's key, wherever it was written by mistake."""
+    return _KEY_FORM.sub(lambda match: _stars(match[0]), text)
 
 
 def masked_blindly(line: str) -> str:
@@ -85,12 +91,15 @@ def without_secrets(value: Any, key: str = "", *, secret: bool = False) -> Any:
     """Data as written, with credentials replaced: references stay, for they only say where a credential is."""
     secret = secret or is_credential_list(key)
     if isinstance(value, dict):
-        # Where a credential should stand, even the keys of a mapping may be one.
-        return "***" if secret else {name: without_secrets(item, name, secret=secret) for name, item in value.items()}
+        if secret:
+            return "***"  # where a credential should stand, even the keys of a mapping may be one
+        return {without_key_forms(name): without_secrets(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [without_secrets(item, key, secret=secret) for item in value]
     if value is None or isinstance(value, bool):
         return value
     if secret or is_secretive(key):
         return value if isinstance(value, str) and is_reference(value) else "***"
-    return _DEFAULT.sub(r"\1***}", _without_url_credentials(value)) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _DEFAULT.sub(r"\1***}", without_key_forms(_without_url_credentials(value)))
+    return value

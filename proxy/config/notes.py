@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from proxy.config.document import Document, Path
 from proxy.config.finding import Finding, Severity
-from proxy.config.masking import is_credential_list, is_secretive
+from proxy.config.masking import is_credential_list, is_secretive, without_key_forms
 
 
 class Notes:
@@ -72,7 +73,8 @@ class Notes:
 
     def _add(self, finding: Finding) -> None:
         # One text that several aliases stand for is one fault, whatever the path that led to it.
-        self._findings.setdefault((finding.line, finding.column, finding.message), finding)
+        safe = replace(finding, message=without_key_forms(finding.message), path=without_key_forms(finding.path))
+        self._findings.setdefault((safe.line, safe.column, safe.message), safe)
 
 
 def is_secret(path: Path) -> bool:

@@ -39,7 +39,7 @@ class RetrySettings:
 
     attempts: int = 3
     patience: float = 3.0
-    backoff: BackoffSettings = BackoffSettings()
+    backoff: BackoffSettings = field(default_factory=BackoffSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class UpstreamSettings:
     name: str
     kind: Kind
     base_url: str
-    """Without a slash at the end; empty for a simulated upstream that lives within the proxy, or an unconfigured one."""
+    """Without a slash at the end; empty for a simulated upstream that lives within the proxy, or an unconfigured
+    one."""
     keys: tuple[str, ...] = field(repr=False)
     models: Mapping[str, ModelFacts]
     unconfigured: str | None = None

@@ -34,9 +34,9 @@ def resolve_scalar(text: str) -> Scalar:
         if _DECIMAL.fullmatch(text):
             return int(text)
         if _OCTAL.fullmatch(text):
-            return int(text[2:], 8)
+            return int(text, 0)
         if _HEXADECIMAL.fullmatch(text):
-            return int(text[2:], 16)
+            return int(text, 0)
     if _FLOAT.fullmatch(text):
         return float(text)
     if _SPECIAL.fullmatch(text):

@@ -18,12 +18,13 @@ from proxy.execution.executor import Run
 from proxy.routing.explain import degraded, explain, reason
 from proxy.routing.next_move import LastResort
 from proxy.server.context import REQUEST_ID, Context
-from proxy.server.wire import safe, trail
+from proxy.server.wire import SERVER, safe, trail
 from proxy.streams.splice import DONE_EVENT
 
 _SSE_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
+    "server": SERVER,
     # nginx and its kin would hold the stream back in their buffers.
     "x-accel-buffering": "no",
 }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from proxy.core.errors import ClientError, internal, method_not_allowed, path_not_found, request_too_large
 from proxy.server.context import CONTEXT, REQUEST_ID
 from proxy.server.listener import GuardedHandler
-from proxy.server.wire import error_headers, request_id
+from proxy.server.wire import SERVER, error_headers, request_id
 
+_VERSIONS = (HttpVersion10, HttpVersion11)
 _logger = logging.getLogger("holdfast.server")
 
 
@@ -30,6 +31,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
             protocol.request_done()
     if not response.prepared:
         response.headers.setdefault("x-request-id", id_)
+        response.headers.setdefault("server", SERVER)
         if context.lifecycle.draining:
             response.force_close()
     return response
@@ -37,6 +39,8 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def _in_shape(request: web.Request, handler: Handler, id_: str) -> web.StreamResponse:
     try:
+        if request.version not in _VERSIONS:
+            raise ClientError(505, "http_version_not_supported", "Use HTTP/1.1.", close=True)
         return await handler(request)
     except ClientError as error:
         return error_response(error, id_)
@@ -63,3 +67,13 @@ def error_response(error: ClientError, id_: str) -> web.Response:
     if error.close:
         response.force_close()
     return response
+
+
+async def expectation(request: web.Request) -> None:
+    """Let a client go on that waits for `100 Continue`; refuse every other expectation. Runs before the envelope."""
+    if request.headers["Expect"].strip().lower() != "100-continue":
+        error = ClientError(417, "expectation_failed", "The only expectation that can be met is 100-continue.")
+        headers = error_headers(error, request_id(request.headers))
+        raise web.HTTPExpectationFailed(body=error.body(), headers=headers)
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

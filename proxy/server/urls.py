@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from proxy.server.chat import chat_completions
+from proxy.server.middlewares import expectation
 from proxy.server.models import list_models, show_model
 from proxy.server.probes import health, livez, metrics, readyz
 
 
 def routes() -> list[web.RouteDef]:
     """The data plane and the probes. "Route" is a model name here; these are URLs."""
+    expect: dict[str, Any] = {"expect_handler": expectation}
     return [
-        web.post("/v1/chat/completions", chat_completions),
+        web.post("/v1/chat/completions", chat_completions, **expect),
         # Some clients are configured with a base URL that lacks /v1.
-        web.post("/chat/completions", chat_completions),
+        web.post("/chat/completions", chat_completions, **expect),
         web.get("/v1/models", list_models),
         web.get(r"/v1/models/{id:.+}", show_model),
         web.get("/livez", livez),

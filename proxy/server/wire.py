@@ -12,6 +12,8 @@ from proxy.core.event import AttemptEnded
 from proxy.core.names import DeploymentId
 from proxy.routing.plan import Wishes
 
+SERVER = "holdfast"
+"""The `server` header: no versions, which only help those who look for weaknesses."""
 _SANE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 _MAX_VALUE = 2000
@@ -73,7 +75,7 @@ def trail(ended: Iterable[AttemptEnded], running: tuple[DeploymentId, float] | N
 
 def error_headers(error: ClientError, id: str) -> dict[str, str]:  # noqa: A002 - the word for it
     """The headers of every error answer."""
-    return {"content-type": "application/json", "x-request-id": id, **error.headers()}
+    return {"content-type": "application/json", "x-request-id": id, "server": SERVER, **error.headers()}
 
 
 def _seconds(headers: Mapping[str, str], name: str) -> float | None:

@@ -46,5 +46,10 @@ def test_github_escapes_what_would_end_its_fields() -> None:
 
 def test_json_has_every_field() -> None:
     assert json.loads(json.dumps(as_json(FINDING))) == {
-        "severity": "error", "message": FINDING.message, "file": "routes.yaml", "line": 8, "column": 5, "path": "upstreams.gpt",
-    }  # fmt: skip
+        "severity": "error",
+        "message": FINDING.message,
+        "file": "routes.yaml",
+        "line": 8,
+        "column": 5,
+        "path": "upstreams.gpt",
+    }

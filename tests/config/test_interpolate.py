@@ -1,5 +1,6 @@
 import pytest
 
+from proxy.config.load import load
 from proxy.config.resolve import resolve
 from tests.config.checking import MINIMAL, check, everything, found, messages
 
@@ -89,7 +90,8 @@ def test_a_key_of_digits_stays_text() -> None:
     ],
 )
 def test_an_upstream_without_key_or_address_is_skipped(upstream: str, environ: dict[str, str], why: str) -> None:
-    text = f"version: 1\nupstreams:\n  l: {{kind: ollama}}\n  u:\n    kind: openai\n    {upstream}\nroutes:\n  r: {{chain: [u/m, l/m]}}\n"
+    text = f"version: 1\nupstreams:\n  l: {{kind: ollama}}\n  u:\n    kind: openai\n    {upstream}\n"
+    text += "routes:\n  r: {chain: [u/m, l/m]}\n"
     loaded = check(text, environ)
     assert loaded.config is not None, found(loaded)
     assert loaded.unconfigured == {"u": why}
@@ -144,8 +146,6 @@ def test_the_reason_of_an_unreadable_file() -> None:
             path, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "secret")
         )
 
-    from proxy.config.load import load
-
     text = "".join(
         f"  u{n}: {{kind: ollama, api_key: '${{file:{path}}}'}}\n" for n, path in enumerate(["dir", "nul", "bin"])
     )
@@ -176,7 +176,7 @@ def test_references_in_keys_are_text() -> None:
 
 
 def test_a_reference_behind_an_alias_is_one_finding() -> None:
-    text = "version: 1\nupstreams:\n  l: {kind: ollama}\nroutes:\n  a: &a {chain: [l/m], last_resort: {text: '${X}'}}\n  b: *a\n"
+    text = MINIMAL + "  a: &a {chain: [local/m], last_resort: {text: '${X}'}}\n  b: *a\n"
     assert len(check(text).findings) == 1
 
 

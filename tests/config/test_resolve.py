@@ -59,7 +59,11 @@ upstreams:
 defaults:
   deadline: 90s
   timeout: {connect: 1s, first_token: 11s, idle: 11s}
-  retry: {attempts: 1, patience: 1s, backoff: {initial: 1s, multiplier: 3, max: 20s}, budget: {ratio: 10%, min_per_second: 1}}
+  retry:
+    attempts: 1
+    patience: 1s
+    backoff: {initial: 1s, multiplier: 3, max: 20s}
+    budget: {ratio: 10%, min_per_second: 1}
 routes:
   far: {chain: [u/m]}
   near:

@@ -5,8 +5,11 @@ import pytest
 from proxy.config.scalars import resolve_scalar
 
 
-@pytest.mark.parametrize("text", ["on", "off", "yes", "no", "y", "n", "On", "12:30", "1_000", "2024-01-01", "0b11", "tRue",
-                                  "1e", ".", "+", "-", "1.2.3", "0x", "0o8", "=", "<<", "1 2", "١٢"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["on", "off", "yes", "no", "y", "n", "On", "tRue", "12:30", "1_000", "2024-01-01", "0b11", "1e", ".", "+", "-",
+     "1.2.3", "0x", "0o8", "=", "<<", "1 2", "\u0661\u0662"],
+)  # fmt: skip
 def test_what_is_text_to_an_editor_is_text(text: str) -> None:
     assert resolve_scalar(text) == text
 

@@ -77,7 +77,7 @@ def check_parses(words: list[str]) -> None:
 
 
 def commands_in(line: str) -> Iterator[list[str]]:
-    """What follows each `holdfast` of a shell line, as far as the command goes; names of units and images are skipped."""
+    """What follows each `holdfast` of a shell line, to the command's end; names of units and images are skipped."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     tokens = list(lexer)
@@ -232,7 +232,7 @@ class _Probe(BaseHTTPRequestHandler):
     status: ClassVar[int] = 200
     asked: ClassVar[list[str]] = []
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is the library's
+    def do_GET(self) -> None:
         self.asked.append(self.path)
         self.send_response(self.status)
         self.end_headers()
@@ -242,21 +242,30 @@ class _Probe(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
-def test_health_check_asks_readyz_past_any_http_proxy(status: int, healthy: bool) -> None:
+def test_health_check_asks_readyz_past_any_http_proxy(
+    status: int, healthy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(_Probe, "status", status)
+    monkeypatch.setattr(_Probe, "asked", asked)
     command = health_check()
     assert command[0] == "python"
-    handler = type("_Answer", (_Probe,), {"status": status, "asked": []})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
+    with HTTPServer(("127.0.0.1", 0), _Probe) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            environ = {**os.environ, "PORT": str(server.server_port), "http_proxy": "http://127.0.0.1:1"}
+            environ = {
+                **os.environ,
+                "PORT": str(server.server_port),
+                "http_proxy": "http://127.0.0.1:1",
+                "no_proxy": "",
+            }
             done = subprocess.run([sys.executable, *command[1:]], env=environ, capture_output=True, check=False)  # noqa: S603 - our own
         finally:
             server.shutdown()
             thread.join()
     assert (done.returncode == 0) is healthy
-    assert handler.asked == ["/readyz"]
+    assert asked == ["/readyz"]
     assert "/readyz" in {route.path for route in routes()}
 
 
