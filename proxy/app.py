@@ -49,7 +49,8 @@ class Holdfast:
         self.port = 0
         self._config = config or {}
         self._listeners = listeners
-        self._lifecycle = Lifecycle()
+        self.lifecycle = Lifecycle()
+        """Whether the proxy takes work, and what work it has."""
         self._transport = Transport()
         self._listener: Listener
 
@@ -70,7 +71,7 @@ class Holdfast:
         executor = Executor(attempts, self.pool, budget, bus.emit, clock, random.random)
         app = web.Application(middlewares=[envelope], client_max_size=settings.server.max_body)
         app[CONTEXT] = Context(
-            settings, executor, self.pool, bus.emit, self._lifecycle, lambda: (metrics.render(), CONTENT_TYPE)
+            settings, executor, self.pool, bus.emit, self.lifecycle, lambda: (metrics.render(), CONTENT_TYPE)
         )
         app[CONTROL] = Control(
             settings,
@@ -95,15 +96,16 @@ class Holdfast:
     async def drain(self) -> None:
         """Stop without breaking answers: unready at once, deaf after the delay, patient until the timeout."""
         limits = self.settings.server.drain
-        self._lifecycle.draining = True
+        self.lifecycle.draining = True
         await asyncio.sleep(limits.delay)
         self._listener.stop_listening()
-        deadline = time.monotonic() + limits.timeout
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + limits.timeout
         # Connections that are kept alive may still bring new requests while the first ones finish.
-        while (running := set(self._lifecycle.running)) and (left := deadline - time.monotonic()) > 0:
+        while (running := set(self.lifecycle.running)) and (left := deadline - clock()) > 0:
             await asyncio.wait(running, timeout=left)
-        self._lifecycle.ending = True
-        running = set(self._lifecycle.running)
+        self.lifecycle.ending = True
+        running = set(self.lifecycle.running)
         for task in running:
             task.cancel()
         if running:
@@ -135,7 +137,7 @@ class Holdfast:
 
     def _add_gauges(self, metrics: Metrics, budget: RetryBudget) -> None:
         clock = asyncio.get_running_loop().time
-        metrics.gauge("in_flight_requests", "Requests in flight", lambda: len(self._lifecycle.running))
+        metrics.gauge("in_flight_requests", "Requests in flight", lambda: len(self.lifecycle.running))
         metrics.gauge(
             "retry_budget_remaining_ratio", "What is left of the retry budget", lambda: budget.remaining(clock())
         )

@@ -41,9 +41,7 @@ def explain(path: Path, model: str, down: tuple[str, ...], as_json: bool) -> Non
     plan = make_plan(settings, route, model, Wishes(), 0.0)
     explained = explain_plan(plan, [pool.standing(step.deployment, 0.0) for step in plan.steps], 0.0, down)
     if as_json:
-        steps = [{**step._asdict(), "deployment": str(step.deployment)} for step in explained.steps]
-        shown = {"route": explained.route, "deadline_s": explained.deadline, "steps": steps}
-        click.echo(json.dumps({**shown, "if_all_fail": explained.if_all_fail}, indent=2))
+        click.echo(json.dumps(explained.as_document(), indent=2))
     else:
         _print(model, explained)
     sys.exit(0 if any(step.serves for step in explained.steps) else 1)

@@ -77,6 +77,11 @@ class Explanation:
     steps: tuple[Explained, ...]
     if_all_fail: str
 
+    def as_document(self) -> dict[str, object]:
+        """The explanation as plain data, for JSON."""
+        steps = [{**step._asdict(), "deployment": str(step.deployment)} for step in self.steps]
+        return {"route": self.route, "deadline_s": self.deadline, "steps": steps, "if_all_fail": self.if_all_fail}
+
 
 def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterable[str] = ()) -> Explanation:
     """Explain a plan. `down` names upstreams or deployments that are to be taken as failing."""

@@ -113,7 +113,7 @@ def explanation(context: Context, run: Run) -> web.Response:
     """The plan instead of an answer, for `x-holdfast-explain`."""
     now = asyncio.get_running_loop().time()
     standings = [context.pool.standing(step.deployment, now) for step in run.plan.steps]
-    explained = explain(run.plan, standings, now)
+    explained = explain(run.plan, standings, now).as_document()
     return web.Response(body=msgspec.json.encode(explained), headers={"content-type": "application/json"})
 
 

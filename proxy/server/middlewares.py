@@ -39,8 +39,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def _in_shape(request: web.Request, handler: Handler, id_: str) -> web.StreamResponse:
     try:
-        if request.version not in _VERSIONS:
-            raise ClientError(505, "http_version_not_supported", "Use HTTP/1.1.", close=True)
+        _check_version(request)
         return await handler(request)
     except ClientError as error:
         return error_response(error, id_)
@@ -59,6 +58,11 @@ async def _in_shape(request: web.Request, handler: Handler, id_: str) -> web.Str
     except Exception:
         _logger.exception("a bug of the proxy, request %s", id_)
         return error_response(internal(id_), id_)
+
+
+def _check_version(request: web.Request) -> None:
+    if request.version not in _VERSIONS:
+        raise ClientError(505, "http_version_not_supported", "Use HTTP/1.1.", close=True)
 
 
 def error_response(error: ClientError, id_: str) -> web.Response:

@@ -1,12 +1,11 @@
 """A client that leaves closes its upstream connection at once, in every phase, and blames nobody."""
 
 import asyncio
-from collections.abc import Callable
 
 import aiohttp
 import pytest
 
-from tests.support.fleet import Fleet, fleet
+from tests.support.fleet import Fleet, fleet, until
 from tests.support.virtual_time import run_virtual
 
 PHASES = {
@@ -18,15 +17,6 @@ PHASES = {
     "within a stalled stream": ("stall:after=3", True),
     "within a slow JSON body": ("slow_body:seconds=5", False),
 }
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let time pass until a condition holds."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came to that")
 
 
 async def leave(running: Fleet, *, stream: bool, after: float) -> None:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.support.fleet import ROUTES, fleet
+from tests.support.fleet import ROUTES, fleet, until
 from tests.support.raw import BODY, head, send, statuses
 from tests.support.virtual_time import run_virtual
 
@@ -75,7 +75,7 @@ def test_unusual_but_right(name: str) -> None:
         async with fleet() as running:
             received = await send(running, *TAKEN[name], patience=5)
 
-            assert 200 == [status for status in statuses(received) if status != 100][0]
+            assert 200 == next(status for status in statuses(received) if status != 100)
             assert 1 == running.received("primary")
 
     run_virtual(scenario())
@@ -163,8 +163,7 @@ def test_a_client_that_does_not_read_is_let_go() -> None:
             writer.write(head(len(body)) + body)
             await reader.read(100)
             started = asyncio.get_running_loop().time()
-            while not running.records and asyncio.get_running_loop().time() < started + 60:
-                await asyncio.sleep(0.5)
+            await until(lambda: running.records)
 
             assert "client_left" == running.records[0].outcome
             assert asyncio.get_running_loop().time() - started < 15

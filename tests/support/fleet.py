@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,6 +141,15 @@ class Fleet:
                 broken = True
             body = b"".join(pieces)
             return Seen(response.status, response.headers, body, clock() - started, broken, arrivals)
+
+
+async def until(condition: Callable[[], object], patience: float = 60.0) -> None:
+    """Let time pass until a condition holds; AssertionError when it does not within `patience` seconds."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    while not condition():
+        assert clock() < deadline, "it never came to that"
+        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

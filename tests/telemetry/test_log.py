@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -28,8 +27,8 @@ class Written:
 
 
 @pytest.fixture
-def record() -> Iterator[RequestEnded]:
-    yield RequestEnded(
+def record() -> RequestEnded:
+    return RequestEnded(
         "req-1",
         "chat",
         "gpt-4o",
@@ -115,10 +114,8 @@ def test_other_events() -> None:
 
 def test_libraries_log_into_the_same_lines() -> None:
     written = Written("json")
-    try:
-        raise ValueError("inside")
-    except ValueError:
-        logging.getLogger("some.library").exception("it broke: %s", "badly")
+    error = ValueError("inside")
+    logging.getLogger("some.library").error("it broke: %s", "badly", exc_info=error)
     (line,) = written.lines()
     fields = json.loads(line)
 
