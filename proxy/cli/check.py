@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.common import config_option
+from proxy.cli.common import config_option, examples
+
+if TYPE_CHECKING:
+    from proxy.cli.live import Tested
+    from proxy.config.load import Loaded
 
 
 @click.command(
-    epilog="Examples:\n\n  holdfast check\n\n  holdfast check prod.yaml --format github --strict\n\n"
-    "  holdfast check --live"
+    epilog=examples("holdfast check", "holdfast check prod.yaml --format github --strict", "holdfast check --live")
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @config_option
@@ -29,20 +34,36 @@ def check(file: Path | None, path: Path, form: str, as_json: bool, strict: bool,
     from proxy.config.load import load_file
 
     loaded = load_file(file or path, os.environ)
-    errors = [finding for finding in loaded.findings if finding.severity == "error"]
-    warnings = [finding for finding in loaded.findings if finding.severity == "warning"]
     form = "json" if as_json else form
-    click.echo(loaded.render(form), nl=False)
-    if form == "text":
-        click.echo(f"{file or path}: {_count(len(errors), 'error')}, {_count(len(warnings), 'warning')}")
-    good = not errors and not (strict and warnings)
+    good = loaded.config is not None and not (strict and loaded.findings)
+    if form != "json":
+        _print_findings(loaded, form, file or path)
+    tested: list[Tested] | None = None
     if live and loaded.config is not None:
-        from proxy.cli.live import check_live
+        from proxy.cli.live import ask_all, print_tested
         from proxy.config.resolve import resolve
 
-        good = check_live(resolve(loaded.config, loaded.unconfigured), as_json=form == "json") and good
+        tested = ask_all(resolve(loaded.config, loaded.unconfigured))
+        good = good and all(each.good for each in tested)
+        if form != "json":
+            print_tested(tested, form)
+    if form == "json":
+        click.echo(_as_json(loaded, tested))
     sys.exit(0 if good else 1)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+def _print_findings(loaded: Loaded, form: str, path: Path) -> None:
+    from proxy.cli.loading import count
+
+    click.echo(loaded.render(form), nl=False)
+    if form == "text":
+        numbers = {kind: sum(each.severity == kind for each in loaded.findings) for kind in ("error", "warning")}
+        click.echo(f"{path}: {', '.join(count(number, kind) for kind, number in numbers.items())}")
+
+
+def _as_json(loaded: Loaded, tested: list[Tested] | None) -> str:
+    """A list of the findings; with --live an object, since there are two lists to tell."""
+    findings = loaded.render("json").rstrip("\n")
+    if tested is None:
+        return findings
+    return json.dumps({"findings": json.loads(findings), "live": [each._asdict() for each in tested]}, indent=2)

@@ -1,4 +1,7 @@
-"""What several commands do alike: find and load routes.yaml, and fail in one friendly line."""
+"""What several commands do alike: options, examples, and failing in one friendly line.
+
+Only click is imported here, so that help is quick; `loading.py` holds what needs the configuration.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
-from proxy.config.load import Loaded, load_file
-from proxy.config.resolve import Settings, resolve
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def me() -> str:
+    """What people type to start this program, so that the lines that we print can be pasted."""
+    return os.environ.get("HOLDFAST_COMMAND") or "holdfast"
+
+
+def examples(*lines: str) -> str:
+    """The end of a help page: example lines, kept as they are."""
+    shown = "\n".join(f"  {line}".replace("holdfast ", f"{me()} ") for line in lines)
+    return f"\b\nExamples:\n{shown}"
 
 
 def config_option(command: _Command) -> _Command:
@@ -32,15 +44,21 @@ def config_option(command: _Command) -> _Command:
 
 
 def url_option(command: _Command) -> _Command:
-    """The `--url` option: where a running proxy listens."""
+    """The `--url` option: where a running proxy listens, without a slash or /v1 at its end."""
     return click.option(
         "--url",
         default="http://127.0.0.1:8400",
         envvar="HOLDFAST_URL",
         show_default=True,
         show_envvar=True,
+        callback=_address,
         help="The running proxy.",
     )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """The `--json` option."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -49,16 +67,20 @@ def fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
-def load_or_exit(path: Path) -> tuple[Loaded, Settings]:
-    """Load a configuration that is to be used: its findings go to standard error, and errors end the command."""
-    loaded = load_file(path, os.environ)
-    show_findings(loaded)
-    if loaded.config is None:
-        fail(f"{path} cannot be used; nothing was started")
-    return loaded, resolve(loaded.config, loaded.unconfigured)
+def nobody_listens(url: str, command: str) -> str:
+    """The message for a proxy that is not there; `command` would start it."""
+    return f"nobody listens at {url}; start it with: {me()} {command}, or say where it is with --url"
 
 
-def show_findings(loaded: Loaded) -> None:
-    """Print every finding as text on standard error."""
-    for finding in loaded.findings:
-        click.echo(loaded.as_text(finding), err=True)
+def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    # People paste the base URL that their SDK has, with /v1, or only host and port.
+    url = given.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+    url = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        good = False
+    if not good or " " in url:
+        raise click.BadParameter(f"{given!r} is no address; write it like http://127.0.0.1:8400")
+    return url

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import NamedTuple
 
 import click
 import msgspec
 
+from proxy.config.finding import printable
 from proxy.config.resolve import Settings, StepSettings
 from proxy.core.chat import parse_chat
 from proxy.core.failure import Failure
@@ -26,16 +26,24 @@ class Tested(NamedTuple):
     good: bool
     said: str
     ms: float
+    """Until the whole answer was there."""
 
 
-def check_live(settings: Settings, *, as_json: bool) -> bool:
-    """Print a line per deployment; True when every one answered. Steps with globs have no model to ask for."""
-    results = asyncio.run(_ask_all(settings))
-    if as_json:
-        click.echo(json.dumps([result._asdict() for result in results], indent=2))
-    for result in [] if as_json else results:
-        click.echo(f"{'ok  ' if result.good else 'FAIL'}  {result.deployment}  {result.ms:.0f} ms  {result.said}")
-    return all(result.good for result in results)
+def ask_all(settings: Settings) -> list[Tested]:
+    """One prompt to each deployment that has an address. Steps with globs have no model to ask for."""
+    return asyncio.run(_ask_all(settings))
+
+
+def print_tested(tested: list[Tested], form: str) -> None:
+    """A line per deployment, as `text` or as `github`."""
+    if not tested:
+        click.echo("live: there is nobody to ask; set a key, or give an upstream a base_url")
+    for each in tested:
+        said = printable(each.said)
+        if form == "github" and not each.good:
+            click.echo(f"::error::{each.deployment}: {said}")
+        else:
+            click.echo(f"{'ok  ' if each.good else 'FAIL'}  {each.deployment}  {each.ms:.0f} ms  {said}")
 
 
 async def _ask_all(settings: Settings) -> list[Tested]:
@@ -65,7 +73,7 @@ async def _ask(client: UpstreamClient, id_: DeploymentId, step: StepSettings) ->
     until = started + step.timeouts.first_token
     timers = Timers(step.timeouts.connect, until, step.timeouts.idle, until + step.timeouts.idle)
     reply = await client.call(id_, 0, request, without=(), timers=timers)
-    ms = (clock() - started) * 1000
+    ms = round((clock() - started) * 1000, 1)
     if isinstance(reply, JsonReply):
         return Tested(str(id_), good=True, said="answered", ms=ms)
     said = f"{reply.code}: {reply.message}" if isinstance(reply, Failure) else "a stream, unasked"

@@ -1,15 +1,16 @@
-"""The event loop that commands run on: uvloop where it is installed, asyncio's own elsewhere."""
+"""The event loop that commands run on, and how they are told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import signal
 from collections.abc import Coroutine
 from typing import Any
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine to its end on the fastest loop at hand."""
+    """Run a coroutine to its end: on uvloop where it is installed, on asyncio's own loop elsewhere."""
     factory = None
     if importlib.util.find_spec("uvloop") is not None:
         import uvloop
@@ -17,3 +18,12 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
+
+
+def told_to_stop() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event

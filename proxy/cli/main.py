@@ -1,14 +1,23 @@
-"""The command line. Each command lives in its own file and is imported only when it is used."""
+"""The command line. Each command lives in its own file and is imported only when it is used.
+
+Exit codes: 0 good, 1 findings or a failure, 2 wrong usage, 130 interrupted. Whatever fails says so in one line.
+"""
 
 from __future__ import annotations
 
 import importlib
+import io
+import sys
+from typing import Any, NoReturn
 
 import click
 
+from proxy import __version__
+from proxy.cli.common import fail, me
+
 _COMMANDS = {
     "serve": "Run the proxy.",
-    "demo": "Run the proxy on simulated upstreams and show failures being survived.",
+    "demo": "Watch failures being survived, on simulated upstreams.",
     "ask": "Ask a running proxy something.",
     "check": "Check routes.yaml: every finding at once.",
     "explain": "Say which deployment would serve a model, and why.",
@@ -23,6 +32,25 @@ _COMMANDS = {
 
 class _LazyGroup(click.Group):
     """Knows the commands' names and one-line helps without importing them."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line as click does, but let each failure end in one line."""
+        if not kwargs.pop("standalone_mode", True):
+            return super().main(*args, standalone_mode=False, **kwargs)
+        _tolerate_odd_characters()
+        kwargs["prog_name"] = me()
+        try:
+            code = super().main(*args, standalone_mode=False, **kwargs)
+        except click.UsageError as error:
+            _fail_usage(error)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        except OSError as error:
+            # A full disk below a redirected output, for example. (click has dealt with closed pipes: exit 1, no word.)
+            fail(f"cannot go on: {error.strerror or error}")
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -43,7 +71,7 @@ class _LazyGroup(click.Group):
 
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; see holdfast -h"
+            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"no command is named {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -53,11 +81,31 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _tolerate_odd_characters() -> None:
+    """A file name or an answer that the terminal's encoding lacks is shown escaped; by default it would be a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail_usage(error: click.UsageError) -> NoReturn:
+    path = error.ctx.command_path if error.ctx else me()
+    message = " ".join(error.format_message().split()).rstrip(".")
+    click.echo(f"{path}: {message}{'' if message.endswith('?') else ';'} see {path} -h", err=True)
+    sys.exit(error.exit_code)
+
+
 @click.command(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="First time here: holdfast demo. With keys at hand: holdfast init, then holdfast serve.",
+    epilog=f"\b\nFirst time here:    {me()} demo\nWith keys at hand:  {me()} init && {me()} serve",
+    no_args_is_help=False,
+    invoke_without_command=True,
 )
-@click.version_option(None, "--version", package_name="holdfast", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.version_option(__version__, "--version", prog_name="holdfast", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Holdfast: an OpenAI-compatible reverse proxy that keeps answering."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)

@@ -7,31 +7,36 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.common import config_option, load_or_exit
+from proxy.cli.common import config_option, examples, json_option, me
 
 
-@click.command()
+@click.command(epilog=examples("holdfast routes", "holdfast routes -c prod.yaml --json"))
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def routes(path: Path, as_json: bool) -> None:
-    """List the routes and their chains, as configured."""
-    _, settings = load_or_exit(path)
-    listed = [
-        {
-            "route": route.name,
-            "deadline_s": route.deadline,
-            "chain": [
-                {"deployment": f"{step.upstream}/{step.model}", "skipped": step.unusable} for step in route.steps
-            ],
-        }
+    """List the routes and their chains, in the order in which they are tried."""
+    from proxy.cli.loading import load_or_exit, mention_warnings
+
+    loaded, settings = load_or_exit(path)
+    chains = {
+        route.name: [(f"{step.upstream}/{step.model}", step.unusable) for step in route.steps]
         for route in settings.routes.values()
-    ]
+    }
     if as_json:
+        listed = [
+            {
+                "route": name,
+                "deadline_s": settings.routes[name].deadline,
+                "chain": [{"deployment": deployment, "skipped": why} for deployment, why in chain],
+            }
+            for name, chain in chains.items()
+        ]
         click.echo(json.dumps(listed, indent=2))
         return
-    width = max(len(name) for name in settings.routes)
-    for route in settings.routes.values():
-        chain = " > ".join(
-            f"{step.upstream}/{step.model}" + ("" if step.unusable is None else " (skipped)") for step in route.steps
-        )
-        click.echo(f"{route.name:<{width}}  {chain}")
+    width = max(len(name) for name in chains)
+    for name, chain in chains.items():
+        shown = " > ".join(deployment if why is None else f"({deployment})" for deployment, why in chain)
+        click.echo(f"{name:<{width}}  {shown}")
+    if any(why is not None for chain in chains.values() for _, why in chain):
+        click.echo(f"In parentheses: skipped. Why: {me()} explain --model ROUTE", err=True)
+    mention_warnings(path, loaded)

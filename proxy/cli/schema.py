@@ -6,8 +6,10 @@ import json
 
 import click
 
+from proxy.cli.common import examples
 
-@click.command(epilog="Example:\n\n  holdfast schema > routes.schema.json")
+
+@click.command(epilog=examples("holdfast schema > routes.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of routes.yaml, for editors and other tools."""
     from proxy.config.json_schema import json_schema

@@ -4,37 +4,67 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
-import signal
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from proxy import __version__
-from proxy.cli.common import config_option, fail, load_or_exit
-from proxy.cli.loop import run
-from proxy.config.load import Loaded
-from proxy.config.resolve import Settings
+from proxy.cli.common import config_option, examples, fail
+from proxy.cli.loop import run, told_to_stop
+
+if TYPE_CHECKING:
+    from proxy.app import Holdfast
+    from proxy.config.load import Loaded
+    from proxy.config.resolve import Settings
+    from proxy.telemetry.log import Log
 
 
-@click.command(epilog="Examples:\n\n  holdfast serve\n\n  holdfast serve -c prod.yaml --port 9000")
+@click.command(epilog=examples("holdfast serve", "holdfast serve -c prod.yaml --port 9000"))
 @config_option
-@click.option("--host", envvar="HOST", help="Listen here instead of server.host.")
-@click.option("--port", envvar="PORT", type=click.IntRange(0, 65535), help="Listen here instead of server.port.")
-@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), envvar="HOLDFAST_LOG_FORMAT")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="HOLDFAST_LOG_LEVEL")
+@click.option(
+    "--host", envvar=["HOLDFAST_HOST", "HOST"], show_envvar=True, help="Where to listen, instead of server.host."
+)
+@click.option(
+    "--port",
+    envvar=["HOLDFAST_PORT", "PORT"],
+    show_envvar=True,
+    type=click.IntRange(0, 65535),
+    help="Where to listen, instead of server.port; 0 is any free port.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "text", "json"]),
+    envvar="HOLDFAST_LOG_FORMAT",
+    show_envvar=True,
+    help="Instead of telemetry.log.format; auto is text on a terminal.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    envvar="HOLDFAST_LOG_LEVEL",
+    show_envvar=True,
+    help="Instead of telemetry.log.level.",
+)
 def serve(path: Path, host: str | None, port: int | None, log_format: str | None, log_level: str | None) -> None:
-    """Run the proxy until it is told to stop (SIGTERM or Ctrl-C: running answers are finished first)."""
+    """Run the proxy until it is told to stop.
+
+    SIGTERM or Ctrl-C finishes running answers first; a second one ends them at once.
+    """
+    from proxy.cli.loading import load_or_exit
+    from proxy.config.meaning import is_loopback
+
     loaded, settings = load_or_exit(path)
-    if host not in {None, "127.0.0.1", "localhost", "::1"} and settings.clients is None:
-        fail(f"--host {host} would let anyone in: name who may call under `clients` in {path} first")
+    if host and not is_loopback(host) and settings.clients is None:
+        source = click.get_current_context().get_parameter_source("host")
+        named = f"--host {host}" if source is click.core.ParameterSource.COMMANDLINE else f"HOST={host} (environment)"
+        fail(f'{named} lets anyone in; first say in {path} who may call: clients: [{{name: me, key: "${{MY_KEY}}"}}]')
     server = replace(
-        settings.server,
-        host=settings.server.host if host is None else host,
-        port=settings.server.port if port is None else port,
+        settings.server, host=host or settings.server.host, port=settings.server.port if port is None else port
     )
     log = replace(settings.log, format=log_format or settings.log.format, level=log_level or settings.log.level)
     sys.exit(run(_serve(replace(settings, server=server, log=log), loaded)))
@@ -43,52 +73,74 @@ def serve(path: Path, host: str | None, port: int | None, log_format: str | None
 async def _serve(settings: Settings, loaded: Loaded) -> int:
     # Imported here, so that a bad file is reported before half a second of imports.
     from proxy.app import Holdfast
+    from proxy.cli.loading import place
     from proxy.telemetry.log import Log
 
+    stop = told_to_stop()
     log = Log(settings.log.format, settings.log.level)
+    for finding in loaded.findings:
+        log.warning("configuration", at=place(finding), message=finding.message)
     proxy = Holdfast(settings, config=loaded.masked, listeners=(log,))
     try:
         await proxy.start()
     except OSError as error:
         log.close()
-        return _cannot_listen(settings.server.host, settings.server.port, error)
-    url = f"http://{settings.server.host}:{proxy.port}"
-    log.info("listening", url=f"{url}/v1", version=__version__, routes=len(settings.routes), pid=os.getpid())
-    stop = _signals()
+        click.echo(f"holdfast: {cannot_listen(settings.server.host, settings.server.port, error)}", err=True)
+        return 1
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    url = f"http://{host}:{proxy.port}/v1"
+    log.info("listening", url=url, version=__version__, routes=len(settings.routes), pid=os.getpid())
     await stop.wait()
     stop.clear()
-    log.info("draining", delay_s=settings.server.drain.delay, timeout_s=settings.server.drain.timeout)
-    draining = asyncio.create_task(proxy.drain(), name="drain")
-    again = asyncio.create_task(stop.wait(), name="second signal")
-    await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (draining, again):
-        task.cancel()
-    await asyncio.gather(draining, again, return_exceptions=True)
-    await proxy.stop()
+    await _stop(proxy, stop, log)
     log.info("stopped")
     log.close()
     return 0
 
 
-def _signals() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, event.set)
-    return event
+async def _stop(proxy: Holdfast, again: asyncio.Event, log: Log) -> None:
+    """Finish running answers; when told a second time, end them with a word to their clients."""
+    limits = proxy.settings.server.drain
+    log.info("draining", delay_s=limits.delay, timeout_s=limits.timeout)
+    draining = asyncio.create_task(proxy.drain(), name="drain")
+    impatient = asyncio.create_task(again.wait(), name="second signal")
+    await asyncio.wait({draining, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        log.warning("told again to stop: running answers are ended")
+        draining.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
+        await end_now(proxy)
+    impatient.cancel()
+    await proxy.stop()
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> int:
-    from proxy.server.listener import free_port
+async def end_now(proxy: Holdfast) -> None:
+    """End running answers with an error event. Closing connections below them would wait for them to finish."""
+    server = replace(proxy.settings.server, drain=replace(proxy.settings.server.drain, delay=0.0, timeout=0.0))
+    proxy.settings = replace(proxy.settings, server=server)
+    await proxy.drain()
 
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """What is wrong with an address, and the cure."""
     if error.errno == errno.EADDRINUSE:
-        cure = (
-            f"port {port} is taken; try --port {free_port(host)}, or find who has it with: ss -ltnp 'sport = :{port}'"
-        )
-    elif error.errno == errno.EACCES:
-        cure = f"port {port} needs privileges; try --port 8400"
-    else:
-        cure = f"cannot listen on {json.dumps(host)}: {error.strerror}"
-    click.echo(f"holdfast: {cure}", err=True)
-    return 1
+        free = _next_free(host, port)
+        other = f"try --port {free}" if free else "choose another with --port"
+        return f"port {port} is taken; {other}, or see who has it: ss -ltnp 'sport = :{port}'"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs privileges; try --port 8400"
+    return f"cannot listen on {host}: {error.strerror or error}; give an address of this machine with --host"
+
+
+def _next_free(host: str, port: int) -> int | None:
+    """The first port above a taken one that is free right now, for advice to people."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in range(port + 1, min(port + 50, 65536)):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError:
+                continue
+            return candidate
+    return None

@@ -8,10 +8,11 @@ import platform
 import click
 
 from proxy import __version__
+from proxy.cli.common import json_option
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def version(as_json: bool) -> None:
     """Print the version."""
     if as_json:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from proxy.core.failure import Failure, FailureClass, NextDeployment, SameDeployment
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment, SameDeployment
 from proxy.policies.backoff import backoff
 from proxy.pool.pool import Standing
 from proxy.routing.plan import Plan
@@ -108,9 +108,10 @@ def next_move(
     plan: Plan, history: History, standings: Sequence[Standing], budget_allows: Callable[[], bool], now: float
 ) -> Move:
     """The next move. `standings` has one entry for each step of the plan, as of `now` (monotonic seconds)."""
-    if now >= plan.deadline:
-        return GiveUp("deadline_exceeded")
     last = history.tried[-1].failure if history.tried else None
+    # A timer may fire a hair before its moment, so an attempt that the deadline ended says so itself.
+    if now >= plan.deadline or (last is not None and last.code == DEADLINE_EXCEEDED):
+        return GiveUp(DEADLINE_EXCEEDED)
     if last is not None and last.verdict.next is NextDeployment.NO:
         return Return(last)
     ready = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.failure import Failure, FailureClass, NextDeployment, SameDeployment
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment, SameDeployment
 from proxy.pool.deployment import Rest
 from proxy.pool.pool import Standing
 from proxy.routing.next_move import Attempt, GiveUp, History, LastResort, Move, Return, next_move
@@ -37,6 +37,10 @@ class Case:
 
     def fails(self, place: int, kind: FailureClass, wait: float | None = None, param: str | None = None) -> "Case":
         self.history.record(self.plan, place, failure(kind, wait, param), self.now, self.roll)
+        return self
+
+    def ended_by_deadline(self, place: int) -> "Case":
+        self.history.record(self.plan, place, Failure(F.TIMEOUT, DEADLINE_EXCEEDED), self.now, self.roll)
         return self
 
     def rests_until(self, place: int, until: float, kind: FailureClass = F.RATE_LIMITED) -> "Case":
@@ -80,6 +84,10 @@ CASES: dict[str, tuple[Case, Move]] = {
     "nobody": (Case(plan()), GiveUp("no_healthy_upstream")),
     # rule 1
     "deadline is over": (Case(plan("a", deadline=0)), GiveUp("deadline_exceeded")),
+    "the deadline ended the last attempt": (
+        Case(two()).ended_by_deadline(0),
+        GiveUp("deadline_exceeded"),
+    ),
     # rule 2
     "caller's fault": (Case(two()).fails(0, F.CALLER_FAULT), Return(failure(F.CALLER_FAULT))),
     "refusal": (Case(two()).fails(0, F.CONTENT_REFUSED), Return(failure(F.CONTENT_REFUSED))),

@@ -1,9 +1,10 @@
-"""An event loop on which waiting takes no time, over real sockets.
+"""An event loop on which only waiting takes time, and waiting takes no time, over real sockets.
 
-The selector polls real I/O without waiting. If nothing is ready and the loop wants to sleep, one last real millisecond
-is given to bytes that are on their way through the loopback; if still nothing comes, the clock jumps to the next timer.
-So a test may let a minute of backoff, stall and timeout pass in milliseconds, and the times it measures are exact. Only
-for tests in which everything runs on this one loop: threads and other processes live in real time.
+The loop's clock stands still while anything happens. The selector polls real I/O without waiting; if nothing is ready
+and the loop wants to sleep, one real millisecond is given to bytes that are on their way through the loopback; if still
+nothing comes, the clock jumps to the next timer. So a test may let a minute of backoff, stall and timeout pass in
+milliseconds, and the times it measures are exact, however busy the machine is. Only for tests in which everything runs
+on this one loop: threads and other processes live in real time.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ _IN_FLIGHT_S = 0.001
 
 
 class _Selector(selectors.DefaultSelector):
-    """Never sleeps for long; counts the time that it was asked to sleep and did not."""
+    """Never sleeps for long; counts the time that it was asked to sleep."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.skew = 0.0
+        self.now = 1000.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -30,19 +31,19 @@ class _Selector(selectors.DefaultSelector):
             return ready
         ready = super().select(_IN_FLIGHT_S if timeout is not None else 0.1)
         if not ready and timeout is not None:
-            self.skew += timeout
+            self.now += timeout
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock runs ahead of the world's."""
+    """A loop whose clock moves by waiting only."""
 
     def __init__(self) -> None:
         self._virtual_selector = _Selector()
         super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        return super().time() + self._virtual_selector.skew
+        return self._virtual_selector.now
 
 
 def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:

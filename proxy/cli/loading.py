@@ -1,0 +1,48 @@
+"""Loading routes.yaml for a command that uses it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from proxy.cli.common import fail, me
+from proxy.config.finding import Finding
+from proxy.config.load import Loaded, load_file
+from proxy.config.resolve import Settings, resolve
+
+
+def load_or_exit(path: Path) -> tuple[Loaded, Settings]:
+    """Load a configuration that is to be used. Errors are printed and end the command; warnings do neither."""
+    loaded = load_file(path, os.environ)
+    if loaded.config is None:
+        _fail(path, loaded)
+    return loaded, resolve(loaded.config, loaded.unconfigured)
+
+
+def mention_warnings(path: Path, loaded: Loaded) -> None:
+    """One line on standard error that tells how to see the warnings, if there are any."""
+    if loaded.findings:
+        click.echo(f"{path}: {count(len(loaded.findings), 'warning')}; see {me()} check {path}", err=True)
+
+
+def count(number: int, word: str) -> str:
+    """A number with its noun."""
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+
+
+def place(finding: Finding) -> str:
+    """Where a finding is, on one line."""
+    return f"{finding.file}:{finding.line}:{finding.column}" if finding.line else finding.file
+
+
+def _fail(path: Path, loaded: Loaded) -> NoReturn:
+    errors = [finding for finding in loaded.findings if finding.severity == "error"]
+    if len(errors) == 1 and not errors[0].line:
+        # About the file as a whole, such as that it does not exist: there is no line to show.
+        fail(f"{path}: {errors[0].message}".replace("`holdfast ", f"`{me()} "))
+    for finding in errors:
+        click.echo(loaded.as_text(finding), err=True)
+    fail(f"{path} cannot be used: {count(len(errors), 'error')}")
