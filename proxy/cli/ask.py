@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.common import examples, json_option, nobody_listens, url_option
+from proxy.cli.common import examples, json_option, key_option, nobody_listens, url_option
 
 if TYPE_CHECKING:
     from proxy.cli.asking import Answer, Question
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("text")
 @url_option
 @click.option("--model", default="default", show_default=True, help="The route to ask.")
-@click.option("--key", envvar="HOLDFAST_API_KEY", show_envvar=True, help="A client key, where the proxy wants one.")
+@key_option("HOLDFAST_API_KEY", "A client's key, where the proxy wants one.")
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
 @json_option
 def ask(text: str, url: str, model: str, key: str | None, no_stream: bool, as_json: bool) -> None:

@@ -56,6 +56,11 @@ def url_option(command: _Command) -> _Command:
     )(command)
 
 
+def key_option(envvar: str, help_: str) -> Callable[[_Command], _Command]:
+    """The `--key` option, also from the environment."""
+    return click.option("--key", envvar=envvar, show_envvar=True, callback=_sendable, help=help_)
+
+
 def json_option(command: _Command) -> _Command:
     """The `--json` option."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
@@ -84,3 +89,9 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
     if not good or " " in url:
         raise click.BadParameter(f"{given!r} is no address; write it like http://127.0.0.1:8400")
     return url
+
+
+def _sendable(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    if given and not (given.isascii() and given.isprintable()):
+        raise click.BadParameter("it holds a character that no key can have; is there a line break in it?")
+    return given

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.common import fail
-from proxy.cli.loop import run
-from proxy.config.load import load
-from proxy.config.resolve import Settings, resolve
+from proxy.cli.common import examples, fail, me
+from proxy.cli.loop import run, told_to_stop
+
+if TYPE_CHECKING:
+    from proxy.app import Holdfast
+    from proxy.cli.story import Watcher
+    from proxy.config.resolve import Settings
 
 ROUTES = """\
 version: 1
@@ -29,42 +31,48 @@ routes:
   default: {chain: [primary/demo, backup/demo, local/demo]}
 """
 """The embedded configuration. It is a routes.yaml like any other."""
+_PORT = 8400
 
 
-@click.command(epilog="Examples:\n\n  holdfast demo\n\n  holdfast demo --once")
-@click.option("--port", default=8400, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--once", is_flag=True, help="Stop after the story; exit 0 only if the client saw no failure.")
-def demo(port: int, once: bool) -> None:
+@click.command(epilog=examples("holdfast demo", "holdfast demo --once"))
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"Where to listen; 0 is any free port. [default: {_PORT}, or a free one if that is taken]",
+)
+@click.option("--once", is_flag=True, help="Stop after the story; exit 0 only if it went as it should.")
+def demo(port: int | None, once: bool) -> None:
     """Run the proxy on simulated upstreams, break them one way after another, and tell what the client saw.
 
     Needs no key and no network. Goes on serving afterwards, unless --once is given.
     """
+    from proxy.config.load import load
+    from proxy.config.resolve import resolve
+
     loaded = load(ROUTES, filename="(demo)", environ={}, read_file=_no_files)
     if loaded.config is None:
         fail("the embedded configuration is broken")
-    settings = resolve(loaded.config, loaded.unconfigured)
-    settings = replace(settings, server=replace(settings.server, port=0 if once else port))
-    sys.exit(run(_demo(settings, once=once)))
+    sys.exit(run(_demo(resolve(loaded.config, loaded.unconfigured), port, once=once)))
 
 
 def _no_files(path: str) -> str:
     raise FileNotFoundError(path)
 
 
-async def _demo(settings: Settings, *, once: bool) -> int:
-    from proxy.app import Holdfast
-    from proxy.cli.story import tell_story
+async def _demo(settings: Settings, port: int | None, *, once: bool) -> int:
+    from proxy.cli.serve import cannot_listen, end_now
+    from proxy.cli.story import Watcher, tell_story
 
-    proxy = Holdfast(settings)
+    stop = told_to_stop()
+    watcher = Watcher()
+    # A story that is told once disturbs nobody on the usual port. Otherwise, if that is taken, perhaps by a real proxy,
+    # any other will do; a port that was asked for is another matter.
+    ports = [port] if port is not None else [0] if once else [_PORT, 0]
     try:
-        await proxy.start()
-    except OSError:
-        # The usual port is taken, perhaps by a real proxy: any other will do for a demonstration.
-        proxy = Holdfast(replace(settings, server=replace(settings.server, port=0)))
-        await proxy.start()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        proxy = await _started(settings, ports, watcher)
+    except OSError as error:
+        click.echo(f"holdfast: {cannot_listen(settings.server.host, ports[-1], error)}", err=True)
+        return 1
     try:
         telling = asyncio.create_task(tell_story(proxy), name="story")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -72,28 +80,57 @@ async def _demo(settings: Settings, *, once: bool) -> int:
         if not telling.done():
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-            return 0
+            click.echo("\nstopped before the end of the story", err=True)
+            return 1 if once else 0
         good = await telling
         if not once:
-            _next_steps(proxy.port)
+            _say_next_steps(proxy.port)
+            watcher.on = True
             await stopping
         stopping.cancel()
         return 0 if good else 1
     finally:
+        await end_now(proxy)
         await proxy.stop()
 
 
-def _next_steps(port: int) -> None:
+async def _started(settings: Settings, ports: list[int], watcher: Watcher) -> Holdfast:
+    """The proxy on the first of these ports that is free."""
+    from proxy.app import Holdfast
+    from proxy.cli.story import Watcher
+
+    for port in ports:
+        proxy = Holdfast(replace(settings, server=replace(settings.server, port=port)), listeners=(watcher,))
+        try:
+            await proxy.start()
+        except OSError:
+            if port == ports[-1]:
+                raise
+        else:
+            return proxy
+    raise AssertionError("there is at least one port")
+
+
+def _say_next_steps(port: int) -> None:
     url = f"http://127.0.0.1:{port}"
+    at = "" if port == _PORT else f" --url {url}"
     body = '{"model":"chat","stream":true,"messages":[{"role":"user","content":"hi"}]}'
-    me = os.environ.get("HOLDFAST_COMMAND", "holdfast")
-    at = "" if port == 8400 else f" --url {url}"
     click.echo(
         f"""
-Still running; Ctrl-C stops it. In another terminal:
-  {me} fault{at} primary 503       break it (hang, empty, 429, cut:after=9, off, ...) while you ask:
-  {me} ask{at} "hello"
-  curl -N {url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'
-  OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=demo python your_app.py      (model "chat")
-For real: {me} init -o my-routes.yaml && {me} serve -c my-routes.yaml"""
+Now you. Break the primary, from another terminal:
+
+  {me()} fault{at} primary 503
+
+and ask while it is broken, in any of these ways:
+
+  {me()} ask{at} "hello"
+  curl -N {url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{body}'
+  OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=demo python your_app.py
+
+Your application's model is "chat". Other faults are hang, 429, empty, refuse and cut:after=9; off heals;
+`{me()} fault --list` has more. For real: {me()} init -o my-routes.yaml && {me()} serve -c my-routes.yaml
+
+Running until Ctrl-C. What happens meanwhile:
+"""
     )

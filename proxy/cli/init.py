@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from proxy.cli.common import fail
+from proxy.cli.common import examples, fail, json_option, me
 
 
 class _Provider(NamedTuple):
@@ -36,73 +34,83 @@ _PROVIDERS = (
 )
 
 
-@click.command(epilog="Examples:\n\n  OPENAI_API_KEY=... holdfast init\n\n  holdfast init -o my-routes.yaml")
+@click.command(epilog=examples("OPENAI_API_KEY=... holdfast init", "holdfast init -o my-routes.yaml"))
 @click.option("-o", "--output", default="routes.yaml", show_default=True, type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("--print", "show", is_flag=True, help="Print instead of writing.")
-def init(output: Path, force: bool, show: bool) -> None:
+@json_option
+def init(output: Path, force: bool, show: bool, as_json: bool) -> None:
     """Write a routes.yaml from the API keys in the environment and the models of a running Ollama.
 
     Keys themselves are never written: the file names their variables.
     """
-    models = ollama_models(os.environ)
+    if not show and output.is_dir():
+        fail(f"{output} is a folder; name the file to write with -o")
+    if not show and not force and output.exists():
+        fail(f"{output} exists; replace it with --force, or write elsewhere with -o")
+    from proxy.cli.ollama import ollama_models, ollama_url
+
+    url = ollama_url(os.environ)
+    models = ollama_models(url)
     found = [provider for provider in _PROVIDERS if os.environ.get(provider.variable)]
-    text = write_routes(found, models, os.environ)
-    for provider in found:
-        click.echo(f"found {provider.variable}: upstream {provider.upstream}", err=True)
-    if models:
-        click.echo(f"found Ollama with {len(models)} model(s): upstream local", err=True)
-    if not found and not models:
-        click.echo("found no key and no Ollama: the file runs on the simulated upstream until you add one", err=True)
+    text = write_routes(found, models, url)
+    if not show:
+        _write(output, text)
+    if as_json:
+        told = {"keys": {each.variable: each.upstream for each in found}, "ollama": {"url": url, "models": models}}
+        click.echo(json.dumps({"file": None if show else str(output), "found": told, "text": text}, indent=2))
+        return
+    _say_found(found, models)
     if show:
         click.echo(text, nl=False)
-        return
-    if output.exists() and not force:
-        fail(f"{output} exists; replace it with --force, or write elsewhere with -o")
+    else:
+        option = "" if output == Path("routes.yaml") else f" -c {output}"
+        click.echo(f"wrote {output}; next: {me()} check{option} && {me()} serve{option}", err=True)
+
+
+def _write(output: Path, text: str) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        fail(f"cannot write {output}: {error.strerror}")
-    click.echo(f"wrote {output}; next: holdfast check && holdfast serve", err=True)
-    sys.exit(0)
+        fail(f"cannot write {output}: {error.strerror}; write elsewhere with -o, or see it with --print")
 
 
-def ollama_models(environ: Mapping[str, str]) -> list[str]:
-    """The models that a running Ollama has, or an empty list."""
-    try:
-        with urllib.request.urlopen(f"{_ollama(environ)}/api/tags", timeout=1) as response:  # noqa: S310 - http, by the user's setting
-            return [model["name"] for model in json.load(response)["models"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+def _say_found(found: Sequence[_Provider], models: Sequence[str]) -> None:
+    for provider in found:
+        click.echo(f"found {provider.variable}: upstream {provider.upstream}", err=True)
+    if models:
+        click.echo(f"found Ollama with {', '.join(models)}: upstream local", err=True)
+    if not found and not models:
+        click.echo("found no key and no Ollama: the file runs on a simulated upstream until you add one", err=True)
 
 
-def _ollama(environ: Mapping[str, str]) -> str:
-    host = environ.get("OLLAMA_HOST") or "127.0.0.1:11434"
-    return (host if "://" in host else f"http://{host}").rstrip("/")
-
-
-def write_routes(found: Sequence[_Provider], models: Sequence[str], environ: Mapping[str, str]) -> str:
+def write_routes(found: Sequence[_Provider], models: Sequence[str], ollama: str) -> str:
     """The text of a routes.yaml for what was found."""
-    lines = ["# yaml-language-server: $schema=deploy/routes.schema.json", "version: 1", "", "upstreams:"]
+    lines = [
+        f"# Written by `{me()} init`. Keys stay in the environment: ${{NAME}} is the variable NAME.",
+        f"# `{me()} schema > routes.schema.json` is what an editor needs to check this file while you type.",
+        "version: 1",
+        "",
+        "upstreams:",
+    ]
     lines += [f"  {each.upstream}: {{kind: {each.kind}, api_key: '${{{each.variable}}}'}}" for each in found]
     if models:
-        lines.append(f"  local: {{kind: ollama, base_url: {_quoted(_ollama(environ) + '/v1')}}}")
+        lines.append(f"  local: {{kind: ollama, base_url: {_quoted(ollama + '/v1')}}}")
     if not found and not models:
-        lines.append("  demo: {kind: simulated}")
-    local = [f"local/{models[0]}"] if models else []
-    best = [f"{each.upstream}/{each.models[0]}" for each in found]
-    cheap = [f"{each.upstream}/{each.models[1]}" for each in found]
-    nothing = ["demo/demo"] if not found and not models else []
-    lines += ["", "routes:"]
-    for name, chain in {
-        "default": best + local,
-        "low-cost": cheap + local,
-        **({"local-first": local + best} if models else {}),
-    }.items():
-        steps = list(dict.fromkeys(chain or nothing))
-        lines.append(f"  {name}: {{chain: [{', '.join(_quoted(step) for step in steps)}]}}")
+        lines.append("  demo: {kind: simulated}  # a real one: openai: {kind: openai, api_key: '${OPENAI_API_KEY}'}")
+    lines += ["", "routes:  # what clients put in `model`, and who is asked for it, from left to right"]
+    for name, chain in _chains(found, models).items():
+        lines.append(f"  {name}: {{chain: [{', '.join(_quoted(step) for step in chain)}]}}")
     return "\n".join(lines) + "\n"
 
 
+def _chains(found: Sequence[_Provider], models: Sequence[str]) -> Mapping[str, list[str]]:
+    local = [f"local/{models[0]}"] if models else []
+    best = [f"{each.upstream}/{each.models[0]}" for each in found]
+    cheap = [f"{each.upstream}/{each.models[1]}" for each in found]
+    chains = {"default": best + local or ["demo/demo"], "low-cost": cheap + local or ["demo/demo"]}
+    return {**chains, "local-first": local + best} if models else chains
+
+
 def _quoted(text: str) -> str:
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
+import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.loop import run
+from proxy.cli.common import examples, json_option
+from proxy.cli.fault import checked_fault
+from proxy.cli.loop import run, told_to_stop
+
+if TYPE_CHECKING:
+    from proxy.simulator.server import Simulator
 
 
 @click.command(
-    epilog="Examples:\n\n  holdfast simulate --port 9001 --upstream primary --upstream backup\n\n"
-    '  curl -X PUT http://127.0.0.1:9000/upstreams/primary/fault -d \'{"fault": "stall", "after": 9}\''
+    epilog=examples(
+        "holdfast simulate --upstream primary --upstream backup --fault primary=cut:after=9",
+        'curl -X PUT http://127.0.0.1:9000/upstreams/primary/fault -d \'{"fault": "stall", "after": 9}\'',
+    )
 )
-@click.option("--port", default=9001, show_default=True, type=click.IntRange(1, 65000), help="Of the first upstream.")
-@click.option("--control-port", type=click.IntRange(1, 65535), help="Where faults are switched. [default: --port - 1]")
+@click.option(
+    "--port",
+    default=9001,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Of the first upstream; 0 is any free port for each.",
+)
+@click.option("--control-port", type=click.IntRange(0, 65535), help="Where faults are switched. [default: --port - 1]")
 @click.option("--upstream", "names", multiple=True, default=("primary", "backup"), help="A name; may be repeated.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME=FAULT", help="Start with a fault: primary=cut:after=9.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME=FAULT", help="Start with a fault; may be repeated.")
 @click.option("--seed", default=0, show_default=True, help="Of words and of luck: the same seed, the same run.")
-@click.option("--tokens-per-second", default=50.0, show_default=True, help="Pace of streams; 0 is as fast as can be.")
+@click.option(
+    "--tokens-per-second",
+    default=50.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Pace of streams; 0 is as fast as can be.",
+)
+@json_option
 def simulate(
     port: int,
     control_port: int | None,
@@ -28,47 +48,73 @@ def simulate(
     faults: tuple[str, ...],
     seed: int,
     tokens_per_second: float,
+    as_json: bool,
 ) -> None:
     """Run simulated upstreams with faults to inject, for tests and drills of your own.
 
     Each upstream has a port of its own, counted up from --port. GET /faults on the control port lists the faults.
     """
-    from proxy.simulator.faults import parse_fault
-
+    ports = _ports(names, port)
+    control = max(port - 1, 0) if control_port is None else control_port
+    if control and control in ports.values():
+        raise click.UsageError(f"--control-port {control} is an upstream's; theirs are {port} to {max(ports.values())}")
     wanted = dict(_fault(entry, names) for entry in faults)
-    for spec in wanted.values():
-        try:
-            parse_fault(spec)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-    ports = {name: port + place for place, name in enumerate(names)}
-    sys.exit(run(_simulate(ports, control_port or port - 1, wanted, seed, tokens_per_second)))
+    from proxy.simulator.server import Simulator
+
+    simulator = Simulator(names, seed=seed, tokens_per_second=tokens_per_second)
+    sys.exit(run(_simulate(simulator, ports, control, wanted, as_json=as_json)))
 
 
-def _fault(entry: str, names: tuple[str, ...]) -> tuple[str, str]:
+def _ports(names: tuple[str, ...], first: int) -> dict[str, int]:
+    if len(set(names)) != len(names) or not all(names):
+        raise click.UsageError(f"--upstream: names must differ from each other; got {', '.join(map(repr, names))}")
+    if first + len(names) - 1 > 65535:
+        raise click.UsageError(f"--port {first} leaves no room for {len(names)} ports; the highest is 65535")
+    return {name: first + place if first else 0 for place, name in enumerate(names)}
+
+
+def _fault(entry: str, names: tuple[str, ...]) -> tuple[str, str | None]:
     name, equals, spec = entry.partition("=")
     if not equals or name not in names:
         raise click.UsageError(f"--fault {entry}: write NAME=FAULT, with one of the upstreams {', '.join(names)}")
-    return name, spec
+    return name, checked_fault(spec)
 
 
-async def _simulate(ports: dict[str, int], control_port: int, faults: dict[str, str], seed: int, pace: float) -> int:
-    from proxy.simulator.server import Simulator
-
-    simulator = Simulator(tuple(ports), seed=seed, tokens_per_second=pace)
+async def _simulate(
+    simulator: Simulator, ports: dict[str, int], control_port: int, faults: dict[str, str | None], *, as_json: bool
+) -> int:
+    stop = told_to_stop()
     try:
         await simulator.start(ports, control_port)
     except OSError as error:
-        click.echo(f"holdfast: {error.strerror}: choose other ports with --port and --control-port", err=True)
+        wanted = ", ".join(map(str, sorted({control_port, *ports.values()} - {0})))
+        why = error.strerror or str(error)
+        click.echo(f"holdfast: cannot have ports {wanted}: {why}; choose others with --port", err=True)
         return 1
-    for name, fault in faults.items():
-        await simulator.inject(name, fault)
-    for name in ports:
-        click.echo(f"{name}  {simulator.base_url(name)}  {faults.get(name, 'healthy')}")
-    click.echo(f"control  {simulator.control_url}  (GET /faults lists what can be injected)")
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
-    await simulator.close()
+    try:
+        for name, fault in faults.items():
+            await simulator.inject(name, fault)
+        click.echo(_as_json(simulator) if as_json else _as_text(simulator))
+        await stop.wait()
+    finally:
+        await simulator.close()
     return 0
+
+
+def _as_json(simulator: Simulator) -> str:
+    upstreams = {
+        name: {"base_url": upstream.base_url, "fault": str(upstream.fault) if upstream.fault else None}
+        for name, upstream in simulator.upstreams.items()
+    }
+    return json.dumps({"upstreams": upstreams, "control": simulator.control_url})
+
+
+def _as_text(simulator: Simulator) -> str:
+    width = max(len("control"), *map(len, simulator.upstreams))
+    lines = [
+        f"{name:<{width}}  {upstream.base_url}  {upstream.fault or 'healthy'}"
+        for name, upstream in simulator.upstreams.items()
+    ]
+    return "\n".join(
+        [*lines, f"{'control':<{width}}  {simulator.control_url}  (GET /faults lists what can be injected)"]
+    )
