@@ -97,7 +97,6 @@ async def _demo(settings: Settings, port: int | None, *, once: bool) -> int:
 async def _started(settings: Settings, ports: list[int], watcher: Watcher) -> Holdfast:
     """The proxy on the first of these ports that is free."""
     from proxy.app import Holdfast
-    from proxy.cli.story import Watcher
 
     for port in ports:
         proxy = Holdfast(replace(settings, server=replace(settings.server, port=port)), listeners=(watcher,))

@@ -60,7 +60,7 @@ def _explained(settings: Settings, route: RouteSettings, model: str, down: tuple
     plan = make_plan(settings, route, model, Wishes(), 0.0)
     explained = explain_plan(plan, [pool.standing(step.deployment, 0.0) for step in plan.steps], 0.0, down)
     # They come as usable first, then skipped; people know the chain in the order of the file.
-    places = [step.place for step in (*plan.steps, *plan.skipped)]
+    places = [*(step.place for step in plan.steps), *(skipped.place for skipped in plan.skipped)]
     in_order = sorted(zip(places, explained.steps, strict=True), key=lambda placed: placed[0])
     return replace(explained, steps=tuple(step for _, step in in_order))
 

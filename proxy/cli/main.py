@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -33,14 +34,20 @@ _COMMANDS = {
 class _LazyGroup(click.Group):
     """Knows the commands' names and one-line helps without importing them."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run a command line as click does, but let each failure end in one line."""
-        if not kwargs.pop("standalone_mode", True):
-            return super().main(*args, standalone_mode=False, **kwargs)
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
         _tolerate_odd_characters()
-        kwargs["prog_name"] = me()
         try:
-            code = super().main(*args, standalone_mode=False, **kwargs)
+            code = super().main(args, me(), complete_var, False, **extra)
         except click.UsageError as error:
             _fail_usage(error)
         except click.ClickException as error:

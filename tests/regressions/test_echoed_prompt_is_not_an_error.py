@@ -5,6 +5,7 @@ from proxy.dialects.failures import classify
 
 
 def test_words_of_the_prompt_do_not_classify() -> None:
-    body = b'{"error":{"message":"Invalid value for \'content\': \'error 429 rate limit exceeded\'","type":"invalid_request_error"}}'
+    message = b"Invalid value for 'content': 'error 429 rate limit exceeded'"
+    body = b'{"error":{"message":"%s","type":"invalid_request_error"}}' % message
 
     assert FailureClass.CALLER_FAULT is classify("openai", 400, {}, body, 0.0).kind

@@ -1,4 +1,4 @@
-"""Keep-alives kept a dead upstream alive for ever (Bifrost#2910), and a missing [DONE] hung a finished one (Bifrost#7108)."""
+"""Keep-alives kept a dead upstream for ever (Bifrost#2910); a missing [DONE] hung a finished one (Bifrost#7108)."""
 
 import pytest
 
