@@ -7,14 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
+from proxy.cli.asking import Answer, Question
 from proxy.cli.common import examples, json_option, key_option, nobody_listens, url_option
-
-if TYPE_CHECKING:
-    from proxy.cli.asking import Answer, Question
 
 
 @click.command(epilog=examples('holdfast ask "hello"', 'holdfast ask --model low-cost "Why is the sky blue?"'))

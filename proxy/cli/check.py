@@ -6,15 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from proxy.cli.common import config_option, examples
-
-if TYPE_CHECKING:
-    from proxy.cli.live import Tested
-    from proxy.config.load import Loaded
+from proxy.cli.live import Tested
+from proxy.config.load import Loaded
 
 
 @click.command(

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
+from proxy.app import Holdfast
 from proxy.cli.common import examples, fail, me
 from proxy.cli.loop import run, told_to_stop
-
-if TYPE_CHECKING:
-    from proxy.app import Holdfast
-    from proxy.cli.story import Watcher
-    from proxy.config.resolve import Settings
+from proxy.cli.story import Watcher
+from proxy.config.resolve import Settings
 
 ROUTES = """\
 version: 1
@@ -127,8 +124,11 @@ and ask while it is broken, in any of these ways:
     -d '{body}'
   OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=demo python your_app.py
 
-Your application's model is "chat". Other faults are hang, 429, empty, refuse and cut:after=9; off heals;
-`{me()} fault --list` has more. For real: {me()} init -o my-routes.yaml && {me()} serve -c my-routes.yaml
+The application's model is "chat". Other faults: hang, 429, empty, refuse, cut:after=9; off heals.
+`{me()} fault --list` has more. For real:
+
+  {me()} init -o my-routes.yaml
+  {me()} serve -c my-routes.yaml
 
 Running until Ctrl-C. What happens meanwhile:
 """

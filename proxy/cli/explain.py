@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from proxy.cli.common import config_option, examples, fail, json_option, me
-
-if TYPE_CHECKING:
-    from proxy.config.resolve import RouteSettings, Settings
-    from proxy.routing.explain import Explanation
+from proxy.config.resolve import RouteSettings, Settings
+from proxy.routing.explain import Explanation
 
 
 @click.command(epilog=examples("holdfast explain --model default", "holdfast explain --model gpt-4o --down openai"))

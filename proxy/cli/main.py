@@ -98,7 +98,9 @@ def _tolerate_odd_characters() -> None:
 def _fail_usage(error: click.UsageError) -> NoReturn:
     path = error.ctx.command_path if error.ctx else me()
     message = " ".join(error.format_message().split()).rstrip(".")
-    click.echo(f"{path}: {message}{'' if message.endswith('?') else ';'} see {path} -h", err=True)
+    # Messages of ours bring their own cure, and so do click's suggestions.
+    cure = "" if ";" in message or message.endswith("?") else f"; see {path} -h"
+    click.echo(f"{path}: {message}{cure}", err=True)
     sys.exit(error.exit_code)
 
 

@@ -9,19 +9,16 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from proxy import __version__
+from proxy.app import Holdfast
 from proxy.cli.common import config_option, examples, fail
 from proxy.cli.loop import run, told_to_stop
-
-if TYPE_CHECKING:
-    from proxy.app import Holdfast
-    from proxy.config.load import Loaded
-    from proxy.config.resolve import Settings
-    from proxy.telemetry.log import Log
+from proxy.config.load import Loaded
+from proxy.config.resolve import Settings
+from proxy.telemetry.log import Log
 
 
 @click.command(epilog=examples("holdfast serve", "holdfast serve -c prod.yaml --port 9000"))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from proxy.cli.common import examples, json_option
 from proxy.cli.fault import checked_fault
 from proxy.cli.loop import run, told_to_stop
-
-if TYPE_CHECKING:
-    from proxy.simulator.server import Simulator
+from proxy.simulator.server import Simulator
 
 
 @click.command(

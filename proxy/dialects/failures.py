@@ -10,16 +10,13 @@ Sources: PROVIDERS.md sections 2 to 4 and the issues named at the rows (LL is Be
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.error_text import ErrorText, read_error
 from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field
 from proxy.dialects.wait_hints import wait_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["IN_BAND", "OPTIONAL_FIELDS", "classify", "classify_in_band"]
 

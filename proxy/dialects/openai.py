@@ -7,9 +7,9 @@ demands an edit. Facts are from PROVIDERS.md, 1.2 and 4.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
@@ -19,12 +19,8 @@ from proxy.dialects.error_text import clean, read_error
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.openai_edits import calls_tools, edited, finish_reason
 from proxy.dialects.openai_shapes import NULL, Document, read_document, says_something
+from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import EventKind, EventView
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-    from proxy.dialects.registry import Quirks
 
 _BOM = b"\xef\xbb\xbf"
 _TRUE = Raw(b"true")

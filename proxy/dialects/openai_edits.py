@@ -5,15 +5,13 @@ Only the members on the way to an edit are decoded; all other values stay the by
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxy.dialects.openai_shapes import NULL, Choice, Document, calls_something, is_filled
-
-if TYPE_CHECKING:
-    from proxy.dialects.registry import Quirks
+from proxy.dialects.registry import Quirks
 
 _Member = Literal["delta", "message"]
 

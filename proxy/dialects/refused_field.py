@@ -7,10 +7,8 @@ asked for.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from proxy.dialects.error_text import ErrorText
+from proxy.dialects.error_text import ErrorText
 
 OPTIONAL_FIELDS = frozenset(
     {

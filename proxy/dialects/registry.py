@@ -7,14 +7,11 @@ from its errors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 _ANY_CAP: Final = "any"
 _OLD_CAP: Final = "max_tokens"

@@ -9,14 +9,11 @@ longer than `MAX_WAIT`; how much of it is honoured is for the pool to decide.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from proxy.dialects.error_text import ErrorText, read_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 MAX_WAIT = 31 * 86400.0
 """Seconds; longer waits are cut to this. The longest real window is a month, of quotas."""

@@ -9,17 +9,13 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from proxy.simulator.chat_request import text_of
+from proxy.simulator.chat_request import ChatRequest, text_of
 from proxy.simulator.documents import document
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from proxy.simulator.chat_request import ChatRequest
 
 Prefill = Literal["continue", "repeat", "ignore"]
 

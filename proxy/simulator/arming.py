@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from proxy.simulator.faults import FAULTS
-
-if TYPE_CHECKING:
-    import random
-
-    from proxy.simulator.faults import Fault
+from proxy.simulator.faults import FAULTS, Fault
 
 
 class Facts(NamedTuple):

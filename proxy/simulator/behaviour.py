@@ -6,14 +6,11 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from aiohttp import HttpVersion11, web
 
-from proxy.simulator.steps import BreakOff, Hang, Head, Send, Sleep
-
-if TYPE_CHECKING:
-    from proxy.simulator.steps import Script
+from proxy.simulator.steps import BreakOff, Hang, Head, Script, Send, Sleep
 
 _ABORT_LINGER = struct.pack("ii", 1, 0)
 _DRAIN_POLL = 0.001

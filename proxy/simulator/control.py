@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from proxy.simulator.chat_request import parse_json
 from proxy.simulator.faults import COMMON, FAULTS, Fault, Row, nearest
+from proxy.simulator.upstream import SimulatedUpstream
 from proxy.simulator.voices import error
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from proxy.simulator.upstream import SimulatedUpstream
 
 _UPSTREAMS = web.AppKey("upstreams", dict)
 

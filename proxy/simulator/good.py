@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from proxy.simulator import voices
-from proxy.simulator.steps import Head, Send, Sleep
+from proxy.simulator.answers import Answer
+from proxy.simulator.steps import Head, Script, Send, Sleep
 from proxy.simulator.voices import DONE, JSON_TYPE, SSE_TYPE, Document, Spelling, dumps, encoded, sse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from proxy.simulator.answers import Answer
-    from proxy.simulator.steps import Script
 
 
 @dataclass(frozen=True, slots=True)

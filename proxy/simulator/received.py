@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from multidict import CIMultiDictProxy
 
 from proxy.simulator.chat_request import parse_json
-
-if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
 
 
 @dataclass(slots=True, eq=False)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import TYPE_CHECKING
 
-from proxy.simulator.steps import Head, Send
+from proxy.simulator.faults import Fault
+from proxy.simulator.steps import Head, Script, Send
 from proxy.simulator.voices import HTML_TYPE, JSON_TYPE, Document, dumps, encoded, error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from proxy.simulator.faults import Fault
-    from proxy.simulator.steps import Script
 
 _HTML_502 = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from proxy.simulator.answers import compose
+from proxy.simulator.answers import Voice, compose
 from proxy.simulator.arming import Facts
 from proxy.simulator.chat_request import BadRequestError, parse_chat, parse_json, text_of
-from proxy.simulator.faults import FAULTS
+from proxy.simulator.faults import FAULTS, Fault
 from proxy.simulator.good import Exchange, healthy
+from proxy.simulator.received import ReceivedRequest
 from proxy.simulator.refusals import json_reply, refusal
 from proxy.simulator.scripts import faulty
-from proxy.simulator.steps import BreakOff, Hang, Head
+from proxy.simulator.steps import BreakOff, Hang, Head, Script
 from proxy.simulator.voices import JSON_TYPE, SSE_TYPE, error, model_list
-
-if TYPE_CHECKING:
-    from proxy.simulator.answers import Voice
-    from proxy.simulator.faults import Fault
-    from proxy.simulator.received import ReceivedRequest
-    from proxy.simulator.steps import Script
 
 CHAT_PATH = "/v1/chat/completions"
 _MODELS_PATH = "/v1/models"

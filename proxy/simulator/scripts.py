@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from proxy.simulator import voices
 from proxy.simulator.answers import Choice, tokens_of
+from proxy.simulator.faults import Fault
 from proxy.simulator.good import Exchange, closing, healthy, opening, spoken, whole, words
-from proxy.simulator.steps import BreakOff, Hang, Head, Send, Sleep
+from proxy.simulator.steps import BreakOff, Hang, Head, Script, Send, Sleep, Step
 from proxy.simulator.voices import DONE, HTML_TYPE, JSON_TYPE, SSE_TYPE, Spelling, dumps, encoded, sse
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from proxy.simulator.faults import Fault
-    from proxy.simulator.steps import Script, Step
 
 _FOREIGN_WORDS = tokens_of(
     "模拟回答: 这些 文字 来自 一个 小程序 🤖, 没有 询问 任何 模型 🙅🏽‍♀️. "

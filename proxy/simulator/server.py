@@ -11,20 +11,16 @@ It shares no code with the proxy that it tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 from aiohttp import web
 
 from proxy.simulator.answers import Voice
 from proxy.simulator.control import control_app
-from proxy.simulator.faults import nearest
+from proxy.simulator.faults import Fault, nearest
 from proxy.simulator.listener import Listener
 from proxy.simulator.upstream import SimulatedUpstream
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from proxy.simulator.faults import Fault
 
 _SHUTDOWN_PATIENCE = 0.2
 

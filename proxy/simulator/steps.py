@@ -6,12 +6,9 @@ them on a connection. A script that runs out of steps ends its answer cleanly an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,25 +6,21 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
+from proxy.simulator.answers import Voice
 from proxy.simulator.arming import ArmedFault
 from proxy.simulator.behaviour import perform, reset
 from proxy.simulator.faults import Fault, parse_fault
 from proxy.simulator.listener import Listener
 from proxy.simulator.received import Ledger, ReceivedRequest
 from proxy.simulator.replies import facts_of, reply
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aiohttp.web_protocol import RequestHandler
-
-    from proxy.simulator.answers import Voice
-    from proxy.simulator.steps import Script
+from proxy.simulator.steps import Script
 
 _MAX_BODY = 64 << 20
 _SHUTDOWN_PATIENCE = 0.5

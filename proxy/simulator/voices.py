@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from proxy.simulator.answers import Answer, Choice
+from proxy.simulator.answers import Answer, Choice
 
 Document: TypeAlias = dict[str, Any]
 Spelling: TypeAlias = "Callable[[str], bytes]"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.core.failure import FailureClass
 from proxy.dialects.failures import classify_in_band
 from tests.dialects.provider_errors import NOW, C, anthropic, openai, openrouter
-
-if TYPE_CHECKING:
-    from proxy.core.failure import FailureClass
 
 IN_BAND: list[tuple[object, FailureClass, int | None]] = [
     (openai("x", "server_error"), C.OVERLOADED, None),
