@@ -1,90 +1,76 @@
-"""A small client of our own server, for `ask` and for the demo's story."""
+"""What `holdfast ask` does: ask, print the answer as it comes, and say who answered."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
+import click
+
+from proxy.cli.client import Answer, NotOurs, Question, chat
+from proxy.cli.common import nobody_listens
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to ask, and how."""
-
-    model: str
-    text: str
-    stream: bool
-    key: str | None = None
-
-
-@dataclass(slots=True)
-class Answer:
-    """What the client saw."""
-
-    status: int
-    text: str = ""
-    error: str | None = None
-    """The message of an error, also of one within a stream; None for a whole answer."""
-    told: dict[str, str] = field(default_factory=dict)
-    """Our reply headers."""
-
-
-class NotOurs(Exception):  # noqa: N818 - it is about the other side
-    """The server does not speak as Holdfast does."""
-
-
-async def chat(
-    session: aiohttp.ClientSession, url: str, question: Question, *, on_text: Callable[[str], None] = lambda _text: None
-) -> Answer:
-    """Ask, and hand each piece of the answer to `on_text` as it arrives.
-
-    Raises aiohttp's errors for a connection that fails, and NotOurs.
-    """
-    messages = [{"role": "user", "content": question.text}]
-    body = {"model": question.model, "stream": question.stream, "messages": messages}
-    headers = {"Authorization": f"Bearer {question.key}"} if question.key else {}
-    try:
-        async with session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response:
-            told = {name.lower(): value for name, value in response.headers.items() if name.lower().startswith("x-")}
-            answer = Answer(response.status, told=told)
-            if response.status == 200 and response.content_type == "text/event-stream":
-                await _take_stream(answer, response.content, on_text)
-            else:
-                _take_document(answer, json.loads(await response.read()), on_text)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        # Whatever is read here has another shape than every answer of ours has.
-        raise NotOurs("does not answer as a chat API does") from error
-    return answer
-
-
-async def _take_stream(answer: Answer, lines: aiohttp.StreamReader, on_text: Callable[[str], None]) -> None:
-    whole = False
-    async for line in lines:
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            whole = True
-            continue
-        event = json.loads(data)
-        if "error" in event:
-            answer.error = event["error"]["message"]
-        for choice in event.get("choices", []):
-            _take_text(answer, choice["delta"].get("content"), on_text)
-    if not whole and answer.error is None:
-        answer.error = "the stream ended without its terminal marker"
-
-
-def _take_document(answer: Answer, document: Any, on_text: Callable[[str], None]) -> None:
-    if "error" in document:
-        answer.error = document["error"]["message"]
+def ask_and_print(url: str, question: Question, *, as_json: bool) -> int:
+    """The exit code: 0 for a whole answer."""
+    shown = _Shown()
+    answer = asyncio.run(_ask(url, question, _ignore if as_json else shown.add))
+    shown.end_line()
+    if isinstance(answer, str):
+        click.echo(f"holdfast: {answer}", err=True)
+        return 1
+    if as_json:
+        click.echo(json.dumps({"text": answer.text, "error": answer.error, **answer.told}, indent=2))
     else:
-        _take_text(answer, document["choices"][0]["message"].get("content"), on_text)
+        _say_who(answer)
+    return 0 if answer.error is None else 1
 
 
-def _take_text(answer: Answer, text: str | None, on_text: Callable[[str], None]) -> None:
-    answer.text += text or ""
-    on_text(text or "")
+class _Shown:
+    """The answer as it is printed."""
+
+    def __init__(self) -> None:
+        self._in_line = False
+
+    def add(self, piece: str) -> None:
+        click.echo(piece, nl=False)
+        self._in_line = not piece.endswith("\n") if piece else self._in_line
+
+    def end_line(self) -> None:
+        if self._in_line:
+            click.echo()
+            self._in_line = False
+
+
+def _ignore(_piece: str) -> None:
+    """With --json the whole is printed at the end."""
+
+
+async def _ask(url: str, question: Question, on_text: Callable[[str], None]) -> Answer | str:
+    """The answer, or why there is none."""
+    timeout = aiohttp.ClientTimeout(total=None, connect=5)
+    try:
+        # The buffer bounds one line of a stream, and a line may hold a long tool call.
+        async with aiohttp.ClientSession(timeout=timeout, read_bufsize=1 << 20) as session:
+            return await chat(session, url, question, on_text=on_text)
+    except aiohttp.ClientSSLError as error:
+        return f"{url} cannot be trusted: {error}"
+    except aiohttp.ClientConnectorError:
+        return nobody_listens(url, "serve")
+    except NotOurs as error:
+        return f"{url} {error}; is it Holdfast?"
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return f"{url} broke off: {str(error) or 'no answer in time'}"
+
+
+def _say_who(answer: Answer) -> None:
+    if answer.error is not None:
+        cure = "; give a client's key with --key or HOLDFAST_API_KEY" if answer.status == 401 else ""
+        click.echo(f"holdfast: {answer.error}{cure}", err=True)
+        return
+    line = f"{answer.told.get('x-holdfast-trail', '')}  ({answer.told.get('x-holdfast-reason', '')})"
+    # click strips the style where standard error is no terminal.
+    click.echo(line if os.environ.get("NO_COLOR") else click.style(line, dim=True), err=True)

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from proxy.cli.common import config_option, examples
-from proxy.cli.live import Tested
-from proxy.config.load import Loaded
+from proxy.config.load import Loaded, load_file
 
 
 @click.command(
@@ -28,22 +28,21 @@ def check(file: Path | None, path: Path, form: str, as_json: bool, strict: bool,
 
     Exits 0 when the file can be used, 1 when it cannot. Sends nothing anywhere unless --live is given.
     """
-    from proxy.config.load import load_file
-
     loaded = load_file(file or path, os.environ)
     form = "json" if as_json else form
     good = loaded.config is not None and not (strict and loaded.findings)
     if form != "json":
         _print_findings(loaded, form, file or path)
-    tested: list[Tested] | None = None
+    tested: list[dict[str, Any]] | None = None
     if live and loaded.config is not None:
         from proxy.cli.live import ask_all, print_tested
         from proxy.config.resolve import resolve
 
-        tested = ask_all(resolve(loaded.config, loaded.unconfigured))
-        good = good and all(each.good for each in tested)
+        results = ask_all(resolve(loaded.config, loaded.unconfigured))
+        good = good and all(each.good for each in results)
+        tested = [each._asdict() for each in results]
         if form != "json":
-            print_tested(tested, form)
+            print_tested(results, form)
     if form == "json":
         click.echo(_as_json(loaded, tested))
     sys.exit(0 if good else 1)
@@ -58,9 +57,9 @@ def _print_findings(loaded: Loaded, form: str, path: Path) -> None:
         click.echo(f"{path}: {', '.join(count(number, kind) for kind, number in numbers.items())}")
 
 
-def _as_json(loaded: Loaded, tested: list[Tested] | None) -> str:
+def _as_json(loaded: Loaded, tested: list[dict[str, Any]] | None) -> str:
     """A list of the findings; with --live an object, since there are two lists to tell."""
     findings = loaded.render("json").rstrip("\n")
     if tested is None:
         return findings
-    return json.dumps({"findings": json.loads(findings), "live": [each._asdict() for each in tested]}, indent=2)
+    return json.dumps({"findings": json.loads(findings), "live": tested}, indent=2)

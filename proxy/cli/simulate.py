@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
 from proxy.cli.common import examples, json_option
 from proxy.cli.fault import checked_fault
-from proxy.cli.loop import run, told_to_stop
-from proxy.simulator.server import Simulator
 
 
 @click.command(
@@ -56,10 +53,12 @@ def simulate(
     if control and control in ports.values():
         raise click.UsageError(f"--control-port {control} is an upstream's; theirs are {port} to {max(ports.values())}")
     wanted = dict(_fault(entry, names) for entry in faults)
+    from proxy.cli.loop import run
+    from proxy.cli.simulating import simulate_until_told
     from proxy.simulator.server import Simulator
 
     simulator = Simulator(names, seed=seed, tokens_per_second=tokens_per_second)
-    sys.exit(run(_simulate(simulator, ports, control, wanted, as_json=as_json)))
+    sys.exit(run(simulate_until_told(simulator, ports, control, wanted, as_json=as_json)))
 
 
 def _ports(names: tuple[str, ...], first: int) -> dict[str, int]:
@@ -75,43 +74,3 @@ def _fault(entry: str, names: tuple[str, ...]) -> tuple[str, str | None]:
     if not equals or name not in names:
         raise click.UsageError(f"--fault {entry}: write NAME=FAULT, with one of the upstreams {', '.join(names)}")
     return name, checked_fault(spec)
-
-
-async def _simulate(
-    simulator: Simulator, ports: dict[str, int], control_port: int, faults: dict[str, str | None], *, as_json: bool
-) -> int:
-    stop = told_to_stop()
-    try:
-        await simulator.start(ports, control_port)
-    except OSError as error:
-        wanted = ", ".join(map(str, sorted({control_port, *ports.values()} - {0})))
-        why = error.strerror or str(error)
-        click.echo(f"holdfast: cannot have ports {wanted}: {why}; choose others with --port", err=True)
-        return 1
-    try:
-        for name, fault in faults.items():
-            await simulator.inject(name, fault)
-        click.echo(_as_json(simulator) if as_json else _as_text(simulator))
-        await stop.wait()
-    finally:
-        await simulator.close()
-    return 0
-
-
-def _as_json(simulator: Simulator) -> str:
-    upstreams = {
-        name: {"base_url": upstream.base_url, "fault": str(upstream.fault) if upstream.fault else None}
-        for name, upstream in simulator.upstreams.items()
-    }
-    return json.dumps({"upstreams": upstreams, "control": simulator.control_url})
-
-
-def _as_text(simulator: Simulator) -> str:
-    width = max(len("control"), *map(len, simulator.upstreams))
-    lines = [
-        f"{name:<{width}}  {upstream.base_url}  {upstream.fault or 'healthy'}"
-        for name, upstream in simulator.upstreams.items()
-    ]
-    return "\n".join(
-        [*lines, f"{'control':<{width}}  {simulator.control_url}  (GET /faults lists what can be injected)"]
-    )

@@ -15,7 +15,7 @@ import aiohttp
 import click
 
 from proxy.app import Holdfast
-from proxy.cli.asking import Answer, Question, chat
+from proxy.cli.client import Answer, Question, chat
 from proxy.core.event import Happening, RequestEnded
 
 _ACT, _DID = 27, 45

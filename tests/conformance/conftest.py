@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -35,6 +35,16 @@ class RunningFleet:
     def inject(self, upstream: str, fault: str | None) -> None:
         asyncio.run_coroutine_threadsafe(self.fleet.simulator.inject(upstream, fault), self.loop).result(5)
 
+    def forget(self) -> None:
+        """Forget every rest, as if nothing had happened."""
+        for deployment in self.fleet.proxy.pool.deployments():
+            deployment.rest = None
+            deployment.key_rests.clear()
+            deployment.refusals = 0
+            deployment.refused_parameters.clear()
+        for rests in self.fleet.proxy.pool._key_rests.values():
+            rests.clear()
+
     def voice(self, **settings: object) -> None:
         """Set members of every upstream's voice."""
         for upstream in self.fleet.simulator.upstreams.values():
@@ -42,24 +52,32 @@ class RunningFleet:
                 setattr(upstream.voice, name, value)
 
 
-@pytest.fixture
-def running() -> Iterator[RunningFleet]:
+def run_fleet() -> tuple[RunningFleet, Callable[[], None]]:
+    """A fleet on a loop in a thread, and what stops it."""
     started: list[RunningFleet] = []
     ready, stop = threading.Event(), asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
 
     async def main() -> None:
         async with fleet(ROUTES) as made:
-            loops.append(asyncio.get_running_loop())
-            started.append(RunningFleet(made, loops[0]))
-            made.simulator.upstream("primary").voice.pace = 0.001
-            made.simulator.upstream("backup").voice.pace = 0.001
+            for name in made.simulator.upstreams:
+                made.simulator.upstream(name).voice.pace = 0.001
+            started.append(RunningFleet(made, asyncio.get_running_loop()))
             ready.set()
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
     assert ready.wait(10)
-    yield started[0]
-    loops[0].call_soon_threadsafe(stop.set)
-    thread.join(10)
+
+    def end() -> None:
+        started[0].loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+
+    return started[0], end
+
+
+@pytest.fixture
+def running() -> Iterator[RunningFleet]:
+    made, stop = run_fleet()
+    yield made
+    stop()
