@@ -79,7 +79,7 @@ def nobody_listens(url: str, command: str) -> str:
 
 def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
     # People paste the base URL that their SDK has, with /v1, or only host and port.
-    url = given.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+    url = given.strip()
     url = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(url)
@@ -88,7 +88,7 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
         good = False
     if not good or " " in url:
         raise click.BadParameter(f"{given!r} is no address; write it like http://127.0.0.1:8400")
-    return url
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def _sendable(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:

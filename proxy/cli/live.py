@@ -16,7 +16,7 @@ from proxy.core.names import DeploymentId
 from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
 from proxy.upstreams.transport import Transport
 
-_PROMPT = {"messages": [{"role": "user", "content": "Reply with the word ok."}], "max_tokens": 64}
+_PROMPT = {"messages": [{"role": "user", "content": "Reply with the word ok."}]}
 
 
 class Tested(NamedTuple):

@@ -18,8 +18,10 @@ from proxy.app import Holdfast
 from proxy.cli.client import Answer, Question, chat
 from proxy.core.event import Happening, RequestEnded
 
-_ACT, _DID = 27, 45
+_ACT, _DID = 26, 44
 """Widths of the columns; with the number and the last column a line fits into 100."""
+_PACE_S = 0.01
+"""Seconds from word to word: slow enough to be seen streaming, quick enough for a story of seven answers."""
 _SPOKEN = {"first_token_timeout": "silent", "connect_refused": "refused", "empty_answer": "empty"}
 
 
@@ -56,6 +58,8 @@ async def tell_story(proxy: Holdfast) -> bool:
     """Play every chapter; True if the client saw no failure that this version promises to hide."""
     simulator = proxy.simulator
     assert simulator is not None  # noqa: S101 - the demo's upstreams are simulated
+    for upstream in simulator.upstreams.values():
+        upstream.voice.pace = _PACE_S
     url = f"http://127.0.0.1:{proxy.port}"
     click.echo(f"proxy      {url}/v1")
     click.echo(f"upstreams  {', '.join(simulator.upstreams)}: simulated, no key needed\n")

@@ -94,7 +94,7 @@ class _Interpolation:
         if references and not result and _is_address(path):
             return self._empty(path, references[0])
         whole = f"${{{references[0]}}}" == text or _LITELLM.fullmatch(text) if references else False
-        if whole and path in self._document.plain and self._takes_scalar(path):
+        if whole and self._takes_scalar(path):
             return resolve_scalar(result)
         return result
 

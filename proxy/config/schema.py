@@ -86,7 +86,7 @@ class Backoff(Section):
     multiplier: float | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
     """What the ceiling grows by with each try. Default 2."""
     max: PositiveDuration | None = None
-    """The highest ceiling, and the longest wait that an upstream may ask for and be waited for. Default 60s."""
+    """The highest ceiling. Default 60s."""
 
 
 class Retry(Section):

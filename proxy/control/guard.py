@@ -17,8 +17,12 @@ _LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
 
-def check_operator(admin_key: str | None, headers: Mapping[str, str], peer: str | None) -> None:
-    """Raises ClientError (401 or 403) unless the sender of these headers may operate the proxy."""
+def check_operator(admin_key: str | None, headers: Mapping[str, str], peer: str | None, *, http_1_1: bool) -> None:
+    """Raises ClientError (401 or 403) unless the sender of these headers may operate the proxy.
+
+    `http_1_1` says whether the request came in that version. Without a key no other is served: nginx, unless it is told
+    otherwise, forwards as HTTP/1.0, with a loopback Host and no trace of who asked.
+    """
     if admin_key is not None:
         scheme, _, key = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), admin_key.encode()):
@@ -28,7 +32,7 @@ def check_operator(admin_key: str | None, headers: Mapping[str, str], peer: str 
     host = headers.get("Host", "").lower()
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     forwarded = any(header in headers for header in _FORWARDED)
-    if not _is_loopback(peer) or name not in _LOCAL_NAMES or forwarded:
+    if not _is_loopback(peer) or name not in _LOCAL_NAMES or forwarded or not http_1_1:
         raise forbidden(
             "Without admin.key the control plane answers on the loopback only. Set admin.key in routes.yaml."
         )

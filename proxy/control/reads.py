@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from proxy import __version__
 from proxy.config.resolve import Settings
@@ -18,7 +18,7 @@ from proxy.core.errors import ClientError
 from proxy.core.names import DeploymentId
 from proxy.policies.retry_budget import RetryBudget
 from proxy.pool.pool import Pool
-from proxy.pool.snapshot import picture
+from proxy.pool.snapshot import as_document, picture
 from proxy.telemetry.feed import Feed
 
 _PING_S = 15.0
@@ -77,9 +77,10 @@ async def status(request: web.Request) -> web.Response:
 async def deployments(request: web.Request) -> web.Response:
     """Every deployment that a route names or that traffic has made."""
     control = _operator(request)
+    unusable = _unusable(control)
     known = {id_: None for name in control.settings.routes for id_ in _chain(control, name) if "*" not in id_.model}
     known.update((each.id, None) for each in control.pool.deployments())
-    return _json({"deployments": [_picture(control, id_) for id_ in known]})
+    return _json({"deployments": [_picture(control, id_, unusable) for id_ in known]})
 
 
 async def deployment(request: web.Request) -> web.Response:
@@ -89,7 +90,7 @@ async def deployment(request: web.Request) -> web.Response:
     named = any(id_ in _chain(control, name) for name in control.settings.routes)
     if not named and all(each.id != id_ for each in control.pool.deployments()):
         raise ClientError(404, "deployment_not_found", f"No route names a deployment {str(id_)[:200]!r}.")
-    return _json(_picture(control, id_))
+    return _json(_picture(control, id_, _unusable(control)))
 
 
 async def config(request: web.Request) -> web.Response:
@@ -115,7 +116,8 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 def _operator(request: web.Request) -> Control:
     control = request.app[CONTROL]
-    check_operator(control.settings.admin_key, request.headers, request.remote)
+    version_1_1 = request.version == HttpVersion11
+    check_operator(control.settings.admin_key, request.headers, request.remote, http_1_1=version_1_1)
     return control
 
 
@@ -123,9 +125,16 @@ def _chain(control: Control, route: str) -> list[DeploymentId]:
     return [DeploymentId(step.upstream, step.model) for step in control.settings.routes[route].steps]
 
 
-def _picture(control: Control, id_: DeploymentId) -> dict[str, object]:
-    seen = picture(control.pool, id_, asyncio.get_running_loop().time())
-    return {**seen._asdict(), "deployment": str(id_)}
+def _unusable(control: Control) -> dict[str, str]:
+    """Upstreams that are left out of every plan, and why."""
+    steps = (step for route in control.settings.routes.values() for step in route.steps)
+    return {step.upstream: step.unusable for step in steps if step.unusable is not None}
+
+
+def _picture(control: Control, id_: DeploymentId, unusable: Mapping[str, str]) -> dict[str, object]:
+    if id_.upstream in unusable:
+        return {"deployment": str(id_), "status": "skipped", "reason": unusable[id_.upstream]}
+    return as_document(picture(control.pool, id_, asyncio.get_running_loop().time()))
 
 
 def _json(value: object) -> web.Response:

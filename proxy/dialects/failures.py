@@ -278,6 +278,9 @@ def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, s
             return found, None
         if status in _BAD and (field := refused_field(error)):
             return _C.PARAMETER_UNSUPPORTED, field
+    elif status == 403:
+        # A page instead of an error: a firewall disliked one request, which says nothing about the key.
+        return _C.UNKNOWN, None
     words = _own_words(error.message.lower(), status) if error.told else ""
     if found := _first(_WORDING, kind, status, error.names, words):
         return found, None

@@ -87,7 +87,8 @@ class Attempts:
             elif isinstance(reply, JsonReply):
                 outcome = SUCCEEDED
                 completion = reply.completion
-                answer = JsonAnswer(completion.body, reply.headers, reply.dropped, completion.usage)
+                usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
+                answer = JsonAnswer(completion.body, reply.headers, reply.dropped, usage)
             else:
                 outcome = reply
         finally:

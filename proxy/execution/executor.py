@@ -18,6 +18,9 @@ from proxy.routing.explain import give_up_error, returned_error
 from proxy.routing.next_move import Attempt, GiveUp, History, LastResort, Return, next_move
 from proxy.routing.plan import Plan, PlannedStep
 
+_JITTER = 0.1
+_MOST_JITTER_S = 1.0
+
 
 @dataclass(slots=True)
 class Run:
@@ -103,7 +106,7 @@ class Executor:
         step = run.plan.steps[move.step]
         if move.retry and not self._budget.withdraw(self._clock()):
             return None
-        if (wait := move.at - self._clock()) > 0:
+        if (wait := self._wait(run, move)) > 0:
             run.waited += wait
             run.history.waited(move.step, wait)
             await asyncio.sleep(wait)
@@ -115,6 +118,12 @@ class Executor:
         if isinstance(result, Failure):
             run.history.record(run.plan, move.step, result, self._clock(), self._roll())
         return None if isinstance(result, Failure | Rest) else result
+
+    def _wait(self, run: Run, move: Attempt) -> float:
+        """Seconds until the move, and up to a tenth more, so that all who wait for one rest do not come back as one."""
+        wait = move.at - self._clock()
+        late = wait + self._roll() * min(_MOST_JITTER_S, wait * _JITTER)
+        return late if self._clock() + late < run.plan.deadline else wait
 
     def _tell_failover(self, run: Run, step: PlannedStep) -> None:
         if run.current is not None and run.current.deployment != step.deployment:

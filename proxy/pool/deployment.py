@@ -26,22 +26,26 @@ _LONGEST = 86_400.0
 
 
 class Rest(NamedTuple):
-    """Until when (monotonic seconds), and the code of the failure that caused it."""
+    """Until when (monotonic seconds), and the class of the failure that caused it."""
 
     until: float
-    reason: str
     kind: FailureClass
+
+    @property
+    def reason(self) -> str:
+        """The cause in a word, for people: `rate_limited`, `quota`, `credential`, `model_gone`."""
+        return self.kind.value
 
 
 def rest_for(failure: Failure, now: float, refusals: int) -> Rest:
     """The rest that a failure calls for; `refusals` counts those in a row, this one included."""
-    if failure.wait is not None:
+    if failure.wait:
         duration = failure.wait
     elif failure.kind is FailureClass.RATE_LIMITED:
         duration = min(_LIMITED * 2.0 ** min(refusals - 1, 16), _LONGEST_LIMITED)
     else:
         duration = _LASTING
-    return Rest(now + min(duration, _LONGEST), failure.code, failure.kind)
+    return Rest(now + min(duration, _LONGEST), failure.kind)
 
 
 @dataclass(slots=True)

@@ -61,6 +61,10 @@ class Pool:
                 self._forget_one()
         return found
 
+    def find(self, id: DeploymentId) -> Deployment | None:  # noqa: A002 - as above
+        """The record of a deployment, if there is one."""
+        return self._deployments.get(id)
+
     def deployments(self) -> list[Deployment]:
         """All records, for those who show them."""
         return list(self._deployments.values())
@@ -129,7 +133,7 @@ class Pool:
             self._key_rests[deployment.id.upstream][permit.key] = rest
         else:
             deployment.key_rests[permit.key] = rest
-        return [Rested(deployment.id, key, scope is Rests.KEY, failure.code, rest.until - now)]
+        return [Rested(deployment.id, key, scope is Rests.KEY, rest.reason, rest.until - now)]
 
     def _key_rest(self, upstream: str, deployment: Deployment | None, key: int, now: float) -> Rest | None:
         """The later of a key's rests that still hold, for the whole upstream and for this deployment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.core.names import DeploymentId
+from proxy.pool.deployment import Deployment
 from proxy.pool.pool import Pool
 
 
@@ -28,7 +29,7 @@ class DeploymentPicture(NamedTuple):
 def picture(pool: Pool, id: DeploymentId, now: float) -> DeploymentPicture:  # noqa: A002 - as in the pool
     """The picture of one deployment. `now` is monotonic, in seconds."""
     standing = pool.standing(id, now)
-    state = pool.deployment(id)
+    state = pool.find(id) or Deployment(id)
     awake = "failing" if state.consecutive_failures else "available"
     return DeploymentPicture(
         id,
@@ -43,6 +44,11 @@ def picture(pool: Pool, id: DeploymentId, now: float) -> DeploymentPicture:  # n
         _ago(state.last_failure_at, now),
         _ago(state.last_success_at, now),
     )
+
+
+def as_document(seen: DeploymentPicture) -> dict[str, object]:
+    """A picture as plain data, for JSON."""
+    return {**seen._asdict(), "deployment": str(seen.deployment)}
 
 
 def _ago(at: float | None, now: float) -> float | None:

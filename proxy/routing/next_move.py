@@ -120,8 +120,7 @@ def next_move(
     for step in _order(plan, history, ready, now):
         retry = bool(history.of(plan, step))
         if ready[step] < plan.deadline and (not retry or budget_allows()):
-            alone = all(plan.steps[other].deployment == plan.steps[step].deployment for other in ready)
-            return Attempt(step, max(now, ready[step]), retry, last=alone)
+            return Attempt(step, max(now, ready[step]), retry, last=_is_last(plan, ready, step))
     if last is not None and all(tried.failure.kind is FailureClass.CONTEXT_TOO_LONG for tried in history.tried):
         return Return(last)
     if plan.last_resort is not None:
@@ -137,6 +136,13 @@ def _order(plan: Plan, history: History, ready: dict[int, float], now: float) ->
             yield same
     yield from (step for step, at in ready.items() if at <= now and not history.of(plan, step))
     yield from sorted(ready, key=lambda step: (max(now, ready[step]), step))
+
+
+def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
+    """Whether nobody is left to answer if this one is silent: no other deployment in time, and no last resort."""
+    here = plan.steps[step].deployment
+    others = (at for other, at in ready.items() if plan.steps[other].deployment != here)
+    return plan.last_resort is None and all(at >= plan.deadline for at in others)
 
 
 def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step: int) -> float | None:

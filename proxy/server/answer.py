@@ -30,12 +30,46 @@ _SSE_HEADERS = {
 }
 
 
-def json_response(run: Run, answer: JsonAnswer, record: RequestEnded) -> web.Response:
-    """A whole answer, as it came."""
+_LARGE = 32 * 1024
+"""Bytes of a JSON answer that fit the buffers on the way, so that sending them never waits for the client."""
+
+
+async def send_json(
+    request: web.Request, context: Context, run: Run, answer: JsonAnswer, record: RequestEnded
+) -> web.Response:
+    """Send a whole answer, as it came."""
     record.status, record.usage = 200, answer.usage
     record.deployment, record.degraded = _served(run)
     headers = {**answer.headers, **_told(run), **_dropped(answer.dropped), "content-type": "application/json"}
-    return web.Response(body=answer.body, headers=headers)
+    response = web.Response(body=answer.body, headers=headers)
+    if len(answer.body) > _LARGE:
+        response.headers.update({"x-request-id": request[REQUEST_ID], "server": SERVER})
+        try:
+            await _send_patiently(request, response, context.settings.server.timeout.write)
+        except ConnectionError:
+            record.status, record.outcome = 499, "client_left"
+    return response
+
+
+async def _send_patiently(request: web.Request, response: web.Response, patience: float) -> None:
+    """Send a large answer for as long as the client takes some of it within `patience` seconds."""
+
+    async def send() -> None:
+        await response.prepare(request)
+        await response.write_eof()
+
+    sending = asyncio.ensure_future(send())
+    try:
+        left = len(response.body) if isinstance(response.body, bytes) else 0
+        while not (await asyncio.wait({sending}, timeout=patience))[0]:
+            waiting = request.transport.get_write_buffer_size() if request.transport is not None else left
+            if waiting >= left:
+                _abort(request)
+                raise ConnectionResetError("the client does not read")
+            left = waiting
+        sending.result()
+    finally:
+        sending.cancel()
 
 
 async def send_stream(
@@ -67,16 +101,18 @@ async def send_stream(
             await write(_interruption(run, failure))
         await response.write_eof()
     except asyncio.CancelledError:
-        if context.lifecycle.ending and request.transport is not None:
-            record.outcome = "stream_interrupted"
-            await response.write(error_event("The proxy is shutting down.", "shutting_down"))
-            await response.write_eof()
-        raise
+        if not response.prepared or not context.lifecycle.ends_this_task():
+            raise
+        record.outcome = "stream_interrupted"
+        await response.write(error_event("The proxy is shutting down.", "shutting_down"))
+        await response.write_eof()
     except ConnectionError:
         # Gone between two writes, or too slow to read: nobody is left to be told.
         record.status, record.outcome = 499, "client_left"
     finally:
         record.usage = answer.relay.usage
+    if context.lifecycle.draining:
+        response.force_close()
     return response
 
 
@@ -121,8 +157,12 @@ def tell_error(error: ClientError, run: Run) -> None:
     """Add to an error what every reply tells."""
     error.told = {"x-holdfast-route": safe(run.plan.route), "x-holdfast-attempts": str(len(run.ended))}
     if run.ended:
+        last = run.ended[-1].deployment
+        error.told["x-holdfast-upstream"] = last.upstream
+        error.told["x-holdfast-model"] = safe(last.model)
         error.told["x-holdfast-trail"] = trail(run.ended)
         error.told["server-timing"] = _timing(run)
+    error.told["x-holdfast-reason"] = error.outcome
 
 
 def _served(run: Run) -> tuple[DeploymentId | None, str | None]:

@@ -16,7 +16,7 @@ from proxy.execution.attempt import StreamAnswer
 from proxy.execution.executor import Run
 from proxy.routing.next_move import LastResort
 from proxy.routing.plan import make_plan
-from proxy.server.answer import explanation, json_response, last_resort_response, send_stream, tell_error
+from proxy.server.answer import explanation, last_resort_response, send_json, send_stream, tell_error
 from proxy.server.clients import check_may_use, identify
 from proxy.server.context import CONTEXT, REQUEST_ID, Context
 from proxy.server.wire import read_tags, read_wishes, retry_count
@@ -43,7 +43,13 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     record.client_retry = retry_count(request.headers)
     record.tags = read_tags(request.headers)
     with _recorded(context, record), _admitted(context):
-        return await _answer(request, context, record)
+        try:
+            return await _answer(request, context, record)
+        except asyncio.CancelledError:
+            if context.lifecycle.ends_this_task():
+                # Nothing has been sent yet, so the client can still be told, and asked to come back.
+                raise stopping() from None
+            raise
 
 
 @contextmanager
@@ -100,6 +106,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
     record.route = route.name
     run = Run(make_plan(settings, route, chat.model, wishes, started), chat, started)
     if wishes.explain:
+        record.status, record.outcome = 200, "explained"
         return explanation(context, run)
     try:
         answer = await context.executor.answer(run)
@@ -107,7 +114,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
             return await send_stream(request, context, run, answer, record)
         if isinstance(answer, LastResort):
             return await last_resort_response(request, run, answer, record)
-        return json_response(run, answer, record)
+        return await send_json(request, context, run, answer, record)
     except ClientError as error:
         tell_error(error, run)
         raise

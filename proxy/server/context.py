@@ -25,6 +25,17 @@ class Lifecycle:
     running: set[asyncio.Task[None]] = field(default_factory=set)
     """The tasks of requests in flight."""
 
+    def ends_this_task(self) -> bool:
+        """Whether the current task was cancelled because the drain is over; if so, it may go on to say so.
+
+        A task is cancelled by its client's leaving, too; then there is nobody left to be told.
+        """
+        task = asyncio.current_task()
+        if not self.ending or task is None or task not in self.running:
+            return False
+        task.uncancel()
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

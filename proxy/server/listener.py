@@ -20,6 +20,8 @@ _MAX_FIELD = 16 * 1024
 _MAX_HEADERS = 100
 _LINGER_S = 2.0
 """Seconds for the unread rest of a refused body, so that the client gets to read why it was refused."""
+_FAREWELL_S = 0.5
+"""Seconds for connections that still do something when the server closes, such as those that follow the events."""
 _BACKLOG = 1024
 
 
@@ -100,7 +102,7 @@ class Listener:
     """The sockets of one server."""
 
     def __init__(self, app: web.Application, *, head_patience: float, keepalive: float) -> None:
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
         self._head_patience = head_patience
         self._keepalive = keepalive
         self._server: asyncio.Server | None = None

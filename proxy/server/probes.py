@@ -12,7 +12,7 @@ from aiohttp import web
 
 from proxy import __version__
 from proxy.core.names import DeploymentId
-from proxy.pool.snapshot import DeploymentPicture, picture
+from proxy.pool.snapshot import as_document, picture
 from proxy.server.context import CONTEXT, Context
 
 
@@ -63,14 +63,10 @@ def _routes(context: Context) -> list[dict[str, object]]:
             id_ = DeploymentId(step.upstream, step.model)
             shown: dict[str, object] = {"deployment": str(id_), "status": "skipped", "reason": step.unusable}
             if step.unusable is None:
-                shown = _shown(picture(context.pool, id_, now))
+                shown = as_document(picture(context.pool, id_, now))
             deployments.append(shown)
         usable = [each["status"] in {"available", "failing"} for each in deployments]
         routes.append(
             {"route": route.name, "usable": any(usable), "first_choice_usable": usable[0], "deployments": deployments}
         )
     return routes
-
-
-def _shown(seen: DeploymentPicture) -> dict[str, object]:
-    return {**seen._asdict(), "deployment": str(seen.deployment)}

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.core.event import Happening
+from proxy.core.names import DeploymentId
 
 _KEPT = 1000
-_encoder = msgspec.json.Encoder(enc_hook=str)
+_encode = msgspec.json.Encoder().encode
 
 
 class Told(NamedTuple):
@@ -29,8 +30,20 @@ class Told(NamedTuple):
 
     def as_json(self) -> bytes:
         """One line of JSON."""
-        fields = {name: getattr(self.event, name) for name in self.event.__dataclass_fields__ if name != "usage"}
-        return _encoder.encode({"event": self.name, "at": round(self.at, 3), **fields})
+        return _encode({"event": self.name, "at": round(self.at, 3), **_plain(self.event)})
+
+
+def _plain(event: Happening) -> dict[str, object]:
+    """An event's members as plain data; a deployment is written as everywhere else."""
+    return {name: _plain_value(getattr(event, name)) for name in event.__dataclass_fields__ if name != "usage"}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, DeploymentId):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value
 
 
 class Feed:

@@ -48,7 +48,7 @@ def test_retry_after_is_waited_for_once_or_failed_over(patience: str, upstreams:
             assert list(zip(upstreams, ["http_429", "ok"], strict=True)) == seen.trail
             first = running.simulator.upstream(upstreams[0]).requests[0].received_at
             second = running.simulator.upstream(upstreams[1]).requests[-1].received_at
-            assert seconds <= second - first < seconds + 0.1
+            assert seconds <= second - first < seconds * 1.1 + 0.05
 
     run_virtual(scenario())
 
@@ -72,7 +72,7 @@ def test_what_rests_is_not_asked() -> None:
             seen = await running.chat(stream=False)
 
             assert [("backup", "ok")] == seen.trail
-            assert "primary/m rests (http_429)" == seen.headers["x-holdfast-reason"]
+            assert "primary/m rests (rate_limited)" == seen.headers["x-holdfast-reason"]
             assert "reason=first_choice_rests" == seen.headers["x-holdfast-degraded"]
             assert 1 == running.received("primary")
 
@@ -86,7 +86,7 @@ def test_the_only_deployment_is_waited_for() -> None:
             seen = await running.chat("alone", stream=False)
 
             assert [("primary", "http_429"), ("primary", "ok")] == seen.trail
-            assert 20.0 <= seen.seconds < 21.5
+            assert 20.0 <= seen.seconds < 22.5
 
     run_virtual(scenario())
 

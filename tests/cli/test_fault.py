@@ -10,9 +10,10 @@ def test_inject_and_heal(cli, running) -> None:
     upstream = running.fleet.simulator.upstream("primary")
     injected = cli("fault", "primary", "cut:after=9", "--url", running.fleet.url)
     assert ("primary: cut:after=9\n", 0) == (injected.output, injected.exit_code)
-    assert "cut:after=9" == str(upstream.fault)
+    assert upstream._armed is not None
+    assert "cut:after=9" == str(upstream._armed.fault)
     assert "primary: healthy\n" == cli("fault", "primary", "off", "--url", running.fleet.url).output
-    assert upstream.fault is None
+    assert upstream._armed is None
 
 
 def test_as_json(cli, running) -> None:

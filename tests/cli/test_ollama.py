@@ -10,7 +10,7 @@ from proxy.cli.ollama import ollama_url
         ("box", "http://box:11434"),
         ("box:99", "http://box:99"),
         (":99", "http://127.0.0.1:99"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104 - it is read, not listened on
         ("0.0.0.0:99", "http://127.0.0.1:99"),
         ("[::]:99", "http://[::1]:99"),
         ("http://box", "http://box:80"),

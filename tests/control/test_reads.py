@@ -22,7 +22,7 @@ def test_status_and_deployments() -> None:
             assert running.simulator.control_url == status["simulator"]
             assert ["primary/m", "backup/m"] == status["routes"]["chat"]
             assert ["primary/m", "backup/m", "third/m"] == [each["deployment"] for each in listed]
-            assert ("resting", "http_401", 0, 1) == tuple(
+            assert ("resting", "credential", 0, 1) == tuple(
                 one[name] for name in ("status", "rest_reason", "succeeded", "failed")
             )
             assert 299 < one["rest_remaining_s"] <= 300

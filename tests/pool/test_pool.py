@@ -66,7 +66,7 @@ def test_a_rate_limit_rests_the_key_on_this_deployment_for_as_long_as_asked() ->
     pool_ = pool()
     attempt(pool_, Failure(F.RATE_LIMITED, "http_429", wait=20.0))
 
-    assert Rest(20.0, "http_429", F.RATE_LIMITED) == rest_of(pool_, 19.9)
+    assert Rest(20.0, F.RATE_LIMITED) == rest_of(pool_, 19.9)
     assert rest_of(pool_, 20.0) is None
     assert rest_of(pool_, 0.0, SMALL) is None
     assert isinstance(pool_.admit(BIG, 10.0), Rest)
@@ -159,7 +159,7 @@ def test_picture() -> None:
 
     attempt(pool_, Failure(F.RATE_LIMITED, "http_429", wait=10.0), 5.0)
     seen = picture(pool_, BIG, 7.0)
-    assert ("resting", "http_429", 8.0) == (seen.status, seen.rest_reason, seen.rest_remaining_s)
+    assert ("resting", "rate_limited", 8.0) == (seen.status, seen.rest_reason, seen.rest_remaining_s)
 
 
 class Bookkeeping(RuleBasedStateMachine):

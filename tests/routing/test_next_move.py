@@ -21,7 +21,7 @@ def failure(kind: FailureClass, wait: float | None = None, param: str | None = N
 
 
 def standing(until: float | None, now: float, kind: FailureClass = F.RATE_LIMITED) -> Standing:
-    return Standing(now, None) if until is None or until <= now else Standing(until, Rest(until, "http_429", kind))
+    return Standing(now, None) if until is None or until <= now else Standing(until, Rest(until, kind))
 
 
 class Case:

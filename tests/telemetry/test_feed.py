@@ -34,9 +34,9 @@ def test_events_are_one_line_of_json() -> None:
     feed(RequestEnded("id", "chat", "evil\nmodel", stream=True, usage=b"{}", attempts=(AttemptEnded(A, "ok", 1.0),)))
     first, second = (told.as_json() for told in feed.after(0))
 
-    assert ("AttemptEnded", "a", 503) == (
+    assert ("AttemptEnded", "a/m", 503) == (
         json.loads(first)["event"],
-        json.loads(first)["deployment"][0],
+        json.loads(first)["deployment"],
         json.loads(first)["status"],
     )
     assert b"\n" not in second
