@@ -6,6 +6,7 @@ Only click is imported here, so that help is quick; `loading.py` holds what need
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def me() -> str:
     """What people type to start this program, so that the lines that we print can be pasted."""
-    return os.environ.get("HOLDFAST_COMMAND") or "holdfast"
+    return shlex.quote(os.environ.get("HOLDFAST_COMMAND") or "holdfast")
 
 
 def examples(*lines: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +65,7 @@ def init(output: Path, force: bool, show: bool, as_json: bool) -> None:
     if show:
         click.echo(text, nl=False)
     else:
-        option = "" if output == Path("routes.yaml") else f" -c {output}"
+        option = "" if output == Path("routes.yaml") else f" -c {shlex.quote(str(output))}"
         click.echo(f"wrote {output}; next: {me()} check{option} && {me()} serve{option}", err=True)
 
 

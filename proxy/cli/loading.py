@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +26,8 @@ def load_or_exit(path: Path) -> tuple[Loaded, Settings]:
 def mention_warnings(path: Path, loaded: Loaded) -> None:
     """One line on standard error that tells how to see the warnings, if there are any."""
     if loaded.findings:
-        click.echo(f"{path}: {count(len(loaded.findings), 'warning')}; see {me()} check {path}", err=True)
+        number = count(len(loaded.findings), "warning")
+        click.echo(f"{path}: {number}; see {me()} check {shlex.quote(str(path))}", err=True)
 
 
 def count(number: int, word: str) -> str:

@@ -7,8 +7,6 @@ take for the head of a request, and one error shape also for what is not HTTP.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 
 from aiohttp import web
 
@@ -134,11 +132,3 @@ class Listener:
         server = self._runner.server
         assert server is not None  # noqa: S101 - `start` has set it up
         return GuardedHandler(server, head_patience=self._head_patience, keepalive=self._keepalive)
-
-
-def free_port(host: str) -> int:
-    """A port that is free right now, for advice to people."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,4 +1,5 @@
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ def demos() -> Iterator[tuple[Process, Process]]:
 
 def pasted(line: str) -> subprocess.CompletedProcess[str]:
     """What a printed line does in a shell."""
-    command = line.replace("holdfast ", f"{sys.executable} -m proxy ")
+    command = line.replace("holdfast ", f"{shlex.quote(sys.executable)} -m proxy ")
     return subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20, check=False)  # noqa: S602
 
 

@@ -64,6 +64,7 @@ def test_a_file_of_its_own(cli, folder: Path) -> None:
     result = cli("init", "-o", "my.yaml")
     assert result.stderr.endswith("wrote my.yaml; next: holdfast check -c my.yaml && holdfast serve -c my.yaml\n")
     assert (folder / "my.yaml").exists()
+    assert "check -c 'my own.yaml' && " in cli("init", "-o", "my own.yaml").stderr
 
 
 def test_an_existing_file_stays_unless_forced(cli, routes: Path) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+from proxy.core.failure import FailureClass, Rests
+from proxy.dialects.failures import classify
 from tests.support.fleet import ROUTES, fleet, until
 from tests.support.raw import BODY, head, send, statuses
 from tests.support.virtual_time import run_virtual
@@ -25,9 +27,7 @@ def test_one_that_rests_too_long_is_nobody_to_turn_to() -> None:
 
 def test_a_last_resort_answers_for_a_silent_last_deployment() -> None:
     async def scenario() -> None:
-        routes = ROUTES.replace(
-            "alone: {chain: [primary/m]}", "alone: {chain: [primary/m], last_resort: {text: Sorry.}}"
-        )
+        routes = ROUTES.replace("alone: {", "alone: {last_resort: {text: Sorry.}, ")
         async with fleet(routes) as running:
             await running.simulator.inject("primary", "hang")
             seen = await running.chat("alone")
@@ -154,9 +154,6 @@ def test_those_who_wait_for_one_rest_do_not_come_back_as_one() -> None:
 
 
 def test_a_firewalls_page_does_not_rest_the_key() -> None:
-    from proxy.core.failure import FailureClass, Rests
-    from proxy.dialects.failures import classify
-
     page = classify("openai", 403, {}, b"<html><h1>403 Forbidden</h1>blocked</html>", 0.0)
     error = classify("openai", 403, {}, b'{"error":{"message":"Not for this key","code":"x"}}', 0.0)
 
