@@ -15,6 +15,7 @@ from aiohttp import web
 from proxy.config.resolve import Settings
 from proxy.control import reads as control_reads
 from proxy.control.reads import CONTROL, Control
+from proxy.core.names import DeploymentId
 from proxy.execution.attempt import Attempts
 from proxy.execution.executor import Executor
 from proxy.policies.retry_budget import RetryBudget
@@ -65,7 +66,8 @@ class Holdfast:
         # From here in travel order: a request is admitted by the server, planned, run by the executor over attempts,
         # which ask the pool for permits and the client for calls, which go through the transport.
         budget = RetryBudget(settings.budget)
-        self.pool = Pool({name: len(upstream.keys) for name, upstream in settings.upstreams.items()})
+        named = {DeploymentId(step.upstream, step.model) for route in settings.routes.values() for step in route.steps}
+        self.pool = Pool({name: len(upstream.keys) for name, upstream in settings.upstreams.items()}, named)
         client = UpstreamClient(settings.upstreams, self._transport)
         attempts = Attempts(client, self.pool, bus.emit, clock)
         executor = Executor(attempts, self.pool, budget, bus.emit, clock, random.random)

@@ -30,7 +30,7 @@ class Tested(NamedTuple):
 
 
 def ask_all(settings: Settings) -> list[Tested]:
-    """One prompt to each deployment that has an address. Steps with globs have no model to ask for."""
+    """One prompt to each deployment that has an address, with each of its keys. A glob has no model to ask for."""
     return asyncio.run(_ask_all(settings))
 
 
@@ -56,7 +56,12 @@ async def _ask_all(settings: Settings) -> list[Tested]:
     transport = Transport()
     client = UpstreamClient(settings.upstreams, transport)
     try:
-        return list(await asyncio.gather(*(_ask(client, id_, step) for id_, step in steps.items())))
+        calls = [
+            _ask(client, id_, step, key, len(_keys(settings, id_)))
+            for id_, step in steps.items()
+            for key in range(len(_keys(settings, id_)))
+        ]
+        return list(await asyncio.gather(*calls))
     finally:
         await transport.close()
 
@@ -66,15 +71,20 @@ def _reachable(settings: Settings, step: StepSettings) -> bool:
     return bool(settings.upstreams[step.upstream].base_url)
 
 
-async def _ask(client: UpstreamClient, id_: DeploymentId, step: StepSettings) -> Tested:
+def _keys(settings: Settings, id_: DeploymentId) -> tuple[str, ...]:
+    return settings.upstreams[id_.upstream].keys or ("",)
+
+
+async def _ask(client: UpstreamClient, id_: DeploymentId, step: StepSettings, key: int, keys: int) -> Tested:
     clock = asyncio.get_running_loop().time
     started = clock()
     request = parse_chat(msgspec.json.encode({"model": id_.model, **_PROMPT}))
     until = started + step.timeouts.first_token
     timers = Timers(step.timeouts.connect, until, step.timeouts.idle, until + step.timeouts.idle)
-    reply = await client.call(id_, 0, request, without=(), timers=timers)
+    reply = await client.call(id_, key, request, without=(), timers=timers)
+    name = f"{id_} (key {key + 1} of {keys})" if keys > 1 else str(id_)
     ms = round((clock() - started) * 1000, 1)
     if isinstance(reply, JsonReply):
-        return Tested(str(id_), good=True, said="answered", ms=ms)
+        return Tested(name, good=True, said="answered", ms=ms)
     said = f"{reply.code}: {reply.message}" if isinstance(reply, Failure) else "a stream, unasked"
-    return Tested(str(id_), good=False, said=said[:200], ms=ms)
+    return Tested(name, good=False, said=said[:200], ms=ms)

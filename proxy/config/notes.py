@@ -56,6 +56,9 @@ class Notes:
             return f"the value of {reference}"
         if is_secret(path):
             return "the value"
+        if isinstance(value, list | dict):
+            # What stands inside may have come from a variable, even where no value was expected.
+            return "a list" if isinstance(value, list) else "a mapping"
         text = repr(value)
         return text if len(text) <= 80 else text[:77] + "..."
 

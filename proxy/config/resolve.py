@@ -30,6 +30,7 @@ class Timeouts:
 
     connect: float = 3.0
     first_token: float = 30.0
+    answer: float = 60.0
     idle: float = 15.0
 
 
@@ -218,9 +219,12 @@ def upstream_keys(upstream: Upstream) -> tuple[str, ...]:
 def effective_timeouts(nearest: Sequence[Timers | None]) -> Timeouts:
     """The timers that hold, of settings that are ordered from the farthest to the nearest."""
     built_in = Timeouts()
+    silence = [each.first_token for each in nearest if each]
     return Timeouts(
         connect=_last([each.connect for each in nearest if each], built_in.connect),
-        first_token=_last([each.first_token for each in nearest if each], built_in.first_token),
+        first_token=_last(silence, built_in.first_token),
+        # Whoever sets a limit to silence means it for answers that are not streamed, too, unless they say otherwise.
+        answer=_last([each.answer for each in nearest if each], _last(silence, built_in.answer)),
         idle=_last([each.idle for each in nearest if each], built_in.idle),
     )
 

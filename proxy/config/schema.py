@@ -74,6 +74,9 @@ class Timers(Section):
     first_token: PositiveDuration | None = None
     """From sending the request to the first content; the chain's last usable deployment has until the deadline.
     Default 30s."""
+    answer: PositiveDuration | None = None
+    """The same for an answer that is not streamed, whose first content is all of it. Default: what `first_token` is set
+    to, else 60s."""
     idle: PositiveDuration | None = None
     """From content to content in a stream; keep-alives and empty deltas do not count. Default 15s."""
 

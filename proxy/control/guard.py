@@ -25,7 +25,9 @@ def check_operator(admin_key: str | None, headers: Mapping[str, str], peer: str 
     """
     if admin_key is not None:
         scheme, _, key = headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), admin_key.encode()):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            key.strip().encode(errors="surrogateescape"), admin_key.encode()
+        ):
             message = "Send the control plane's key (admin.key) as 'Authorization: Bearer <key>'."
             raise ClientError(401, "invalid_api_key", message, should_retry=False)
         return

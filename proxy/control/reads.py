@@ -50,7 +50,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/admin/v1/deployments", deployments),
         web.get(r"/admin/v1/deployments/{upstream}/{model:.+}", deployment),
         web.get("/admin/v1/config", config),
-        web.get("/admin/v1/events", events),
+        web.get("/admin/v1/events", events, allow_head=False),
     ]
 
 
@@ -106,6 +106,9 @@ async def events(request: web.Request) -> web.StreamResponse:
     await response.write(b"retry: 1000\n\n")
     last = request.headers.get("Last-Event-ID", "")
     seen = int(last) if last.isdecimal() and len(last) < 19 else control.feed.last
+    if seen > control.feed.last:
+        # A number of the process before this one: everything that is remembered is news.
+        seen = 0
     while True:
         for told in control.feed.after(seen):
             seen = told.number

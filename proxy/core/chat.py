@@ -36,6 +36,8 @@ class ChatRequest:
     stream: bool
     include_usage: bool
     """The client asked to see the usage at the end of the stream."""
+    choices: int = 1
+    """How many answers at once the client asked for (`n`)."""
 
 
 def parse_chat(body: bytes) -> ChatRequest:
@@ -50,7 +52,7 @@ def parse_chat(body: bytes) -> ChatRequest:
     stream = _raw(fields, "stream") or b"null"
     if stream not in {b"true", b"false", b"null"}:
         raise bad_request("'stream' must be true or false.", param="stream")
-    return ChatRequest(fields, model, stream == b"true", _include_usage(fields))
+    return ChatRequest(fields, model, stream == b"true", _include_usage(fields), _choices(fields))
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
@@ -93,6 +95,12 @@ def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
     except msgspec.DecodeError:
         raise bad_request("'stream_options' must be an object.", param="stream_options") from None
     return options is not None and options.include_usage is True
+
+
+def _choices(fields: Mapping[str, msgspec.Raw]) -> int:
+    """`n`, or 1 where it is absent or makes no sense: whether it does is the upstream's to say."""
+    raw = _raw(fields, "n") or b"1"
+    return int(raw) if raw.isdigit() and len(raw) < 4 else 1
 
 
 def _raw(fields: Mapping[str, msgspec.Raw], name: str) -> bytes | None:

@@ -137,6 +137,8 @@ class Failure:
     wait: float | None = None
     param: str | None = None
     """The request field that the upstream named, where it named one."""
+    value_only: bool = False
+    """The field is taken, only not with this value: what one request learns from that holds for no other."""
     error_type: str | None = None
     error_code: str | None = None
     """The upstream's own `type` and `code`, passed on with a caller's fault."""

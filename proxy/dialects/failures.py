@@ -337,4 +337,14 @@ def _failure(
     kind: FailureClass, code: str, status: int | None, error: ErrorText, field: str | None, wait: float | None
 ) -> Failure:
     message = error.message[:MAX_MESSAGE].rstrip()
-    return Failure(kind, code, message, status, wait, field or error.param, error.type, error.code)
+    return Failure(
+        kind,
+        code,
+        message,
+        status,
+        wait,
+        param=field or error.param,
+        value_only="unsupported_value" in error.names or message.lower().startswith("unsupported value"),
+        error_type=error.type,
+        error_code=error.code,
+    )

@@ -7,14 +7,13 @@ failure, or ignored when the attempt was cancelled because the client left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, Happening
-from proxy.core.failure import Failure
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.execution.relay import Clock, Relay
-from proxy.pool.deployment import Rest
 from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
 from proxy.routing.plan import PlannedStep
 from proxy.upstreams.client import JsonReply, StreamReply, Timers, UpstreamClient
@@ -42,6 +41,14 @@ class StreamAnswer:
     dropped: tuple[str, ...]
 
 
+_SILENT = Failure(FailureClass.TIMEOUT, "first_token_timeout")
+"""What a deployment is charged with that was silent for as long as it may be, when the deadline ended the attempt."""
+
+
+def _is_deadline(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failure) and outcome.code == DEADLINE_EXCEEDED
+
+
 class Attempts:
     """Makes attempts, and keeps the books about them."""
 
@@ -52,18 +59,24 @@ class Attempts:
         self._clock = clock
 
     async def make(
-        self, step: PlannedStep, request: ChatRequest, *, last: bool, deadline: float, ended: list[AttemptEnded]
-    ) -> JsonAnswer | StreamAnswer | Failure | Rest:
-        """One attempt on a step's deployment. Its record is appended to `ended` when it is over.
+        self,
+        permit: Permit,
+        step: PlannedStep,
+        request: ChatRequest,
+        without: Collection[str],
+        *,
+        last: bool,
+        deadline: float,
+        ended: list[AttemptEnded],
+    ) -> JsonAnswer | StreamAnswer | Failure:
+        """One attempt on a step's deployment, for a permit. Its record is appended to `ended` when it is over.
 
-        A `Rest` says that the deployment began to rest since the move was chosen: no attempt was made. `last` gives the
-        first token until the deadline, since nobody else is left to ask.
+        `without` names fields that the deployment has rejected in this request. `last` gives the first content until
+        the deadline, since nobody else is left to ask.
         """
         started = self._clock()
-        permit = self._pool.admit(step.deployment, started)
-        if isinstance(permit, Rest):
-            return permit
-        first_until = deadline if last else min(deadline, started + step.timeouts.first_token)
+        patience = step.timeouts.first_token if request.stream else step.timeouts.answer
+        first_until = deadline if last else min(deadline, started + patience)
         outcome: Outcome = IGNORED
         relay: Relay | None = None
         answer: JsonAnswer | StreamAnswer | None = None
@@ -72,7 +85,7 @@ class Attempts:
                 step.deployment,
                 permit.key,
                 request,
-                without=permit.deployment.refused_parameters,
+                without={*permit.deployment.refused_parameters, *without},
                 timers=Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline),
             )
             if isinstance(reply, StreamReply):
@@ -95,7 +108,10 @@ class Attempts:
             if not isinstance(answer, StreamAnswer):
                 if relay is not None:
                     relay.close()
-                self._report(permit, outcome, started, ended)
+                silent = self._clock() - started >= patience
+                self._report(
+                    permit, outcome, started, ended, charged=_SILENT if _is_deadline(outcome) and silent else None
+                )
         if answer is not None:
             return answer
         assert isinstance(outcome, Failure)  # noqa: S101 - neither cancelled nor answered
@@ -106,9 +122,17 @@ class Attempts:
         answer.relay.close()
         self._report(answer.permit, outcome, answer.started, ended)
 
-    def _report(self, permit: Permit, outcome: Outcome, started: float, ended: list[AttemptEnded]) -> None:
+    def _report(
+        self,
+        permit: Permit,
+        outcome: Outcome,
+        started: float,
+        ended: list[AttemptEnded],
+        charged: Failure | None = None,
+    ) -> None:
+        """Tell the pool and the listeners; `charged` is what the pool is told instead of the outcome."""
         now = self._clock()
-        for event in self._pool.report(permit, outcome, now):
+        for event in self._pool.report(permit, charged or outcome, now):
             self._emit(event)
         if isinstance(outcome, Failure):
             record = AttemptEnded(permit.deployment.id, outcome.code, now - started, outcome.status)

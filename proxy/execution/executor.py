@@ -104,26 +104,38 @@ class Executor:
 
     async def _attempt(self, run: Run, move: Attempt) -> JsonAnswer | StreamAnswer | None:
         step = run.plan.steps[move.step]
-        if move.retry and not self._budget.withdraw(self._clock()):
+        await self._wait(run, move)
+        permit = self._pool.admit(step.deployment, self._clock())
+        if isinstance(permit, Rest):
+            # It began to rest since the move was chosen, so there is another one to choose.
             return None
-        if (wait := self._wait(run, move)) > 0:
-            run.waited += wait
-            run.history.waited(move.step, wait)
-            await asyncio.sleep(wait)
+        if move.retry and not self._budget.withdraw(self._clock()):
+            self._pool.report(permit, IGNORED, self._clock())
+            return None
         self._tell_failover(run, step)
         run.current = step
+        without = run.history.refused_fields(run.plan, move.step)
         result = await self._attempts.make(
-            step, run.request, last=move.last, deadline=run.plan.deadline, ended=run.ended
+            permit, step, run.request, without, last=move.last, deadline=run.plan.deadline, ended=run.ended
         )
         if isinstance(result, Failure):
             run.history.record(run.plan, move.step, result, self._clock(), self._roll())
-        return None if isinstance(result, Failure | Rest) else result
+            return None
+        return result
 
-    def _wait(self, run: Run, move: Attempt) -> float:
-        """Seconds until the move, and up to a tenth more, so that all who wait for one rest do not come back as one."""
+    async def _wait(self, run: Run, move: Attempt) -> None:
+        """Wait for the move, and up to a tenth longer, so that all who wait for one rest do not come back as one."""
         wait = move.at - self._clock()
+        if wait <= 0:
+            return
         late = wait + self._roll() * min(_MOST_JITTER_S, wait * _JITTER)
-        return late if self._clock() + late < run.plan.deadline else wait
+        until = self._clock() + (late if self._clock() + late < run.plan.deadline else wait)
+        started = self._clock()
+        # Timers may fire early by the clock's resolution, and coming back too early would be refused.
+        while (left := until - self._clock()) > 0:  # noqa: ASYNC110 - it is time that is waited for, not an event
+            await asyncio.sleep(left)
+        run.waited += self._clock() - started
+        run.history.waited(move.step, wait)
 
     def _tell_failover(self, run: Run, step: PlannedStep) -> None:
         if run.current is not None and run.current.deployment != step.deployment:

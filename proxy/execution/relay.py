@@ -64,7 +64,9 @@ class Relay:
 
     async def _step(self, until: float, timeout_code: str) -> bytes:
         """One read through the splice. An end or an error of the connection is the splice's to judge, too."""
-        if self._splice.finished:
+        if not self._splice.finished:
+            self._finished_at = None
+        else:
             self._finished_at = self._finished_at or self._clock()
             until = self._finished_at + _GRACE_S
         if until >= self._deadline:

@@ -21,6 +21,8 @@ _LIMITED = 1.0
 """Seconds that a rate-limited key rests at first when no reset time is known; doubled with each further refusal."""
 
 _LONGEST_LIMITED = 60.0
+_SHORTEST = 0.1
+"""Hints below a tenth of a second are taken for none: obeyed to the letter, they would mean hammering."""
 _LONGEST = 86_400.0
 """A day: no upstream's hint is believed beyond it."""
 
@@ -39,7 +41,7 @@ class Rest(NamedTuple):
 
 def rest_for(failure: Failure, now: float, refusals: int) -> Rest:
     """The rest that a failure calls for; `refusals` counts those in a row, this one included."""
-    if failure.wait:
+    if failure.wait is not None and failure.wait >= _SHORTEST:
         duration = failure.wait
     elif failure.kind is FailureClass.RATE_LIMITED:
         duration = min(_LIMITED * 2.0 ** min(refusals - 1, 16), _LONGEST_LIMITED)
@@ -58,7 +60,8 @@ class Deployment:
     key_rests: dict[int, Rest] = field(default_factory=dict)
     """Rests of single keys that hold for this deployment only."""
     refusals: int = 0
-    """Rate-limit refusals in a row."""
+    """Rate-limit refusals in a row; those of one burst of requests count as one."""
+    refused_at: float | None = None
     in_flight: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -76,6 +79,12 @@ class Deployment:
         self.refusals = 0
         self.last_success_at = now
 
+    def record_refusal(self, admitted_at: float, now: float) -> None:
+        """A rate-limit refusal of an attempt that was admitted at the given time."""
+        if self.refused_at is None or admitted_at >= self.refused_at:
+            self.refusals += 1
+            self.refused_at = now
+
     def record_failure(self, failure: Failure, now: float) -> None:
         """A failed attempt. Only what counts against health feeds the count in a row."""
         self.failed += 1
@@ -83,5 +92,5 @@ class Deployment:
         self.last_failure_at = now
         if failure.verdict.counts:
             self.consecutive_failures += 1
-        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param is not None:
+        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param is not None and not failure.value_only:
             self.refused_parameters.add(failure.param)

@@ -8,7 +8,7 @@ attempt reports `IGNORED`: it frees its place and blames nobody. Changes are ret
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -39,14 +39,19 @@ class Permit:
 
     deployment: Deployment
     key: int
+    admitted_at: float
     spent: bool = False
 
 
 class Pool:
     """State of every deployment and of every upstream's keys."""
 
-    def __init__(self, key_counts: Mapping[str, int]) -> None:
-        """`key_counts` is the number of credentials of each upstream; an upstream without any counts as one."""
+    def __init__(self, key_counts: Mapping[str, int], named: Iterable[DeploymentId] = ()) -> None:
+        """`key_counts` is the number of credentials of each upstream; an upstream without any counts as one.
+
+        `named` are the deployments that routes name outright; their records are never given up for others.
+        """
+        self._named = frozenset(named)
         self._keys = {name: max(1, count) for name, count in key_counts.items()}
         self._key_rests: dict[str, dict[int, Rest]] = {name: {} for name in key_counts}
         self._turns: dict[str, int] = dict.fromkeys(key_counts, 0)
@@ -56,9 +61,11 @@ class Pool:
         """The record of a deployment, made when first asked for."""
         found = self._deployments.get(id)
         if found is None:
-            found = self._deployments[id] = Deployment(id)
-            if len(self._deployments) > _MOST_DEPLOYMENTS:
+            if len(self._deployments) >= _MOST_DEPLOYMENTS:
                 self._forget_one()
+            found = self._deployments[id] = Deployment(id)
+        elif id not in self._named:
+            self._deployments.move_to_end(id)
         return found
 
     def find(self, id: DeploymentId) -> Deployment | None:  # noqa: A002 - as above
@@ -99,7 +106,7 @@ class Pool:
         )
         self._turns[id.upstream] = key + 1
         deployment.in_flight += 1
-        return Permit(deployment, key)
+        return Permit(deployment, key, now)
 
     def report(self, permit: Permit, outcome: Outcome, now: float) -> list[Rested]:
         """Take the permit back with what became of its attempt; returns the rests that it caused."""
@@ -121,18 +128,21 @@ class Pool:
     def _rest(self, permit: Permit, failure: Failure, now: float) -> list[Rested]:
         deployment = permit.deployment
         if failure.kind is FailureClass.RATE_LIMITED:
-            deployment.refusals += 1
+            deployment.record_refusal(permit.admitted_at, now)
         scope = failure.verdict.rests
         if scope is Rests.NOTHING:
             return []
         rest = rest_for(failure, now, deployment.refusals)
-        key: int | None = permit.key
+        rests = self._key_rests[deployment.id.upstream] if scope is Rests.KEY else deployment.key_rests
+        known = deployment.rest if scope is Rests.DEPLOYMENT else rests.get(permit.key)
+        if known is not None and known.until >= rest.until:
+            # A late report of an earlier attempt does not shorten what is known by now.
+            return []
         if scope is Rests.DEPLOYMENT:
-            deployment.rest, key = rest, None
-        elif scope is Rests.KEY:
-            self._key_rests[deployment.id.upstream][permit.key] = rest
+            deployment.rest = rest
         else:
-            deployment.key_rests[permit.key] = rest
+            rests[permit.key] = rest
+        key = None if scope is Rests.DEPLOYMENT else permit.key
         return [Rested(deployment.id, key, scope is Rests.KEY, rest.reason, rest.until - now)]
 
     def _key_rest(self, upstream: str, deployment: Deployment | None, key: int, now: float) -> Rest | None:
@@ -146,7 +156,8 @@ class Pool:
         return rest
 
     def _forget_one(self) -> None:
+        """Give up the record that was used longest ago. If it rested, one more refusal will tell that again."""
         for id_, deployment in self._deployments.items():
-            if deployment.in_flight == 0 and deployment.rest is None and not deployment.key_rests:
+            if deployment.in_flight == 0 and id_ not in self._named:
                 del self._deployments[id_]
                 return

@@ -52,15 +52,23 @@ class History:
         if failure.verdict.same is SameDeployment.AFTER_BACKOFF:
             wait = backoff(plan.steps[step].retry.backoff, failures, roll)
             if failure.wait is not None:
-                # An overloaded upstream that names a time means it; jitter comes on top so that callers do not return
-                # all at once.
-                wait = failure.wait + roll * 0.1
+                # An overloaded upstream that names a time means it; one that names none to speak of still gets some.
+                wait = max(wait, failure.wait)
         self.tried.append(Tried(step, failure, now + wait))
 
     def of(self, plan: Plan, step: int) -> list[Tried]:
         """The failed attempts on a step's deployment, by identity: two steps may name the same one."""
         deployment = plan.steps[step].deployment
         return [tried for tried in self.tried if plan.steps[tried.step].deployment == deployment]
+
+    def refused_fields(self, plan: Plan, step: int) -> set[str]:
+        """The request fields that a step's deployment has rejected in this request."""
+        refused = (tried.failure for tried in self.of(plan, step))
+        return {
+            failure.param
+            for failure in refused
+            if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param is not None
+        }
 
     def waited(self, step: int, seconds: float) -> None:
         """Add a wait that was spent on one step."""
@@ -187,10 +195,10 @@ def _give_up(plan: Plan, history: History, standings: Sequence[Standing], now: f
         rest = standing.rest.kind if standing.rest else None
         causes.append(failures[-1].failure.kind if failures else rest)
     usable = [cause for cause in causes if cause not in lasting]
-    resting = [standing.usable_at - now for standing in standings if standing.rest is not None]
-    soonest = min(resting, default=None)
+    resting = [(standing.usable_at - now, standing.rest.kind) for standing in standings if standing.rest is not None]
     if usable and all(cause is FailureClass.RATE_LIMITED for cause in usable):
-        return GiveUp("rate_limit_exceeded", soonest)
+        limited = [left for left, kind in resting if kind is FailureClass.RATE_LIMITED]
+        return GiveUp("rate_limit_exceeded", min(limited, default=None))
     if not history.tried:
-        return GiveUp("no_healthy_upstream", soonest)
+        return GiveUp("no_healthy_upstream", min((left for left, _ in resting), default=None))
     return GiveUp("upstream_error")

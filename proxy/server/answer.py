@@ -18,6 +18,7 @@ from proxy.execution.executor import Run
 from proxy.routing.explain import degraded, explain, reason
 from proxy.routing.next_move import LastResort
 from proxy.server.context import REQUEST_ID, Context
+from proxy.server.sending import Sender
 from proxy.server.wire import SERVER, safe, trail
 from proxy.streams.splice import DONE_EVENT
 
@@ -36,40 +37,19 @@ _LARGE = 32 * 1024
 
 async def send_json(
     request: web.Request, context: Context, run: Run, answer: JsonAnswer, record: RequestEnded
-) -> web.Response:
+) -> web.StreamResponse:
     """Send a whole answer, as it came."""
     record.status, record.usage = 200, answer.usage
     record.deployment, record.degraded = _served(run)
     headers = {**answer.headers, **_told(run), **_dropped(answer.dropped), "content-type": "application/json"}
-    response = web.Response(body=answer.body, headers=headers)
-    if len(answer.body) > _LARGE:
-        response.headers.update({"x-request-id": request[REQUEST_ID], "server": SERVER})
-        try:
-            await _send_patiently(request, response, context.settings.server.timeout.write)
-        except ConnectionError:
-            record.status, record.outcome = 499, "client_left"
-    return response
-
-
-async def _send_patiently(request: web.Request, response: web.Response, patience: float) -> None:
-    """Send a large answer for as long as the client takes some of it within `patience` seconds."""
-
-    async def send() -> None:
-        await response.prepare(request)
-        await response.write_eof()
-
-    sending = asyncio.ensure_future(send())
+    if len(answer.body) <= _LARGE:
+        return web.Response(body=answer.body, headers=headers)
+    response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID], "server": SERVER})
     try:
-        left = len(response.body) if isinstance(response.body, bytes) else 0
-        while not (await asyncio.wait({sending}, timeout=patience))[0]:
-            waiting = request.transport.get_write_buffer_size() if request.transport is not None else left
-            if waiting >= left:
-                _abort(request)
-                raise ConnectionResetError("the client does not read")
-            left = waiting
-        sending.result()
-    finally:
-        sending.cancel()
+        await _sender(request, context, run, response).write_whole(answer.body)
+    except ConnectionError:
+        record.status, record.outcome = 499, "client_left"
+    return response
 
 
 async def send_stream(
@@ -80,32 +60,20 @@ async def send_stream(
     record.deployment, record.degraded = _served(run)
     running = (answer.permit.deployment.id, asyncio.get_running_loop().time() - answer.started)
     headers = {**answer.headers, **_told(run, running), **_dropped(answer.dropped), **_SSE_HEADERS}
-    headers["x-request-id"] = request[REQUEST_ID]
-    response = web.StreamResponse(headers=headers)
-    patience = context.settings.server.timeout.write
-
-    async def write(data: bytes) -> None:
-        try:
-            async with asyncio.timeout(patience):
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(data)
-        except TimeoutError:
-            _abort(request)
-            raise ConnectionResetError("the client does not read") from None
-
+    response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID]})
+    sender = _sender(request, context, run, response)
     try:
-        failure = await context.executor.relay(run, answer, write)
+        failure = await context.executor.relay(run, answer, sender.write)
         if failure is not None:
             record.outcome = "stream_interrupted"
-            await write(_interruption(run, failure))
-        await response.write_eof()
+            await sender.write(_interruption(run, failure))
+        await sender.end()
     except asyncio.CancelledError:
         if not response.prepared or not context.lifecycle.ends_this_task():
             raise
         record.outcome = "stream_interrupted"
-        await response.write(error_event("The proxy is shutting down.", "shutting_down"))
-        await response.write_eof()
+        await sender.write(error_event("The proxy is shutting down.", "shutting_down"))
+        await sender.end()
     except ConnectionError:
         # Gone between two writes, or too slow to read: nobody is left to be told.
         record.status, record.outcome = 499, "client_left"
@@ -116,33 +84,51 @@ async def send_stream(
     return response
 
 
-async def last_resort_response(
-    request: web.Request, run: Run, answer: LastResort, record: RequestEnded
+async def send_last_resort(
+    request: web.Request, context: Context, run: Run, answer: LastResort, record: RequestEnded
 ) -> web.StreamResponse:
     """The route's own text, in the shape that the client asked for, and marked as what it is."""
     record.status, record.degraded = 200, degraded(run.plan, None, run.ended)
-    headers = _told(run)
-    body = {
-        "id": f"chatcmpl-{secrets.token_hex(12)}",
-        "created": int(time.time()),
-        "model": "holdfast/last-resort",
-    }
-    message = {"role": "assistant", "content": answer.text}
-    choice = {"index": 0, "logprobs": None}
     if not run.request.stream:
-        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-        choices = [{**choice, "message": {**message, "refusal": None}, "finish_reason": "stop"}]
-        whole = {**body, "object": "chat.completion", "choices": choices, "usage": usage}
-        return web.Response(body=msgspec.json.encode(whole), headers={**headers, "content-type": "application/json"})
-    response = web.StreamResponse(headers={**headers, **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
-    await response.prepare(request)
-    body["object"] = "chat.completion.chunk"
-    for delta, finish in ((message, None), ({}, "stop")):
-        event = {**body, "choices": [{**choice, "delta": delta, "finish_reason": finish}]}
-        await response.write(b"data: " + msgspec.json.encode(event) + b"\n\n")
-    await response.write(DONE_EVENT)
-    await response.write_eof()
+        return web.Response(
+            body=last_resort_json(answer.text), headers={**_told(run), "content-type": "application/json"}
+        )
+    response = web.StreamResponse(headers={**_told(run), **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
+    sender = _sender(request, context, run, response)
+    try:
+        await sender.write(last_resort_events(answer.text))
+        await sender.end()
+    except ConnectionError:
+        record.status, record.outcome = 499, "client_left"
     return response
+
+
+def last_resort_json(text: str) -> bytes:
+    """A text as a whole answer."""
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
+    return msgspec.json.encode({**_own_answer("chat.completion"), "choices": choices, "usage": usage})
+
+
+def last_resort_events(text: str) -> bytes:
+    """A text as a whole stream."""
+    own = _own_answer("chat.completion.chunk")
+    events = b""
+    for delta, finish in (({"role": "assistant", "content": text}, None), ({}, "stop")):
+        choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
+        events += b"data: " + msgspec.json.encode({**own, "choices": choices}) + b"\n\n"
+    return events + DONE_EVENT
+
+
+def _own_answer(kind: str) -> dict[str, object]:
+    id_ = f"chatcmpl-{secrets.token_hex(12)}"
+    return {"id": id_, "object": kind, "created": int(time.time()), "model": "holdfast/last-resort"}
+
+
+def _sender(request: web.Request, context: Context, run: Run, response: web.StreamResponse) -> Sender:
+    patience = context.settings.server.timeout.write
+    return Sender(request, response, patience=patience, deadline=run.plan.deadline)
 
 
 def explanation(context: Context, run: Run) -> web.Response:
@@ -208,8 +194,3 @@ def _interruption(run: Run, failure: Failure) -> bytes:
     code = DEADLINE_EXCEEDED if failure.code == DEADLINE_EXCEEDED else "upstream_stream_broken"
     name = run.current.deployment if run.current else "the upstream"
     return error_event(f"{run.plan.route}: {name} broke off within the answer ({failure.code}).", code)
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

@@ -16,9 +16,10 @@ from proxy.execution.attempt import StreamAnswer
 from proxy.execution.executor import Run
 from proxy.routing.next_move import LastResort
 from proxy.routing.plan import make_plan
-from proxy.server.answer import explanation, last_resort_response, send_json, send_stream, tell_error
+from proxy.server.answer import explanation, send_json, send_last_resort, send_stream, tell_error
 from proxy.server.clients import check_may_use, identify
 from proxy.server.context import CONTEXT, REQUEST_ID, Context
+from proxy.server.sending import BEGUN
 from proxy.server.wire import read_tags, read_wishes, retry_count
 
 _UNKNOWN = "_unknown"
@@ -46,7 +47,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         try:
             return await _answer(request, context, record)
         except asyncio.CancelledError:
-            if context.lifecycle.ends_this_task():
+            if BEGUN not in request and context.lifecycle.ends_this_task():
                 # Nothing has been sent yet, so the client can still be told, and asked to come back.
                 raise stopping() from None
             raise
@@ -99,7 +100,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
     client = identify(settings.clients, request.headers)
     record.client = client.name if client else None
     wishes = read_wishes(request.headers, settings.upstreams)
-    chat = parse_chat(await _read_body(request, settings))
+    chat = parse_chat(await _read_body(request, settings, wishes.timeout))
     record.model_asked, record.stream = chat.model, chat.stream
     route = _route(settings, chat.model)
     check_may_use(client, route.name, chat.model)
@@ -113,7 +114,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
         if isinstance(answer, StreamAnswer):
             return await send_stream(request, context, run, answer, record)
         if isinstance(answer, LastResort):
-            return await last_resort_response(request, run, answer, record)
+            return await send_last_resort(request, context, run, answer, record)
         return await send_json(request, context, run, answer, record)
     except ClientError as error:
         tell_error(error, run)
@@ -124,8 +125,10 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
         record.first_token = run.answered - run.started if run.answered is not None else None
 
 
-async def _read_body(request: web.Request, settings: Settings) -> bytes:
+async def _read_body(request: web.Request, settings: Settings, wanted: float | None) -> bytes:
+    """The body, within the server's patience and the client's own deadline, where it names one."""
     limit, patience = settings.server.max_body, settings.server.timeout.body
+    patience = patience if wanted is None else min(patience, wanted)
     if (request.content_length or 0) > limit:
         raise request_too_large(limit)
     try:

@@ -24,7 +24,7 @@ def identify(clients: Sequence[ClientSettings] | None, headers: Mapping[str, str
     """
     if clients is None:
         return None
-    digest = hashlib.sha256(bearer(headers).encode()).hexdigest()
+    digest = hashlib.sha256(bearer(headers).encode(errors="surrogateescape")).hexdigest()
     found = None
     for client in clients:
         if hmac.compare_digest(client.key_sha256, digest):

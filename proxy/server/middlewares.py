@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from proxy.core.errors import ClientError, internal, method_not_allowed, path_not_found, request_too_large
 from proxy.server.context import CONTEXT, REQUEST_ID
 from proxy.server.listener import GuardedHandler
+from proxy.server.sending import BEGUN, abort
 from proxy.server.wire import SERVER, error_headers, request_id
 
 _VERSIONS = (HttpVersion10, HttpVersion11)
@@ -41,23 +42,33 @@ async def _in_shape(request: web.Request, handler: Handler, id_: str) -> web.Str
     try:
         _check_version(request)
         return await handler(request)
-    except ClientError as error:
-        return error_response(error, id_)
-    except web.HTTPMethodNotAllowed as error:
-        response = error_response(method_not_allowed(error.method, ", ".join(sorted(error.allowed_methods))), id_)
-        response.headers["allow"] = ", ".join(sorted(error.allowed_methods))
-        return response
-    except web.HTTPNotFound:
-        return error_response(path_not_found(request.method, request.path), id_)
-    except web.HTTPRequestEntityTooLarge:
-        return error_response(request_too_large(request.app[CONTEXT].settings.server.max_body), id_)
-    except web.HTTPException as error:
-        return error_response(ClientError(error.status, f"http_{error.status}", error.reason), id_)
     except ConnectionError:
         raise
-    except Exception:
-        _logger.exception("a bug of the proxy, request %s", id_)
-        return error_response(internal(id_), id_)
+    except Exception as error:
+        if BEGUN in request:
+            # A second answer would be read as a part of the first, so the connection is all that can be ended.
+            _logger.exception("an answer that had begun could not be finished, request %s", id_)
+            abort(request)
+            raise ConnectionResetError from None
+        return _error_in_shape(request, error, id_)
+
+
+def _error_in_shape(request: web.Request, problem: Exception, id_: str) -> web.Response:
+    if isinstance(problem, ClientError):
+        return error_response(problem, id_)
+    if isinstance(problem, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(problem.allowed_methods))
+        response = error_response(method_not_allowed(problem.method, allowed), id_)
+        response.headers["allow"] = allowed
+        return response
+    if isinstance(problem, web.HTTPNotFound):
+        return error_response(path_not_found(request.method, request.path), id_)
+    if isinstance(problem, web.HTTPRequestEntityTooLarge):
+        return error_response(request_too_large(request.app[CONTEXT].settings.server.max_body), id_)
+    if isinstance(problem, web.HTTPException):
+        return error_response(ClientError(problem.status, f"http_{problem.status}", problem.reason), id_)
+    _logger.error("a bug of the proxy, request %s", id_, exc_info=problem)
+    return error_response(internal(id_), id_)
 
 
 def _check_version(request: web.Request) -> None:

@@ -34,6 +34,10 @@ _MAX_HELD = 1024 * 1024
 """Bytes held back before content. Real upstreams send one role event; an endless row of empty deltas is no answer."""
 
 
+_MAX_USAGE = 16 * 1024
+"""Bytes of an event whose usage is kept for the log."""
+
+
 class StreamState(Enum):
     """Where a stream is in its life; see the theory of operation above."""
 
@@ -47,6 +51,7 @@ class Splice:
     """The state machine of one upstream's stream."""
 
     __slots__ = (
+        "_choices",
         "_finished",
         "_framer",
         "_held",
@@ -68,7 +73,10 @@ class Splice:
         read_error: Callable[[bytes], Failure],
         *,
         show_usage: bool,
+        choices: int = 1,
     ) -> None:
+        """`choices`: how many answers at once were asked for. `show_usage`: whether the client wants the usage."""
+        self._choices = choices
         self._read_event = read_event
         self._read_error = read_error
         self._show_usage = show_usage
@@ -88,7 +96,7 @@ class Splice:
     @property
     def finished(self) -> bool:
         """Every choice has its finish reason: only the usage and the terminal marker may still come."""
-        return bool(self._finished) and self._finished >= self._started
+        return len(self._finished) >= self._choices and self._finished >= self._started
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the upstream; return what goes to the client now."""
@@ -108,7 +116,7 @@ class Splice:
         """The upstream has ended its stream; return what still goes to the client."""
         out: list[bytes] = []
         if self.state in {StreamState.GATED, StreamState.COMMITTED}:
-            self._finish(DONE_EVENT, out, missing="truncated")
+            self._finish(DONE_EVENT, out, whole=self.finished, missing="truncated")
         return b"".join(out)
 
     def fail(self, failure: Failure) -> None:
@@ -125,7 +133,9 @@ class Splice:
             if self.state is StreamState.COMMITTED:
                 out.append(event.raw)
         elif event.data == b"[DONE]":
-            self._finish(event.raw, out, missing="done_without_finish")
+            # The upstream's own word that this is all counts for those that give one choice where several were wanted.
+            whole = bool(self._finished) and self._finished >= self._started
+            self._finish(event.raw, out, whole=whole, missing="done_without_finish")
         else:
             self._take_data(event, event.data, out)
 
@@ -139,7 +149,7 @@ class Splice:
             self._break("malformed_event", "an event of the stream is not valid")
             return
         if kind is EventKind.USAGE:
-            self.usage = data
+            self.usage = data if len(data) <= _MAX_USAGE else None
             if not self._show_usage:
                 return
         raw = event.raw if view.edited is None else b"data: " + view.edited + b"\n\n"
@@ -148,7 +158,7 @@ class Splice:
         if view.finished:
             self._finished.update(view.finished)
             self._may_be_empty |= view.may_be_empty
-            if b'"usage"' in data:
+            if b'"usage"' in data and len(data) <= _MAX_USAGE:
                 # Some upstreams tell the usage with the finish reason rather than in an event of its own.
                 self.usage = data
         if kind is EventKind.CONTENT:
@@ -171,9 +181,9 @@ class Splice:
             out.extend(self._held)
             self._held.clear()
 
-    def _finish(self, marker: bytes, out: list[bytes], *, missing: str) -> None:
+    def _finish(self, marker: bytes, out: list[bytes], *, whole: bool, missing: str) -> None:
         """The end, by marker or by the connection: a whole answer only if every choice was finished."""
-        if not self.finished:
+        if not whole:
             if self._started or self.contents:
                 self._break(missing, "the stream ended before the answer was finished")
             else:

@@ -30,7 +30,7 @@ _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
 """Fields that a request may have upstream without the client's doing."""
-_PASSED_HEADERS = ("openai-processing-ms", "openai-organization", "openai-version", "x-ratelimit-limit-requests",
+_PASSED_HEADERS = ("openai-processing-ms", "openai-version", "x-ratelimit-limit-requests",
                    "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
                    "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")  # fmt: skip
 """The upstream's headers that a client may see, in OpenAI's spelling."""
@@ -89,7 +89,7 @@ class UpstreamClient:
         if reply.kind is FailureClass.PARAMETER_UNSUPPORTED and reply.param not in {*request.fields, *_ADDED_FIELDS}:
             # What was never sent cannot be left out: asking again would get the same answer.
             reply = replace(reply, kind=FailureClass.CALLER_FAULT)
-        return replace(reply, message=mask(reply.message, upstream.keys))
+        return _masked(reply, upstream.keys)
 
     async def _call(
         self,
@@ -122,7 +122,7 @@ class UpstreamClient:
                 return checked if isinstance(checked, Failure) else JsonReply(checked, passed, dropped)
             if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
                 return await _read_no_stream(upstream.kind, exchange, timers)
-            splice = _splice(upstream.kind, show_usage=request.include_usage)
+            splice = _splice(upstream.kind, request)
             streaming = True
             return StreamReply(exchange, splice, passed, dropped)
         except TransportError as error:
@@ -136,11 +136,18 @@ class UpstreamClient:
                 exchange.close()
 
 
-def _splice(kind: Kind, *, show_usage: bool) -> Splice:
+def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
+    """A failure in whose texts no credential shows, wherever the upstream echoed one."""
+    told = (failure.message, failure.error_type, failure.error_code, failure.param)
+    message, error_type, error_code, param = (mask(text, keys) if text else text for text in told)
+    return replace(failure, message=message or "", error_type=error_type, error_code=error_code, param=param)
+
+
+def _splice(kind: Kind, request: ChatRequest) -> Splice:
     def error(data: bytes) -> Failure:
         return classify_in_band(kind.name, data, time.time())
 
-    return Splice(event_reader(kind.quirks), error, show_usage=show_usage)
+    return Splice(event_reader(kind.quirks), error, show_usage=request.include_usage, choices=request.choices)
 
 
 async def _read_failure(kind: Kind, exchange: Exchange, deadline: float) -> Failure:

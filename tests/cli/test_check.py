@@ -103,3 +103,15 @@ def test_live_with_nobody_to_ask(cli, routes: Path, words: list[str]) -> None:
     result = cli("check", "--live", *words)
     assert 0 == result.exit_code
     assert ("[]" if words else "there is nobody to ask") in result.stdout
+
+
+def test_live_asks_with_every_key_of_a_pool(cli, routes: Path, running) -> None:
+    upstream = running.fleet.simulator.upstream("primary")
+    pool = f"{{kind: openai, base_url: '{upstream.base_url}', api_keys: [key-number-one, key-number-two]}}"
+    routes.write_text(f"version: 1\nupstreams: {{pool: {pool}}}\nroutes: {{chat: {{chain: [pool/m]}}}}\n")
+    result = cli("check", "--live", "--json")
+
+    names = [each["deployment"] for each in json.loads(result.stdout)["live"]]
+    assert ["pool/m (key 1 of 2)", "pool/m (key 2 of 2)"] == names
+    keys = sorted(request.headers["Authorization"] for request in upstream.requests)
+    assert ["Bearer key-number-one", "Bearer key-number-two"] == keys

@@ -279,3 +279,9 @@ def test_four_thousand_lines_take_a_moment() -> None:
         taken.append(time.process_time() - started)
     # 0.07 s where this was written; the bound is the promise (0.25 s), with room for slow machines.
     assert min(taken) < 0.75
+
+
+def test_a_value_of_a_variable_does_not_show_within_a_list_in_the_wrong_place() -> None:
+    loaded = check(MINIMAL + "server: {drain: {delay: [os.environ/A]}}\n", {"A": "S3CR3T"})
+    assert "a list is not a duration" in loaded.findings[0].message
+    assert "S3CR3T" not in loaded.render("text")

@@ -37,7 +37,7 @@ def test_defaults() -> None:
     assert route.last_resort is None
     (step,) = route.steps
     assert (step.upstream, step.model, step.unusable) == ("local", "m", None)
-    assert step.timeouts == Timeouts(3, 30, 15)
+    assert step.timeouts == Timeouts(3, 30, 60, 15)
     assert step.retry == RetrySettings(3, 3, BackoffSettings(1, 2, 60))
     assert made.budget == RetryBudgetSettings(0.2, 3)
     assert made.clients is None
@@ -77,13 +77,13 @@ routes:
 """
     )
     (far,) = made.routes["far"].steps
-    assert far.timeouts == Timeouts(2, 22, 11)
+    assert far.timeouts == Timeouts(2, 22, 22, 11)
     assert far.retry == RetrySettings(2, 1, BackoffSettings(2, 3, 20))
     assert made.routes["far"].deadline == 90
     first, second = made.routes["near"].steps
-    assert first.timeouts == Timeouts(2, 33, 11)
+    assert first.timeouts == Timeouts(2, 33, 33, 11)
     assert first.retry == RetrySettings(2, 1, BackoffSettings(2, 4, 20))
-    assert second.timeouts == Timeouts(4, 33, 11)
+    assert second.timeouts == Timeouts(4, 33, 33, 11)
     assert second.retry == RetrySettings(2, 4, BackoffSettings(2, 4, 40))
     assert made.routes["near"].deadline == 80
     assert made.routes["near"].last_resort == "Sorry."
@@ -184,3 +184,14 @@ def test_settings_are_frozen_all_the_way_down() -> None:
     visit(made.routes["chat"].steps[0])
     with pytest.raises(TypeError):
         made.routes["x"] = made.routes["chat"]  # type: ignore[index]
+
+
+def test_an_answer_that_is_not_streamed_has_a_timer_of_its_own() -> None:
+    def timeouts(text: str) -> tuple[float, float]:
+        (step,) = settings(MINIMAL + f"defaults: {{timeout: {text}}}\n").routes["chat"].steps
+        return step.timeouts.first_token, step.timeouts.answer
+
+    assert timeouts("{connect: 1s}") == (30, 60)
+    assert timeouts("{first_token: 8s}") == (8, 8)
+    assert timeouts("{answer: 90s}") == (30, 90)
+    assert timeouts("{first_token: 8s, answer: 90s}") == (8, 90)

@@ -173,7 +173,7 @@ CASES: dict[str, tuple[Case, Move]] = {
     ),
     "a later step has failed for good: back to the one with tries left": (
         Case(two()).fails(0, F.OVERLOADED, wait=10.0).fails(1, F.TIMEOUT),
-        again(0, 10.05, last=True),
+        again(0, 10.0, last=True),
     ),
     "same deployment named twice is one": (
         Case(plan("a", "a")).fails(0, F.TIMEOUT),

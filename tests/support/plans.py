@@ -18,7 +18,7 @@ def step(
     """A step on the deployment `name/m`."""
     return PlannedStep(
         DeploymentId(name, "m"),
-        Timeouts(connect=3.0, first_token=30.0, idle=15.0),
+        Timeouts(connect=3.0, first_token=30.0, answer=60.0, idle=15.0),
         RetrySettings(attempts, patience, BackoffSettings(initial=1.0, multiplier=2.0, max=60.0)),
         context,
         quality,
