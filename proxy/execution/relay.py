@@ -59,8 +59,11 @@ class Relay:
         return self._splice.failure
 
     def close(self) -> None:
-        """Let the upstream go, at once."""
-        self._exchange.close()
+        """Let the upstream go: at once, unless its answer is whole and its connection may serve again."""
+        if self._splice.state is StreamState.DONE:
+            self._exchange.finish()
+        else:
+            self._exchange.close()
 
     async def _step(self, until: float, timeout_code: str) -> bytes:
         """One read through the splice. An end or an error of the connection is the splice's to judge, too."""

@@ -6,9 +6,12 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 from proxy.config.resolve import ClientSettings
-from proxy.core.errors import ClientError, unauthorized
+from proxy.core.errors import ClientError, forbidden, unauthorized
+
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def bearer(headers: Mapping[str, str]) -> str:
@@ -18,11 +21,16 @@ def bearer(headers: Mapping[str, str]) -> str:
 
 
 def identify(clients: Sequence[ClientSettings] | None, headers: Mapping[str, str]) -> ClientSettings | None:
-    """The client that sent these headers; None where the configuration names no clients. Raises ClientError (401).
+    """The client that sent these headers; None where the configuration names no clients. Raises ClientError (401, 403).
 
-    Every hash is compared, in constant time, so that the time taken tells nothing about which keys exist.
+    Where no client has a key, anybody on this machine may call, and a page in its browser could: browsers tell the
+    origin of such a request, and only one of this machine is served. Every hash is compared, in constant time, so that
+    the time taken tells nothing about which keys exist.
     """
     if clients is None:
+        origin = headers.get("Origin")
+        if origin is not None and urlsplit(origin).hostname not in _THIS_MACHINE:
+            raise forbidden("Pages of other sites may not use this proxy. Give it client keys under `clients` first.")
         return None
     digest = hashlib.sha256(bearer(headers).encode(errors="surrogateescape")).hexdigest()
     found = None

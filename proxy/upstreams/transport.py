@@ -24,6 +24,10 @@ _KEEPALIVE_S = 30.0
 _READ_BUFFER = 256 * 1024
 _MAX_HEAD_FIELD = 64 * 1024
 _DNS_CACHE_S = 30
+_RUN_OUT_S = 0.25
+"""Seconds that the end of a body may come after the terminal marker of its events."""
+_STALE_S = 0.5
+"""A kept connection that is dead says so within a round trip. One that breaks later was serving the request."""
 _BASE_HEADERS: Final = {
     "Content-Type": "application/json",
     "User-Agent": f"holdfast/{__version__}",
@@ -43,10 +47,11 @@ class TransportError(Exception):
 class Exchange:
     """One answer in progress: its head, and its body as it arrives."""
 
-    __slots__ = ("_response", "headers", "status")
+    __slots__ = ("_response", "_tasks", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, tasks: set[asyncio.Task[None]]) -> None:
         self._response = response
+        self._tasks = tasks
         self.status = response.status
         self.headers: CIMultiDictProxy[str] = response.headers
 
@@ -56,6 +61,9 @@ class Exchange:
         Raises TimeoutError at `until` (the loop's clock), and TransportError when the connection breaks.
         """
         content = self._response.content
+        if asyncio.get_running_loop().time() >= until:
+            # A timer does not get its turn while there is always something to read.
+            raise TimeoutError
         try:
             async with asyncio.timeout_at(until):
                 return await content.readany()
@@ -64,7 +72,33 @@ class Exchange:
 
     def close(self) -> None:
         """Let go: back to the pool if the body was read to its end, else the connection is closed at once."""
-        self._response.close() if not self._response.content.at_eof() else self._response.release()
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+    def finish(self) -> None:
+        """Let go of a stream that is whole, but whose body may not be at its end yet.
+
+        The terminal marker of the events comes before that of the body, often in a packet of its own. Waiting for it,
+        in the background and not for long, saves the next request a new connection.
+        """
+        if self._response.content.at_eof():
+            self._response.release()
+            return
+        task = asyncio.get_running_loop().create_task(self._run_out(), name="run out")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_out(self) -> None:
+        try:
+            async with asyncio.timeout(_RUN_OUT_S):
+                while await self._response.content.readany():
+                    pass
+        except (TimeoutError, aiohttp.ClientError):
+            pass
+        finally:
+            self.close()
 
 
 class Transport:
@@ -73,6 +107,7 @@ class Transport:
     def __init__(self) -> None:
         self._kept: dict[str, aiohttp.ClientSession] = {}
         self._fresh: dict[str, aiohttp.ClientSession] = {}
+        self._finishing: set[asyncio.Task[None]] = set()
 
     async def post(
         self, upstream: str, url: str, headers: Mapping[str, str], body: bytes, *, connect: float, until: float
@@ -85,15 +120,21 @@ class Transport:
         on a new one.
         """
         trace = SimpleNamespace(reused=False)
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
             return await self._post(self._session(self._kept, upstream), url, headers, body, connect, until, trace)
         except TransportError as error:
-            if not (trace.reused and error.failure.kind is FailureClass.RESET):
+            at_once = clock() - started < _STALE_S
+            if not (trace.reused and at_once and error.failure.kind is FailureClass.RESET):
                 raise
         return await self._post(self._session(self._fresh, upstream), url, headers, body, connect, until, trace)
 
     async def close(self) -> None:
         """Close every connection."""
+        for task in self._finishing:
+            task.cancel()
+        await asyncio.gather(*self._finishing, return_exceptions=True)
         for session in (*self._kept.values(), *self._fresh.values()):
             await session.close()
 
@@ -120,7 +161,7 @@ class Transport:
             raise TransportError(_unanswered(error)) from None
         except ConnectionError as error:
             raise TransportError(Failure(FailureClass.RESET, "reset", type(error).__name__)) from None
-        return Exchange(response)
+        return Exchange(response, self._finishing)
 
     def _session(self, sessions: dict[str, aiohttp.ClientSession], upstream: str) -> aiohttp.ClientSession:
         session = sessions.get(upstream)

@@ -37,8 +37,8 @@ def events(*words: str) -> bytes:
 class Script:
     """A splice and what it let through."""
 
-    def __init__(self, *, show_usage: bool = False) -> None:
-        self.splice = Splice(read_event, read_error, show_usage=show_usage)
+    def __init__(self, *, show_usage: bool = False, choices: int = 1) -> None:
+        self.splice = Splice(read_event, read_error, show_usage=show_usage, choices=choices)
 
     def sees(self, *words: str) -> list[str]:
         """Feed events; the words that the client gets now."""
