@@ -79,8 +79,9 @@ class RequestEnded:
     attempts: tuple[AttemptEnded, ...] = field(default=())
     duration: float = 0.0
     first_token: float | None = None
-    upstream_time: float = 0.0
-    """Seconds spent in attempts and waits; the rest of the duration is the proxy's own."""
+    waited_for_others: float = 0.0
+    """Seconds that others took: the client for its body, the upstreams for attempts, and the waits between these. The
+    rest of the duration is the proxy's own."""
     usage: bytes | None = None
     """The upstream's own JSON in which the token counts stand; listeners read it, off the request's path."""
     degraded: str | None = None

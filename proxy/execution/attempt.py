@@ -16,7 +16,7 @@ from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.execution.relay import Clock, Relay
 from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
 from proxy.routing.plan import PlannedStep
-from proxy.upstreams.client import JsonReply, StreamReply, Timers, UpstreamClient
+from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +77,40 @@ class Attempts:
         started = self._clock()
         patience = step.timeouts.first_token if request.stream else step.timeouts.answer
         first_until = deadline if last else min(deadline, started + patience)
+        timers = Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline)
         outcome: Outcome = IGNORED
-        relay: Relay | None = None
-        answer: JsonAnswer | StreamAnswer | None = None
+        result: JsonAnswer | StreamAnswer | Failure | None = None
         try:
-            reply = await self._client.call(
-                step.deployment,
-                permit.key,
-                request,
-                without={*permit.deployment.refused_parameters, *without},
-                timers=Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline),
-            )
-            if isinstance(reply, StreamReply):
-                relay = Relay(
-                    reply.exchange, reply.splice, idle=step.timeouts.idle, deadline=deadline, clock=self._clock
-                )
-                first = await relay.gate(first_until)
-                if isinstance(first, Failure):
-                    outcome = first
-                else:
-                    answer = StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
-            elif isinstance(reply, JsonReply):
-                outcome = SUCCEEDED
-                completion = reply.completion
-                usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
-                answer = JsonAnswer(completion.body, reply.headers, reply.dropped, usage)
-            else:
-                outcome = reply
+            result = await self._reach(permit, request, without, timers, started)
+            outcome = result if isinstance(result, Failure) else SUCCEEDED
         finally:
-            if not isinstance(answer, StreamAnswer):
-                if relay is not None:
-                    relay.close()
-                silent = self._clock() - started >= patience
-                self._report(
-                    permit, outcome, started, ended, charged=_SILENT if _is_deadline(outcome) and silent else None
-                )
-        if answer is not None:
-            return answer
-        assert isinstance(outcome, Failure)  # noqa: S101 - neither cancelled nor answered
-        return outcome
+            if not isinstance(result, StreamAnswer):
+                silent = _is_deadline(outcome) and self._clock() - started >= patience
+                self._report(permit, outcome, started, ended, charged=_SILENT if silent else None)
+        return result
+
+    async def _reach(
+        self, permit: Permit, request: ChatRequest, without: Collection[str], timers: Timers, started: float
+    ) -> JsonAnswer | StreamAnswer | Failure:
+        """Call, and for a stream hold until content."""
+        refused = {*permit.deployment.refused_parameters, *without}
+        reply = await self._client.call(permit.deployment.id, permit.key, request, without=refused, timers=timers)
+        if isinstance(reply, Failure):
+            return reply
+        if isinstance(reply, JsonReply):
+            completion = reply.completion
+            usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
+            return JsonAnswer(completion.body, reply.headers, reply.dropped, usage)
+        relay = Relay(reply.exchange, reply.splice, idle=timers.idle, deadline=timers.deadline, clock=self._clock)
+        first: bytes | Failure | None = None
+        try:
+            first = await relay.gate(timers.first_until)
+        finally:
+            if not isinstance(first, bytes):
+                relay.close()
+        if isinstance(first, Failure):
+            return first
+        return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
 
     def finish(self, answer: StreamAnswer, outcome: Outcome, ended: list[AttemptEnded]) -> None:
         """The stream is over: close it and report."""

@@ -100,7 +100,9 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
     client = identify(settings.clients, request.headers)
     record.client = client.name if client else None
     wishes = read_wishes(request.headers, settings.upstreams)
-    chat = parse_chat(await _read_body(request, settings, wishes.timeout))
+    body = await _read_body(request, settings, wishes.timeout)
+    record.waited_for_others = asyncio.get_running_loop().time() - started
+    chat = parse_chat(body)
     record.model_asked, record.stream = chat.model, chat.stream
     route = _route(settings, chat.model)
     check_may_use(client, route.name, chat.model)
@@ -121,7 +123,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
         raise
     finally:
         record.attempts = tuple(run.ended)
-        record.upstream_time = run.waited + sum(attempt.duration for attempt in run.ended)
+        record.waited_for_others += run.waited + sum(attempt.duration for attempt in run.ended)
         record.first_token = run.answered - run.started if run.answered is not None else None
 
 

@@ -96,7 +96,7 @@ def _request_fields(record: RequestEnded) -> dict[str, Any]:
         ],
         "ttft_s": _rounded(record.first_token),
         "duration_s": _rounded(record.duration),
-        "overhead_s": _rounded(max(0.0, record.duration - record.upstream_time)),
+        "overhead_s": _rounded(max(0.0, record.duration - record.waited_for_others)),
         "tokens_in": tokens.prompt,
         "tokens_out": tokens.completion,
         "degraded": record.degraded,

@@ -105,7 +105,7 @@ class Metrics:
         self._duration.labels(record.route, stream).observe(record.duration)
         if record.first_token is not None:
             self._first_token.labels(record.route, stream).observe(record.first_token)
-        self._overhead.observe(max(0.0, record.duration - record.upstream_time))
+        self._overhead.observe(max(0.0, record.duration - record.waited_for_others))
         if record.degraded:
             self._degraded.labels(record.route).inc()
         if record.client_retry:

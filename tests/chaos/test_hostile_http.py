@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.fleet import ROUTES, fleet, until
-from tests.support.raw import BODY, head, send, statuses
+from tests.support.raw import BODY, hang_up, head, send, statuses
 from tests.support.virtual_time import run_virtual
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -168,7 +168,7 @@ def test_a_client_that_does_not_read_is_let_go() -> None:
             assert "client_left" == running.records[0].outcome
             assert asyncio.get_running_loop().time() - started < 15
             assert 0 == running.proxy.pool.deployments()[0].consecutive_failures
-            writer.close()
+            await hang_up(writer)
 
     run_virtual(scenario())
 

@@ -10,7 +10,7 @@ from proxy.pool.pool import Permit, Pool
 from proxy.streams.splice import StreamState
 from tests.streams.test_splice import Script
 from tests.support.fleet import ROUTES, fleet, until
-from tests.support.raw import BODY, head, send, statuses
+from tests.support.raw import BODY, hang_up, head, send, serving, statuses
 from tests.support.virtual_time import run_virtual
 
 A = DeploymentId("a", "m")
@@ -59,7 +59,7 @@ def test_no_second_answer_follows_one_that_has_begun() -> None:
             while piece := await reader.read(1 << 20):
                 received += piece
             assert b"HTTP/1.1" not in received
-            writer.close()
+            await hang_up(writer)
 
     run_virtual(scenario())
 
@@ -124,7 +124,7 @@ def test_a_slow_reader_does_not_outlive_the_deadline() -> None:
             await until(lambda: running.records)
 
             assert running.records[0].duration < 3.1
-            writer.close()
+            await hang_up(writer)
 
     run_virtual(scenario())
 
@@ -198,15 +198,11 @@ def test_an_upstream_that_echoes_its_key_anywhere_is_masked() -> None:
             await reader.readuntil(b"\r\n\r\n")
             body = b'{"error":{"message":"%b","type":"%b","code":"%b","param":"%b"}}' % ((secret.encode(),) * 4)
             writer.write(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
-            writer.close()
 
-        server = await asyncio.start_server(echo, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        async with fleet(routes, {"URL": url, "KEY": secret}) as running:
+        async with serving(echo) as place, fleet(routes, {"URL": f"http://{place}/v1", "KEY": secret}) as running:
             seen = await running.chat("alone")
             assert 400 == seen.status
             assert secret not in seen.body.decode()
-        server.close()
 
     run_virtual(scenario())
 

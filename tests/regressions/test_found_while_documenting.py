@@ -6,7 +6,7 @@ import json
 from proxy.core.failure import FailureClass, Rests
 from proxy.dialects.failures import classify
 from tests.support.fleet import ROUTES, fleet, until
-from tests.support.raw import BODY, head, send, statuses
+from tests.support.raw import BODY, hang_up, head, send, statuses
 from tests.support.virtual_time import run_virtual
 
 
@@ -94,7 +94,7 @@ def test_a_client_that_does_not_read_a_large_json_answer_is_let_go() -> None:
 
             assert "client_left" == running.records[0].outcome
             assert 1 == running.records[0].attempts[0].outcome.count("ok")
-            writer.close()
+            await hang_up(writer)
             whole = await running.chat(stream=False)
             assert 20_000_000 == len(whole.text)
 

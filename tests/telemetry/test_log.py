@@ -37,7 +37,7 @@ def record() -> RequestEnded:
         deployment=B,
         attempts=(AttemptEnded(A, "http_503", 0.312, 503), AttemptEnded(B, "ok", 0.845, 200)),
         duration=1.2,
-        upstream_time=1.157,
+        waited_for_others=1.157,
         first_token=0.4,
         usage=b'{"usage":{"prompt_tokens":5,"completion_tokens":9}}',
     )

@@ -1,0 +1,101 @@
+"""Choices in plain words."""
+
+from proxy.core.event import AttemptEnded
+from proxy.core.failure import Failure, FailureClass
+from proxy.core.names import DeploymentId
+from proxy.pool.deployment import Rest
+from proxy.pool.pool import Standing
+from proxy.routing.explain import degraded, explain, give_up_error, reason, returned_error
+from proxy.routing.next_move import GiveUp
+from proxy.routing.plan import Skipped
+from tests.support.plans import plan, step
+
+A, B = DeploymentId("a", "m"), DeploymentId("b", "m")
+FREE = Standing(0.0, None)
+RESTING = Standing(12.0, Rest(12.0, FailureClass.RATE_LIMITED))
+
+
+def ended(deployment: DeploymentId, outcome: str) -> AttemptEnded:
+    return AttemptEnded(deployment, outcome, 0.3124)
+
+
+def test_the_error_says_what_was_tried_and_what_to_do() -> None:
+    skipped = (Skipped(DeploymentId("c", "m"), "C_KEY is not set", 2),)
+    move = GiveUp("rate_limit_exceeded", 11.6)
+    error = give_up_error(move, plan("a", "b", skipped=skipped), [ended(A, "http_503")], [FREE, RESTING], 0.0)
+
+    assert (429, "rate_limit_exceeded", None) == (error.status, error.code, error.should_retry)
+    assert (
+        "chat: a/m http_503 after 312 ms, b/m rests for 12 s (rate_limited), c/m skipped: C_KEY is not set. "
+        "Every usable deployment is rate limited. Try again in 12 s."
+    ) == error.message
+    assert {"retry-after": "12", "retry-after-ms": "11600"} == error.headers()
+
+
+def test_without_a_time_to_come_back_sdks_are_told_not_to() -> None:
+    error = give_up_error(GiveUp("upstream_error"), plan("a"), [ended(A, "empty_answer")], [FREE], 0.0)
+
+    assert (502, {"x-should-retry": "false"}) == (error.status, error.headers())
+
+
+def test_a_callers_fault_comes_back_in_the_upstreams_words() -> None:
+    failure = Failure(
+        FailureClass.CALLER_FAULT,
+        "http_422",
+        "no such tool",
+        422,
+        param="tools",
+        error_type="bad",
+        error_code="no_tool",
+    )
+    error = returned_error(failure)
+
+    assert (422, "no_tool", "bad", "tools", "no such tool", "caller_fault") == (
+        error.status,
+        error.code,
+        error.error_type,
+        error.param,
+        error.message,
+        error.outcome,
+    )
+
+
+def test_a_context_error_inside_a_200_is_a_400() -> None:
+    error = returned_error(Failure(FailureClass.CONTEXT_TOO_LONG, "in_band_error", "too long"))
+
+    assert (400, "context_length_exceeded") == (error.status, error.code)
+
+
+def test_explain_names_who_serves_and_why_the_others_do_not() -> None:
+    made = plan("a", "b", "c", skipped=(Skipped(DeploymentId("d", "m"), "D_KEY is not set", 3),), last_resort="Sorry.")
+    explained = explain(made, [RESTING, FREE, FREE], 0.0, down=["c"])
+
+    assert [("a/m", False, False), ("b/m", True, True), ("c/m", False, False), ("d/m", False, False)] == [
+        (str(each.deployment), each.serves, each.usable) for each in explained.steps
+    ]
+    assert ["rests for 12 s (rate_limited)", "taken as down", "D_KEY is not set"] == [
+        each.why for each in explained.steps if not each.usable
+    ]
+    assert "the last resort answers" == explained.if_all_fail
+
+
+def test_reasons() -> None:
+    made = plan(step("a"), step("b", 1))
+    skipped = plan(step("b", 1), skipped=(Skipped(A, "A_KEY is not set", 0),))
+
+    assert "first choice" == reason(made, made.steps[0], [ended(A, "ok")], {})
+    assert "retry after http_503" == reason(made, made.steps[0], [ended(A, "http_503"), ended(A, "ok")], {})
+    assert "failover from a/m (reset)" == reason(made, made.steps[1], [ended(A, "reset"), ended(B, "ok")], {})
+    assert "a/m rests (quota)" == reason(made, made.steps[1], [ended(B, "ok")], {0: "quota"})
+    assert "a/m is skipped: A_KEY is not set" == reason(skipped, skipped.steps[0], [ended(B, "ok")], {})
+
+
+def test_degraded() -> None:
+    made = plan(step("a"), step("b", 1, quality=0.7))
+    skipped = plan(step("b", 1), skipped=(Skipped(A, "A_KEY is not set", 0),))
+
+    assert degraded(made, made.steps[0], []) is None
+    assert "reason=failover;quality=0.7" == degraded(made, made.steps[1], [ended(A, "reset")])
+    assert "reason=first_choice_rests;quality=0.7" == degraded(made, made.steps[1], [])
+    assert "reason=first_choice_skipped" == degraded(skipped, skipped.steps[0], [])
+    assert "reason=last_resort;quality=0" == degraded(made, None, [])

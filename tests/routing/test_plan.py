@@ -1,0 +1,61 @@
+"""What one request will try, from the route and the client's wishes."""
+
+from proxy.core.names import DeploymentId
+from proxy.routing.plan import Plan, Skipped, Wishes, make_plan
+from tests.support.fleet import settings_of
+
+ROUTES = """\
+version: 1
+upstreams:
+  a: {kind: simulated, models: {m: {context: 8000, quality: 0.9}}}
+  b: {kind: simulated}
+  c: {kind: openai, api_key: "${UNSET}"}
+routes:
+  chat: {chain: [a/m, c/m, b/m], deadline: 30s, last_resort: {text: Sorry.}}
+  "x-*": {chain: ["a/*", b/fixed]}
+"""
+SETTINGS = settings_of(ROUTES)
+
+
+def plan(route: str, model: str, wishes: Wishes = Wishes()) -> Plan:  # noqa: B008 - it is frozen
+    return make_plan(SETTINGS, SETTINGS.routes[route], model, wishes, 100.0)
+
+
+def names(made: Plan) -> list[str]:
+    return [str(step.deployment) for step in made.steps]
+
+
+def test_steps_in_order_without_those_that_cannot_be_used() -> None:
+    made = plan("chat", "chat")
+
+    assert ["a/m", "b/m"] == names(made)
+    assert (Skipped(DeploymentId("c", "m"), "UNSET is not set", 1),) == made.skipped
+    assert [0, 2] == [step.place for step in made.steps]
+    assert (130.0, "Sorry.", 8000, 0.9) == (
+        made.deadline,
+        made.last_resort,
+        made.steps[0].context,
+        made.steps[0].quality,
+    )
+    assert ["a/m", "c/m", "b/m", "None"] == [str(made.at(place)) for place in range(4)]
+
+
+def test_a_glob_takes_the_name_that_was_asked_for() -> None:
+    assert ["a/x-large", "b/fixed"] == names(plan("x-*", "x-large"))
+
+
+def test_a_timeout_only_ever_shortens() -> None:
+    assert 105.0 == plan("chat", "chat", Wishes(timeout=5)).deadline
+    assert 130.0 == plan("chat", "chat", Wishes(timeout=500)).deadline
+
+
+def test_without_fallback_only_the_first_usable_is_left() -> None:
+    made = plan("chat", "chat", Wishes(fallback=False))
+
+    assert ["a/m"] == names(made)
+    assert "the request forbids fallbacks" == made.skipped[-1].reason
+
+
+def test_a_pin_leaves_one_upstream() -> None:
+    assert ["b/m"] == names(plan("chat", "chat", Wishes(upstream="b")))
+    assert [] == names(plan("chat", "chat", Wishes(upstream="c")))
