@@ -57,7 +57,7 @@ def read_error(body: bytes, amazon_type: str = "") -> ErrorText:
     """Unwrap an error body. Never raises, whatever the bytes.
 
     `amazon_type` is the header `x-amzn-errortype`, which carries the type where the body has only a message. The order
-    of the shapes is that of PROVIDERS.md section 2: from the most to the least telling.
+    of the shapes is from the most to the least telling.
     """
     document = _document(body)
     if isinstance(document, list) and len(document) == 1:

@@ -4,7 +4,7 @@ The knowledge is data. `_CODES` and `_WORDING` are ordered lists of rules, `_STA
 and `refused_field.py` which fields may be left out of a request. The order in which they are asked is in `_class_of`:
 codes are exact, wording is less so (and may quote the prompt), the status alone is always enough.
 
-Sources: PROVIDERS.md sections 2 to 4 and the issues named at the rows (LL is BerriAI/litellm).
+Sources: the providers' documentation and SDKs, and the public issues named at the rows.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ _WORDING: tuple[Rule, ...] = (
     _wording(
         _C.QUOTA,
         _REFUSALS,
-        "credit balance is too low",  # Anthropic, as 400 (LL#37592)
+        "credit balance is too low",  # Anthropic, as 400 (litellm#37592)
         "specified api usage limits",  # Anthropic, as 400: the limit that the customer set
         "exceeded your current quota",  # OpenAI through gateways that lose the code
         "insufficient balance",  # DeepSeek, 402
@@ -154,9 +154,9 @@ _WORDING: tuple[Rule, ...] = (
         "too many input tokens",  # Bedrock
         "input tokens exceed",  # OpenAI
         "input token count .. exceeds the maximum number of tokens",  # Gemini
-        "maximum context length",  # OpenAI, DeepSeek, vLLM, Mistral (LL#31557)
+        "maximum context length",  # OpenAI, DeepSeek, vLLM, Mistral (litellm#31557)
         "maximum prompt length is",  # xAI
-        "longer than the model's context length",  # sglang (LL#10793)
+        "longer than the model's context length",  # sglang (litellm#10793)
         "exceeds the available context size",  # llama.cpp
         "exceeds the context length",  # Ollama with truncate: false
         "exceeds the context window",
@@ -168,7 +168,7 @@ _WORDING: tuple[Rule, ...] = (
         "content filtering policy",  # Anthropic
         "content management policy",  # Azure
         "safety system",  # OpenAI
-        "violating our usage policy",  # OpenAI (LL#5225)
+        "violating our usage policy",  # OpenAI (litellm#5225)
         "content exists risk",  # DeepSeek
         "usage guidelines",  # xAI
         "content moderation",  # xAI
@@ -269,9 +269,9 @@ def classify_in_band(kind: str, error: bytes, now: float) -> Failure:
 def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, str | None]:
     """The class, and the optional field that was refused if it is PARAMETER_UNSUPPORTED.
 
-    Codes before wording, since a message may quote the prompt ("429", "rate limit": LL#11455); a refused field before
-    wording, since its message names nothing else; wording before the status, since providers send 400 and 429 for too
-    many things; and only the wording of an error object, never that of a page.
+    Codes before wording, since a message may quote the prompt ("429", "rate limit": litellm#11455); a refused field
+    before wording, since its message names nothing else; wording before the status, since providers send 400 and 429
+    for too many things; and only the wording of an error object, never that of a page.
     """
     if error.told:
         if found := _first(_CODES, kind, status, error.names, ""):

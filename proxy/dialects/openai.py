@@ -2,7 +2,7 @@
 
 Sans-IO and sparing: of a request only the top level is decoded (values stay the bytes that the client sent), of an
 answer only what tells whether it is one, and what was received is forwarded as it is unless a quirk of the provider
-demands an edit. Facts are from PROVIDERS.md, 1.2 and 4.
+demands an edit. Facts are from the providers' documentation and SDKs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The kinds of providers, as data: where each is found, how it is authenticated, where its OpenAI chat wire deviates.
 
 A provider that speaks OpenAI's chat wire needs nothing but a row here, or not even that: any such server is
-`kind: openai` with a `base_url`. Facts are from PROVIDERS.md, 1.1 and 1.2; what a model refuses beyond them is learned
-from its errors.
+`kind: openai` with a `base_url`. Facts are from the providers' documentation and SDKs; what a model refuses beyond them
+is learned from its errors.
 """
 
 from __future__ import annotations

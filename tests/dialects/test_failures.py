@@ -66,7 +66,7 @@ TABLE: list[tuple[str, int, object, FailureClass]] = [
     ("openai", 404, openai("Response not found", None, "previous_response_not_found"), C.CALLER_FAULT),
     ("openai", 400, openai("x", "invalid_request_error", "content_policy_violation"), C.CONTENT_REFUSED),
     ("openai", 400, openai("x", "invalid_request_error", "invalid_prompt"), C.CONTENT_REFUSED),
-    ("openai", 400, openai("Rejected as a result of our safety system."), C.CONTENT_REFUSED),  # LL#5225
+    ("openai", 400, openai("Rejected as a result of our safety system."), C.CONTENT_REFUSED),  # litellm#5225
     ("openai", 400, openai("Invalid type for 'messages'", "invalid_request_error", "invalid_type"), C.CALLER_FAULT),
     ("openai", 418, b"", C.CALLER_FAULT),
     ("openai", 422, openai("Unprocessable"), C.CALLER_FAULT),
@@ -260,7 +260,7 @@ def test_the_type_may_be_in_a_header(status: int, errortype: str, message: str, 
 
 
 ECHOES = [
-    openai("Invalid prompt: 'why do I get 429 rate limit exceeded here?'"),  # LL#11455
+    openai("Invalid prompt: 'why do I get 429 rate limit exceeded here?'"),  # litellm#11455
     openai("Could not parse \"the server is overloaded, and 'Too Many Requests' is what it says\""),
     openai("Invalid value", param="messages")
     | {"prompt": "rate limit 429 insufficient_quota Your credit balance is too low"},

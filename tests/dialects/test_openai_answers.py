@@ -46,7 +46,7 @@ GOOD: list[tuple[object, object]] = [
     ({"content": None, "reasoning": "hm"}, "stop"),
     ({"reasoning_details": [{"type": "x"}]}, "stop"),
     ({"audio": {"id": "a"}}, "stop"),
-    # Legitimate without content: PEERS.md case 40.
+    # Legitimate without content: its own limit cut it off.
     ({"content": ""}, "length"),
     ({"content": None}, "content_filter"),
     ({"content": ""}, "model_length"),
