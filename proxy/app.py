@@ -88,7 +88,9 @@ class Holdfast:
         app.add_routes(control_reads.routes())
         self._add_gauges(metrics, budget)
         patience = settings.server.timeout
-        self._listener = Listener(app, head_patience=patience.header, keepalive=patience.keepalive)
+        self._listener = Listener(
+            app, head_patience=patience.header, write_patience=patience.write, keepalive=patience.keepalive
+        )
         try:
             self.port = await self._listener.start(settings.server.host, settings.server.port)
         except OSError:

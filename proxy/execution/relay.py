@@ -49,14 +49,24 @@ class Relay:
 
     async def run(self, write: Callable[[bytes], Awaitable[None]]) -> Failure | None:
         """Forward the rest; returns None for a whole answer, or the failure that broke it."""
+        self._last_content = self._clock()
         while self._splice.state is StreamState.COMMITTED:
             contents = self._splice.contents
             out = await self._step(self._last_content + self._idle, "idle_timeout")
             if out:
-                await write(out)
+                await self._write(write, out)
             if self._splice.contents != contents:
                 self._last_content = self._clock()
         return self._splice.failure
+
+    async def _write(self, write: Callable[[bytes], Awaitable[None]], data: bytes) -> None:
+        """Write to the client. The time that it takes is the client's: the upstream's timers stand still meanwhile."""
+        started = self._clock()
+        await write(data)
+        taken = self._clock() - started
+        self._last_content += taken
+        if self._finished_at is not None:
+            self._finished_at += taken
 
     def close(self) -> None:
         """Let the upstream go: at once, unless its answer is whole and its connection may serve again."""

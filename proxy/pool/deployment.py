@@ -59,9 +59,10 @@ class Deployment:
     """The rest of the deployment itself, whatever the key."""
     key_rests: dict[int, Rest] = field(default_factory=dict)
     """Rests of single keys that hold for this deployment only."""
-    refusals: int = 0
-    """Rate-limit refusals in a row; those of one burst of requests count as one."""
-    refused_at: float | None = None
+    refusals: dict[int, int] = field(default_factory=dict)
+    """By key: rate-limit refusals in a row; those of one burst of requests count as one."""
+    refused_at: dict[int, float] = field(default_factory=dict)
+    """By key: when the last refusal that counted was reported."""
     in_flight: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -72,18 +73,18 @@ class Deployment:
     refused_parameters: set[str] = field(default_factory=set)
     """Optional request fields that this model has rejected; they are left out from then on."""
 
-    def record_success(self, now: float) -> None:
-        """An answer that passed the checks."""
+    def record_success(self, key: int, now: float) -> None:
+        """An answer that passed the checks, given to a key."""
         self.succeeded += 1
         self.consecutive_failures = 0
-        self.refusals = 0
+        self.refusals.pop(key, None)
         self.last_success_at = now
 
-    def record_refusal(self, admitted_at: float, now: float) -> None:
-        """A rate-limit refusal of an attempt that was admitted at the given time."""
-        if self.refused_at is None or admitted_at >= self.refused_at:
-            self.refusals += 1
-            self.refused_at = now
+    def record_refusal(self, key: int, admitted_at: float, now: float) -> None:
+        """A rate-limit refusal of a key, for an attempt that was admitted at the given time."""
+        if admitted_at >= self.refused_at.get(key, admitted_at):
+            self.refusals[key] = self.refusals.get(key, 0) + 1
+            self.refused_at[key] = now
 
     def record_failure(self, failure: Failure, now: float) -> None:
         """A failed attempt. Only what counts against health feeds the count in a row."""

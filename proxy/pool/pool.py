@@ -116,7 +116,7 @@ class Pool:
         deployment = permit.deployment
         deployment.in_flight -= 1
         if outcome == SUCCEEDED:
-            deployment.record_success(now)
+            deployment.record_success(permit.key, now)
         elif isinstance(outcome, Failure):
             if outcome.code == DEADLINE_EXCEEDED:
                 # The request ran out of time, not the deployment: whether it would have answered nobody knows.
@@ -128,11 +128,11 @@ class Pool:
     def _rest(self, permit: Permit, failure: Failure, now: float) -> list[Rested]:
         deployment = permit.deployment
         if failure.kind is FailureClass.RATE_LIMITED:
-            deployment.record_refusal(permit.admitted_at, now)
+            deployment.record_refusal(permit.key, permit.admitted_at, now)
         scope = failure.verdict.rests
         if scope is Rests.NOTHING:
             return []
-        rest = rest_for(failure, now, deployment.refusals)
+        rest = rest_for(failure, now, deployment.refusals.get(permit.key, 1))
         rests = self._key_rests[deployment.id.upstream] if scope is Rests.KEY else deployment.key_rests
         known = deployment.rest if scope is Rests.DEPLOYMENT else rests.get(permit.key)
         if known is not None and known.until >= rest.until:

@@ -32,7 +32,7 @@ _SSE_HEADERS = {
 
 
 _LARGE = 32 * 1024
-"""Bytes of a JSON answer that fit the buffers on the way, so that sending them never waits for the client."""
+"""Bytes of a JSON answer that fit the buffers on the way, so that the request need not wait for its client."""
 
 
 async def send_json(
@@ -69,7 +69,7 @@ async def send_stream(
             await sender.write(_interruption(run, failure))
         await sender.end()
     except asyncio.CancelledError:
-        if not response.prepared or not context.lifecycle.ends_this_task():
+        if sender.ended or not response.prepared or not context.lifecycle.ends_this_task():
             raise
         record.outcome = "stream_interrupted"
         await sender.write(error_event("The proxy is shutting down.", "shutting_down"))
@@ -127,8 +127,7 @@ def _own_answer(kind: str) -> dict[str, object]:
 
 
 def _sender(request: web.Request, context: Context, run: Run, response: web.StreamResponse) -> Sender:
-    patience = context.settings.server.timeout.write
-    return Sender(request, response, patience=patience, deadline=run.plan.deadline)
+    return Sender(request, response, deadline=run.plan.deadline, closing=context.lifecycle.draining)
 
 
 def explanation(context: Context, run: Run) -> web.Response:

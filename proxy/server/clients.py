@@ -29,7 +29,7 @@ def identify(clients: Sequence[ClientSettings] | None, headers: Mapping[str, str
     """
     if clients is None:
         origin = headers.get("Origin")
-        if origin is not None and urlsplit(origin).hostname not in _THIS_MACHINE:
+        if origin is not None and not _is_here(origin):
             raise forbidden("Pages of other sites may not use this proxy. Give it client keys under `clients` first.")
         return None
     digest = hashlib.sha256(bearer(headers).encode(errors="surrogateescape")).hexdigest()
@@ -40,6 +40,13 @@ def identify(clients: Sequence[ClientSettings] | None, headers: Mapping[str, str
     if found is None:
         raise unauthorized()
     return found
+
+
+def _is_here(origin: str) -> bool:
+    try:
+        return urlsplit(origin).hostname in _THIS_MACHINE
+    except ValueError:
+        return False
 
 
 def may_use(client: ClientSettings | None, route: str, model: str) -> bool:

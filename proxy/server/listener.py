@@ -24,11 +24,14 @@ _BACKLOG = 1024
 
 
 class GuardedHandler(web.RequestHandler):
-    """One connection. The head timer runs from the first moment, and again from each next request's first byte."""
+    """One connection. The head timer runs from the first moment, and again from each next request's first byte.
 
-    __slots__ = ("_head_patience", "_head_timer", "_in_request")
+    While the client takes none of what waits for it, the write timer runs; whoever takes some of it is left alone.
+    """
 
-    def __init__(self, manager: web.Server, *, head_patience: float, keepalive: float) -> None:
+    __slots__ = ("_head_patience", "_head_timer", "_in_request", "_unsent", "_write_patience", "_write_timer")
+
+    def __init__(self, manager: web.Server, *, head_patience: float, write_patience: float, keepalive: float) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
@@ -42,6 +45,9 @@ class GuardedHandler(web.RequestHandler):
         self._head_patience = head_patience
         self._head_timer: asyncio.TimerHandle | None = None
         self._in_request = False
+        self._write_patience = write_patience
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
 
     def head_arrived(self) -> None:
         """A request's head is complete: its body and its answer have timers of their own."""
@@ -60,7 +66,18 @@ class GuardedHandler(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop waiting."""
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The buffers on the way to the client are full: from now on it must take something now and then."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        self._stop_write_timer()
 
     def data_received(self, data: bytes) -> None:
         """Time the head that these bytes may begin."""
@@ -91,6 +108,23 @@ class GuardedHandler(web.RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _watch_writing(self) -> None:
+        if self.transport is not None:
+            self._unsent = self.transport.get_write_buffer_size()
+            loop = asyncio.get_running_loop()
+            self._write_timer = loop.call_later(self._write_patience, self._let_go_unless_reading)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _let_go_unless_reading(self) -> None:
+        if self.transport is not None and self.transport.get_write_buffer_size() >= self._unsent:
+            self.transport.abort()
+        else:
+            self._watch_writing()
+
     def _head_is_late(self) -> None:
         self._head_timer = None
         self.force_close()
@@ -99,9 +133,10 @@ class GuardedHandler(web.RequestHandler):
 class Listener:
     """The sockets of one server."""
 
-    def __init__(self, app: web.Application, *, head_patience: float, keepalive: float) -> None:
+    def __init__(self, app: web.Application, *, head_patience: float, write_patience: float, keepalive: float) -> None:
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
         self._head_patience = head_patience
+        self._write_patience = write_patience
         self._keepalive = keepalive
         self._server: asyncio.Server | None = None
 
@@ -131,4 +166,9 @@ class Listener:
     def _connection(self) -> GuardedHandler:
         server = self._runner.server
         assert server is not None  # noqa: S101 - `start` has set it up
-        return GuardedHandler(server, head_patience=self._head_patience, keepalive=self._keepalive)
+        return GuardedHandler(
+            server,
+            head_patience=self._head_patience,
+            write_patience=self._write_patience,
+            keepalive=self._keepalive,
+        )

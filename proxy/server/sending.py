@@ -1,4 +1,4 @@
-"""One answer on its way to one client: begun at most once, and never waited for longer than was promised.
+"""One answer on its way to one client: begun at most once, ended at most once, and never beyond the deadline.
 
 Once an answer's head is out, no other answer may follow on the request, whatever happens: `BEGUN` on the request says
 so to everybody who might want to send an error instead.
@@ -11,46 +11,54 @@ import asyncio
 from aiohttp import web
 
 BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
-_PIECE = 256 * 1024
 
 
 class Sender:
-    """Sends one response in pieces."""
+    """Sends one response in pieces. That the client takes them is watched by its connection (`listener.py`)."""
 
-    def __init__(self, request: web.Request, response: web.StreamResponse, *, patience: float, deadline: float) -> None:
-        """`patience` is how long the client may take none of it, in seconds; `deadline` is on the loop's clock."""
+    def __init__(self, request: web.Request, response: web.StreamResponse, *, deadline: float, closing: bool) -> None:
+        """`deadline` is on the loop's clock; `closing` says that the connection ends with this answer."""
         self._request = request
         self._response = response
-        self._patience = patience
         self._deadline = deadline
-        self._clock = asyncio.get_running_loop().time
+        self._closing = closing
+        self.ended = False
+        """The end of the answer is on its way, or out: nothing may follow."""
 
     async def write(self, data: bytes) -> None:
-        """Send a piece, the head before the first. Raises ConnectionError when the client is gone, or does not read."""
+        """Send a piece, the head before the first. Raises ConnectionError when the client is gone, or far too slow."""
         try:
-            async with asyncio.timeout_at(min(self._clock() + self._patience, self._deadline)):
+            async with asyncio.timeout_at(self._deadline):
                 await self._begin()
                 await self._response.write(data)
         except TimeoutError:
-            abort(self._request)
-            raise ConnectionResetError("the client does not read") from None
+            raise self._given_up() from None
 
     async def write_whole(self, body: bytes) -> None:
-        """Send a whole body. A slow client has `patience` for each piece of it."""
+        """Send a whole body."""
         self._response.content_length = len(body)
-        view = memoryview(body)
-        for start in range(0, len(body), _PIECE):
-            await self.write(bytes(view[start : start + _PIECE]))
+        await self.write(body)
         await self.end()
 
     async def end(self) -> None:
-        """The answer is whole."""
-        await self._response.write_eof()
+        """The answer is whole. Raises ConnectionError like `write`."""
+        self.ended = True
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._response.write_eof()
+        except TimeoutError:
+            raise self._given_up() from None
 
     async def _begin(self) -> None:
         if not self._response.prepared:
             self._request[BEGUN] = True
+            if self._closing:
+                self._response.force_close()
             await self._response.prepare(self._request)
+
+    def _given_up(self) -> ConnectionResetError:
+        abort(self._request)
+        return ConnectionResetError("the client did not take the answer before the deadline")
 
 
 def abort(request: web.Request) -> None:

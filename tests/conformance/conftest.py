@@ -40,7 +40,7 @@ class RunningFleet:
         for deployment in self.fleet.proxy.pool.deployments():
             deployment.rest = None
             deployment.key_rests.clear()
-            deployment.refusals = 0
+            deployment.refusals.clear()
             deployment.refused_parameters.clear()
         for rests in self.fleet.proxy.pool._key_rests.values():
             rests.clear()

@@ -1,6 +1,7 @@
 """Faults of our own that a review of the core brought to light."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -217,5 +218,109 @@ def test_events_after_a_restart_are_not_silent() -> None:
                 while b"RequestEnded" not in received:
                     received += await response.content.readany()
             assert 405 == (await running.request("HEAD", "/admin/v1/events")).status
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("events", [60, 70, 80, 400])
+def test_no_end_of_a_stream_waits_for_a_client_that_does_not_read(events: int) -> None:
+    async def scenario() -> None:
+        routes = ROUTES.replace("server: {port: 0}", "server: {port: 0, timeout: {write: 2s}}")
+        async with fleet(routes) as running:
+            voice = running.simulator.upstream("primary").voice
+            voice.pace, voice.answer = 0.0, " ".join(["y" * 60_000] * events)
+            body = BODY.replace(b'"messages"', b'"stream":true,"messages"')
+            _, writer = await asyncio.open_connection("127.0.0.1", running.proxy.port, limit=1024)
+            writer.write(head(len(body), "x-holdfast-timeout: 20") + body)
+            await until(lambda: running.records, patience=100)
+
+            assert not running.proxy.lifecycle.running
+            await hang_up(writer)
+
+    run_virtual(scenario())
+
+
+def test_a_client_that_reads_slowly_is_left_alone() -> None:
+    async def scenario() -> None:
+        routes = ROUTES.replace("server: {port: 0}", "server: {port: 0, timeout: {write: 5s}}")
+        async with fleet(routes) as running:
+            running.simulator.upstream("primary").voice.answer = "x" * 8_000_000
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.proxy.port, limit=65_536)
+            writer.write(head(len(BODY), "x-holdfast-timeout: 50") + BODY)
+            received = 0
+            while received < 8_000_000:
+                piece = await reader.read(400_000)
+                assert piece, f"cut off after {received} bytes"
+                received += len(piece)
+                await asyncio.sleep(0.3)
+            assert "ok" == running.records[0].outcome
+            await hang_up(writer)
+
+    run_virtual(scenario())
+
+
+def test_a_slow_clients_time_is_not_the_upstreams() -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            await running.simulator.inject("primary", "big_event:size=6000000")
+            body = BODY.replace(b'"messages"', b'"stream":true,"messages"')
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.proxy.port, limit=65_536)
+            writer.write(head(len(body)) + body)
+            await asyncio.sleep(20)
+            received = b""
+            while b"[DONE]" not in received and (piece := await reader.read(1 << 20)):
+                received = received[-100:] + piece
+            assert b"[DONE]" in received
+            assert 0 == running.proxy.pool.deployments()[0].consecutive_failures
+            await hang_up(writer)
+
+    run_virtual(scenario())
+
+
+def test_pipelined_answers_to_a_client_that_does_not_read_end() -> None:
+    async def scenario() -> None:
+        routes = ROUTES.replace("server: {port: 0}", "server: {port: 0, timeout: {write: 5s, keepalive: 5s}}")
+        async with fleet(routes) as running:
+            running.simulator.upstream("primary").voice.answer = "x" * 30_000
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.proxy.port, limit=1024)
+            writer.write((head() + BODY) * 400)
+            await asyncio.sleep(60)
+            received = b""
+            with contextlib.suppress(ConnectionError):
+                while piece := await reader.read(1 << 20):
+                    received += piece
+            assert received.count(b"HTTP/1.1 200 OK") < 400
+            await hang_up(writer)
+
+    run_virtual(scenario())
+
+
+def test_each_key_has_refusals_of_its_own() -> None:
+    pool = Pool({"a": 6})
+    limited = Failure(FailureClass.RATE_LIMITED, "http_429")
+    for number in range(6):
+        pool.report(permit(pool, number / 10), limited, number / 10)
+
+    assert [1.0] * 6 == [round(rest.until - key / 10, 3) for key, rest in pool.deployment(A).key_rests.items()]
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[x]:1", "http://["])
+def test_an_origin_that_is_no_url_is_refused(origin: str) -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            assert 403 == (await running.chat(headers={"Origin": origin})).status
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_answers_while_draining_say_that_the_connection_ends(size: int) -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            running.simulator.upstream("primary").voice.answer = "x" * size
+            running.proxy.lifecycle.draining = True
+            seen = await running.chat(stream=False)
+
+            assert "close" == seen.headers["Connection"]
 
     run_virtual(scenario())
