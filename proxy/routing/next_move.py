@@ -47,7 +47,7 @@ class History:
 
     def record(self, plan: Plan, step: int, failure: Failure, now: float, roll: float) -> None:
         """Add a failed attempt. `roll`, from 0 to 1, is the luck of its backoff."""
-        failures = 1 + sum(1 for earlier in self.tried if earlier.step == step)
+        failures = 1 + len(self.of(plan, step))
         wait = 0.0
         if failure.verdict.same is SameDeployment.AFTER_BACKOFF:
             wait = backoff(plan.steps[step].retry.backoff, failures, roll)

@@ -17,6 +17,7 @@ from proxy.execution.attempt import JsonAnswer, StreamAnswer
 from proxy.execution.executor import Run
 from proxy.routing.explain import degraded, explain, reason
 from proxy.routing.next_move import LastResort
+from proxy.routing.plan import PlannedStep
 from proxy.server.context import REQUEST_ID, Context
 from proxy.server.sending import Sender
 from proxy.server.wire import SERVER, safe, trail
@@ -29,8 +30,6 @@ _SSE_HEADERS = {
     # nginx and its kin would hold the stream back in their buffers.
     "x-accel-buffering": "no",
 }
-
-
 _LARGE = 32 * 1024
 """Bytes of a JSON answer that fit the buffers on the way, so that the request need not wait for its client."""
 
@@ -40,8 +39,8 @@ async def send_json(
 ) -> web.StreamResponse:
     """Send a whole answer, as it came."""
     record.status, record.usage = 200, answer.usage
-    record.deployment, record.degraded = _served(run)
-    headers = {**answer.headers, **_told(run), **_dropped(answer.dropped), "content-type": "application/json"}
+    told = _told(run, run.current, record)
+    headers = {**answer.headers, **told, **_dropped(answer.dropped), "content-type": "application/json"}
     if len(answer.body) <= _LARGE:
         return web.Response(body=answer.body, headers=headers)
     response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID], "server": SERVER})
@@ -57,9 +56,9 @@ async def send_stream(
 ) -> web.StreamResponse:
     """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
     record.status = 200
-    record.deployment, record.degraded = _served(run)
     running = (answer.permit.deployment.id, asyncio.get_running_loop().time() - answer.started)
-    headers = {**answer.headers, **_told(run, running), **_dropped(answer.dropped), **_SSE_HEADERS}
+    told = _told(run, run.current, record, running)
+    headers = {**answer.headers, **told, **_dropped(answer.dropped), **_SSE_HEADERS}
     response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID]})
     sender = _sender(request, context, run, response)
     try:
@@ -88,12 +87,11 @@ async def send_last_resort(
     request: web.Request, context: Context, run: Run, answer: LastResort, record: RequestEnded
 ) -> web.StreamResponse:
     """The route's own text, in the shape that the client asked for, and marked as what it is."""
-    record.status, record.degraded = 200, degraded(run.plan, None, run.ended)
+    record.status = 200
+    told = _told(run, None, record)
     if not run.request.stream:
-        return web.Response(
-            body=last_resort_json(answer.text), headers={**_told(run), "content-type": "application/json"}
-        )
-    response = web.StreamResponse(headers={**_told(run), **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
+        return web.Response(body=last_resort_json(answer.text), headers={**told, "content-type": "application/json"})
+    response = web.StreamResponse(headers={**told, **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
     sender = _sender(request, context, run, response)
     try:
         await sender.write(last_resort_events(answer.text))
@@ -150,28 +148,28 @@ def tell_error(error: ClientError, run: Run) -> None:
     error.told["x-holdfast-reason"] = error.outcome
 
 
-def _served(run: Run) -> tuple[DeploymentId | None, str | None]:
-    return (run.current.deployment if run.current else None), degraded(run.plan, run.current, run.ended)
+def _told(
+    run: Run, step: PlannedStep | None, record: RequestEnded, running: tuple[DeploymentId, float] | None = None
+) -> dict[str, str]:
+    """What every answer tells, and the record with it: who answered, after which attempts, and why this one.
 
-
-def _told(run: Run, running: tuple[DeploymentId, float] | None = None) -> dict[str, str]:
-    """What every answer tells: who answered, after how many attempts, how long each took, and why this one."""
+    `step` is None for the last resort; `running` is a stream's attempt that has content, and the seconds until then.
+    """
     headers = {
         "x-holdfast-route": safe(run.plan.route),
         "x-holdfast-attempts": str(len(run.ended) + (running is not None)),
         "x-holdfast-trail": trail(run.ended, running),
         "server-timing": _timing(run),
+        "x-holdfast-reason": "last resort",
     }
-    answered = run.ended[-1].outcome == "ok" if run.ended else False
-    step = run.current if answered or running is not None else None
     if step is not None:
+        record.deployment = step.deployment
         headers["x-holdfast-upstream"] = step.deployment.upstream
         headers["x-holdfast-model"] = safe(step.deployment.model)
         headers["x-holdfast-reason"] = safe(reason(run.plan, step, run.ended, run.resting))
-    else:
-        headers["x-holdfast-reason"] = "last resort"
-    if (mark := degraded(run.plan, step, run.ended)) is not None:
-        headers["x-holdfast-degraded"] = mark
+    record.degraded = degraded(run.plan, step, run.ended)
+    if record.degraded is not None:
+        headers["x-holdfast-degraded"] = record.degraded
     return headers
 
 
