@@ -26,46 +26,52 @@ class RetryBudgetSettings:
 class RetryBudget:
     """The budget of one process."""
 
-    __slots__ = ("_deposits", "_settings", "_slice", "_withdrawals")
+    __slots__ = ("_deposited", "_deposits", "_ends", "_ratio", "_reserve", "_slice", "_withdrawals", "_withdrawn")
 
     def __init__(self, settings: RetryBudgetSettings) -> None:
-        self._settings = settings
+        self._ratio = settings.ratio
+        self._reserve = settings.min_per_second * _SLICE_S * _SLICES
         self._deposits = [0] * _SLICES
         self._withdrawals = [0] * _SLICES
+        # Running totals of the two, so that no request pays for a sum.
+        self._deposited = self._withdrawn = 0
         self._slice = 0
+        self._ends = _SLICE_S
 
     def deposit(self, now: float) -> None:
         """Count one request."""
-        self._deposits[self._turn(now)] += 1
+        if now >= self._ends:
+            self._turn(now)
+        self._deposits[self._slice % _SLICES] += 1
+        self._deposited += 1
 
     def allows(self, now: float) -> bool:
         """Whether one more retry would be within the budget."""
-        self._turn(now)
-        return sum(self._withdrawals) + 1 <= self._limit()
+        if now >= self._ends:
+            self._turn(now)
+        return self._withdrawn + 1 <= self._ratio * self._deposited + self._reserve
 
     def withdraw(self, now: float) -> bool:
         """Take one retry out of the budget. False, and nothing is taken, when it is used up."""
         if not self.allows(now):
             return False
-        self._withdrawals[self._turn(now)] += 1
+        self._withdrawals[self._slice % _SLICES] += 1
+        self._withdrawn += 1
         return True
 
     def remaining(self, now: float) -> float:
         """The share of the budget that is left, from 0 to 1."""
         self._turn(now)
-        limit = self._limit()
-        return max(0.0, 1 - sum(self._withdrawals) / limit) if limit > 0 else 0.0
+        limit = self._ratio * self._deposited + self._reserve
+        return max(0.0, 1 - self._withdrawn / limit) if limit > 0 else 0.0
 
-    def _limit(self) -> float:
-        reserve = self._settings.min_per_second * _SLICE_S * _SLICES
-        return self._settings.ratio * sum(self._deposits) + reserve
-
-    def _turn(self, now: float) -> int:
-        """The place of the current slice; slices that time has passed over are emptied first."""
+    def _turn(self, now: float) -> None:
+        """Go to the slice of now; slices that time has passed over are emptied first."""
         current = int(now / _SLICE_S)
-        passed = min(current - self._slice, _SLICES)
-        for step in range(passed):
+        for step in range(min(current - self._slice, _SLICES)):
             place = (current - step) % _SLICES
+            self._deposited -= self._deposits[place]
+            self._withdrawn -= self._withdrawals[place]
             self._deposits[place] = self._withdrawals[place] = 0
         self._slice = max(self._slice, current)
-        return self._slice % _SLICES
+        self._ends = (self._slice + 1) * _SLICE_S
