@@ -38,7 +38,7 @@ def check(file: Path | None, path: Path, form: str, as_json: bool, strict: bool,
         from proxy.cli.live import ask_all, print_tested
         from proxy.config.resolve import resolve
 
-        results = ask_all(resolve(loaded.config, loaded.unconfigured))
+        results = ask_all(resolve(loaded.config, loaded.unconfigured, loaded.folder))
         good = good and all(each.good for each in results)
         tested = [each._asdict() for each in results]
         if form != "json":

@@ -67,6 +67,23 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def control_options(command: _Command) -> _Command:
+    """The options of a command to a running proxy's control plane: where it is, its key, and `--json`."""
+    keyed = key_option("HOLDFAST_ADMIN_KEY", "The control plane's key, where it has one.")
+    return url_option(keyed(json_option(command)))
+
+
+def reason_option(command: _Command) -> _Command:
+    """The `--reason` option."""
+    return click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")(command)
+
+
+def for_option(command: _Command) -> _Command:
+    """The `--for` option, in seconds."""
+    help_ = "Take it back after this long, such as 10m; without it, it lasts."
+    return click.option("--for", "duration", metavar="DURATION", callback=_duration, help=help_)(command)
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """End the command with one line on standard error."""
     click.echo(f"holdfast: {message}", err=True)
@@ -90,6 +107,20 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
     if not good or " " in url:
         raise click.BadParameter(f"{given!r} is no address; write it like http://127.0.0.1:8400")
     return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _duration(_context: click.Context, _parameter: click.Parameter, given: str | None) -> float | None:
+    if given is None:
+        return None
+    from proxy.config.units import parse_duration
+
+    try:
+        seconds = parse_duration(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if seconds == 0:
+        raise click.BadParameter("it must be above 0")
+    return seconds
 
 
 def _sendable(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from proxy.cli.common import config_option, examples, fail, json_option, me
-from proxy.config.resolve import RouteSettings, Settings
+from proxy.config.settings import RouteSettings, Settings
 from proxy.routing.explain import Explanation
+from proxy.routing.plan import Plan
 
 
 @click.command(epilog=examples("holdfast explain --model default", "holdfast explain --model gpt-4o --down openai"))
@@ -36,37 +37,44 @@ def explain(path: Path, model: str, down: tuple[str, ...], as_json: bool) -> Non
     for name in down:
         if name not in known:
             raise click.UsageError(f"--down {name}: the chain has no such upstream; it has {', '.join(upstreams)}")
-    explained = _explained(settings, route, model, down)
+    plan, explained = _explained(settings, route, model, down)
     if as_json:
-        shown = {"route": explained.route, "deadline_s": explained.deadline}
-        listed = [{**step._asdict(), "deployment": str(step.deployment)} for step in explained.steps]
-        click.echo(json.dumps({**shown, "steps": listed, "if_all_fail": explained.if_all_fail}, indent=2))
+        from proxy.cli.explaining import habits_document
+
+        click.echo(json.dumps({**explained.as_document(), **habits_document(plan)}, indent=2))
     else:
-        _print(model, explained)
+        _print(model, plan, explained)
     sys.exit(0 if any(step.serves for step in explained.steps) else 1)
 
 
-def _explained(settings: Settings, route: RouteSettings, model: str, down: tuple[str, ...]) -> Explanation:
+def _explained(settings: Settings, route: RouteSettings, model: str, down: tuple[str, ...]) -> tuple[Plan, Explanation]:
     from dataclasses import replace
 
+    from proxy.cli.explaining import as_drawn, if_all_fail
     from proxy.pool.pool import Pool
     from proxy.routing.explain import explain as explain_plan
     from proxy.routing.plan import Wishes, make_plan
 
     pool = Pool({name: len(upstream.keys) for name, upstream in settings.upstreams.items()})
     plan = make_plan(settings, route, model, Wishes(), 0.0)
-    explained = explain_plan(plan, [pool.standing(step.deployment, 0.0) for step in plan.steps], 0.0, down)
+    standings = [pool.standing(step.deployment, step.rules, 0.0) for step in plan.steps]
+    explained = explain_plan(plan, standings, 0.0, down)
+    steps = as_drawn(plan, explained.steps)
     # They come as usable first, then skipped; people know the chain in the order of the file.
     places = [*(step.place for step in plan.steps), *(skipped.place for skipped in plan.skipped)]
-    in_order = sorted(zip(places, explained.steps, strict=True), key=lambda placed: placed[0])
-    return replace(explained, steps=tuple(step for _, step in in_order))
+    in_order = sorted(zip(places, steps, strict=True), key=lambda placed: placed[0])
+    return plan, replace(explained, steps=tuple(step for _, step in in_order), if_all_fail=if_all_fail(plan))
 
 
-def _print(model: str, explained: Explanation) -> None:
+def _print(model: str, plan: Plan, explained: Explanation) -> None:
+    from proxy.cli.explaining import habits
+
     click.echo(f"{model}: route {explained.route}, answered within {explained.deadline:g} s")
     width = max(len(str(step.deployment)) for step in explained.steps)
     for step in explained.steps:
         mark = "->" if step.serves else "  " if step.usable else " x"
         click.echo(f" {mark} {step.deployment!s:<{width}}  {step.why}")
+    for line in habits(plan):
+        click.echo(line)
     served = any(step.serves for step in explained.steps)
     click.echo(f"If all fail, {explained.if_all_fail}." if served else f"Nobody would serve: {explained.if_all_fail}.")

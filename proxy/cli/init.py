@@ -102,6 +102,8 @@ def write_routes(found: Sequence[_Provider], models: Sequence[str], ollama: str)
     lines += ["", "routes:  # what clients put in `model`, and who is asked for it, from left to right"]
     for name, chain in _chains(found, models).items():
         lines.append(f"  {name}: {{chain: [{', '.join(_quoted(step) for step in chain)}]}}")
+    lines += ["", "# What survives a restart: beside this file, or where systemd or the container image says."]
+    lines.append('state: {path: "${STATE_DIRECTORY:-.}/holdfast.db"}')
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from proxy.config.finding import printable
-from proxy.config.resolve import Settings, StepSettings
+from proxy.config.settings import Settings, StepSettings
 from proxy.core.chat import parse_chat
 from proxy.core.failure import Failure
 from proxy.core.names import DeploymentId

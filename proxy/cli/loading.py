@@ -12,7 +12,8 @@ import click
 from proxy.cli.common import fail, me
 from proxy.config.finding import Finding
 from proxy.config.load import Loaded, load_file
-from proxy.config.resolve import Settings, resolve
+from proxy.config.resolve import resolve
+from proxy.config.settings import Settings
 
 
 def load_or_exit(path: Path) -> tuple[Loaded, Settings]:
@@ -20,7 +21,7 @@ def load_or_exit(path: Path) -> tuple[Loaded, Settings]:
     loaded = load_file(path, os.environ)
     if loaded.config is None:
         _fail(path, loaded)
-    return loaded, resolve(loaded.config, loaded.unconfigured)
+    return loaded, resolve(loaded.config, loaded.unconfigured, loaded.folder)
 
 
 def mention_warnings(path: Path, loaded: Loaded) -> None:

@@ -15,7 +15,7 @@ from proxy.app import Holdfast
 from proxy.cli.loading import place
 from proxy.cli.loop import told_to_stop
 from proxy.config.load import Loaded
-from proxy.config.resolve import Settings
+from proxy.config.settings import Settings
 from proxy.telemetry.log import Log
 
 

@@ -13,7 +13,7 @@ from proxy.cli.demo import USUAL_PORT
 from proxy.cli.loop import told_to_stop
 from proxy.cli.serving import cannot_listen, end_now
 from proxy.cli.story import Watcher, tell_story
-from proxy.config.resolve import Settings
+from proxy.config.settings import Settings
 
 
 async def show(settings: Settings, ports: list[int], *, once: bool) -> int:

@@ -6,6 +6,7 @@ client saw is what came; so what is printed is what happened.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import click
 from proxy.app import Holdfast
 from proxy.cli.client import Answer, Question, chat
 from proxy.core.event import Happening, RequestEnded
+from proxy.pool.operator import Operator
 
 _ACT, _DID = 26, 44
 """Widths of the columns; with the number and the last column a line fits into 100."""
@@ -67,6 +69,8 @@ async def tell_story(proxy: Holdfast) -> bool:
     saw: list[tuple[Chapter, str | None]] = []
     async with aiohttp.ClientSession() as session:
         for number, chapter in enumerate(CHAPTERS, 1):
+            # Each fault by itself: what was learnt from the one before would keep requests away from this one.
+            Operator(proxy.pool).reset(None, None, asyncio.get_running_loop().time())
             await simulator.inject("primary", chapter.fault)
             act = f"{chapter.act} ({chapter.fault})" if chapter.fault else chapter.act
             # Said before it is done: silence takes a second, and the reader should know whose.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -43,6 +43,8 @@ class Loaded:
     """The lines of the file, credentials masked."""
     masked: Mapping[str, Any] = field(repr=False)
     """The document as it is written: references as such, credentials masked. For operators to see."""
+    folder: FilePath | None = None
+    """The folder of the file, which relative paths start from; None for a text that came from no file."""
 
     def as_text(self, finding: Finding) -> str:
         """A finding with its line and a caret."""
@@ -86,7 +88,8 @@ def load_file(path: str | FilePath, environ: Mapping[str, str]) -> Loaded:
         return _unreadable(str(path), _why(error))
     if len(text) > _LARGEST:
         return _unreadable(str(path), f"the file is larger than {_LARGEST // 1024**2} MB; is it the right one?")
-    return load(text, filename=str(path), environ=environ, read_file=_reader(file.parent))
+    loaded = load(text, filename=str(path), environ=environ, read_file=_reader(file.parent))
+    return replace(loaded, folder=file.parent.absolute())
 
 
 def _checked(interpolated: Interpolated, notes: Notes) -> tuple[Config | None, Mapping[str, str]]:

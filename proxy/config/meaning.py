@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from fnmatch import fnmatchcase
 
-from proxy.config import meaning_routes, meaning_timers, meaning_upstreams
+from proxy.config import meaning_policies, meaning_routes, meaning_timers, meaning_upstreams
 from proxy.config.interpolate import Interpolated
 from proxy.config.notes import Notes
 from proxy.config.resolve import client_digest, is_glob, unusable_upstreams
@@ -22,6 +22,8 @@ def check_meaning(config: Config, interpolated: Interpolated, notes: Notes) -> d
     unconfigured = meaning_upstreams.check(config, interpolated, notes)
     meaning_routes.check(config, notes)
     meaning_timers.check(config, notes)
+    meaning_policies.check(config, notes)
+    _check_state(config, notes)
     _check_who_may_call(config, notes)
     if not notes.failed:
         meaning_routes.check_usable(config, unusable_upstreams(config, unconfigured), notes)
@@ -36,6 +38,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _check_state(config: Config, notes: Notes) -> None:
+    path = config.state.path if config.state is not None else "none"
+    if path.endswith("/"):
+        notes.error(("state", "path"), "this names a folder; add the name of a file, such as holdfast.db")
+    elif not path.isprintable():
+        notes.error(("state", "path"), "a line break or another character that no file name should have")
 
 
 def _check_who_may_call(config: Config, notes: Notes) -> None:

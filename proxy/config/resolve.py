@@ -1,156 +1,52 @@
-"""The settings that the running proxy reads: plain, frozen, everything decided.
+"""From a checked configuration to the settings that the running proxy reads.
 
-`resolve` turns a checked configuration into them. For timers and retries the nearest to the step wins, key by key:
-built-in values < defaults < upstream < route < step. `find_route` answers which route a model name means.
+`resolve` turns a checked configuration into them; `nearest.py` says what holds where a setting may stand in several
+places. `find_route` answers which route a model name means.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 from pydantic import SecretStr
 
-from proxy.config.schema import Client, Config, Retry, Route, Server, Step, Timers, Upstream
-from proxy.dialects.registry import KINDS, Kind, address
-from proxy.policies.backoff import BackoffSettings
-from proxy.policies.retry_budget import RetryBudgetSettings
+from proxy.config.nearest import (
+    effective_budget,
+    effective_health,
+    effective_outlier,
+    effective_retry,
+    effective_rules,
+    effective_timeouts,
+    layers,
+    limit_settings,
+)
+from proxy.config.schema import Client, Config, Defaults, Route, Server, State, Step, Upstream
+from proxy.config.schema_policies import Nearest
+from proxy.config.settings import (
+    ClientSettings,
+    DrainSettings,
+    LastResortSettings,
+    LogSettings,
+    ModelFacts,
+    PatienceSettings,
+    RouteSettings,
+    Rules,
+    ServerSettings,
+    Settings,
+    StepSettings,
+    UpstreamSettings,
+)
+from proxy.dialects.registry import KINDS, address
+from proxy.policies.hedge import HedgeSettings
 
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Timers of one attempt, in seconds; see `Timers` in the schema."""
-
-    connect: float = 3.0
-    first_token: float = 30.0
-    answer: float = 60.0
-    idle: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class RetrySettings:
-    """Trying one deployment again within one request; `patience` in seconds."""
-
-    attempts: int = 3
-    patience: float = 3.0
-    backoff: BackoffSettings = field(default_factory=BackoffSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is known of one model: its window in tokens, and its quality from 0 to 1."""
-
-    context: int | None = None
-    quality: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamSettings:
-    """An account or a server."""
-
-    name: str
-    kind: Kind
-    base_url: str
-    """Without a slash at the end; empty for a simulated upstream that lives within the proxy, or an unconfigured
-    one."""
-    keys: tuple[str, ...] = field(repr=False)
-    models: Mapping[str, ModelFacts]
-    unconfigured: str | None = None
-    """Why it is never called, such as `OPENAI_API_KEY is not set`."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepSettings:
-    """One link of a chain. A `*` in `model` stands for the name that the client asked for."""
-
-    upstream: str
-    model: str
-    timeouts: Timeouts
-    retry: RetrySettings
-    unusable: str | None = None
-    """Why the step is never taken, as long as this configuration is in force."""
-
-
-@dataclass(frozen=True, slots=True)
-class RouteSettings:
-    """A name or glob that clients put in `model`, and the chain behind it; `deadline` in seconds."""
-
-    name: str
-    steps: tuple[StepSettings, ...]
-    deadline: float
-    last_resort: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PatienceSettings:
-    """How long the server waits for slow clients, in seconds."""
-
-    header: float
-    body: float
-    keepalive: float
-    write: float
-
-
-@dataclass(frozen=True, slots=True)
-class DrainSettings:
-    """Stopping, in seconds: still serving, then finishing what runs."""
-
-    delay: float
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
-    """The listener and its limits; `max_body` in bytes."""
-
-    host: str
-    port: int
-    max_body: int
-    max_concurrent: int
-    timeout: PatienceSettings
-    drain: DrainSettings
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Somebody who may call. `routes` are names or globs, None for all."""
-
-    name: str
-    key_sha256: str = field(repr=False)
-    """The hexadecimal SHA-256 of the key; the key itself is not kept."""
-    routes: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """The log."""
-
-    format: str
-    level: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The whole."""
-
-    server: ServerSettings
-    upstreams: Mapping[str, UpstreamSettings]
-    routes: Mapping[str, RouteSettings]
-    """In the order of the file."""
-    globs: tuple[RouteSettings, ...]
-    """The routes that are globs, longest first."""
-    budget: RetryBudgetSettings
-    clients: tuple[ClientSettings, ...] | None
-    """None where anyone may call."""
-    admin_key: str | None = field(repr=False)
-    log: LogSettings
+_Known = dict[Rules, Rules]
+"""Rules that steps have, so that equal ones become the same object."""
 
 
 def is_glob(name: str) -> bool:
@@ -173,23 +69,30 @@ def nearest_route(settings: Settings, name: str) -> str | None:
     return known[near[0]] if near else None
 
 
-def resolve(config: Config, unconfigured: Mapping[str, str]) -> Settings:
-    """The settings of a configuration that `load` found no error in. `unconfigured` is upstream -> why."""
+def resolve(config: Config, unconfigured: Mapping[str, str], folder: Path | None = None) -> Settings:
+    """The settings of a configuration that `load` found no error in.
+
+    `unconfigured` is upstream -> why. `folder` is that of the file, None for a text that came from no file.
+    """
     unusable = unusable_upstreams(config, unconfigured)
-    routes = {name: _route(name, route, config, unusable) for name, route in config.routes.items()}
+    known: _Known = {}
+    routes = {name: _route(name, route, config, unusable, known) for name, route in config.routes.items()}
     globs = sorted((route for name, route in routes.items() if is_glob(name)), key=lambda route: -len(route.name))
-    budget = config.defaults.retry.budget
     return Settings(
         server=_server(config.server),
         upstreams=MappingProxyType(
-            {name: _upstream(name, each, unconfigured.get(name)) for name, each in config.upstreams.items()}
+            {
+                name: _upstream(name, each, config.defaults, unconfigured.get(name))
+                for name, each in config.upstreams.items()
+            }
         ),
         routes=MappingProxyType(routes),
         globs=tuple(globs),
-        budget=RetryBudgetSettings(budget.ratio, budget.min_per_second),
+        budget=effective_budget([config.defaults.retry]),
         clients=None if config.clients is None else tuple(_client(client) for client in config.clients),
         admin_key=_plain(config.admin.key) or None,
         log=LogSettings(config.telemetry.log.format, config.telemetry.log.level),
+        state_path=_state_path(config.state, folder),
     )
 
 
@@ -216,60 +119,39 @@ def upstream_keys(upstream: Upstream) -> tuple[str, ...]:
     return tuple(key for secret in given if (key := secret.get_secret_value()))
 
 
-def effective_timeouts(nearest: Sequence[Timers | None]) -> Timeouts:
-    """The timers that hold, of settings that are ordered from the farthest to the nearest."""
-    built_in = Timeouts()
-    silence = [each.first_token for each in nearest if each]
-    return Timeouts(
-        connect=_last([each.connect for each in nearest if each], built_in.connect),
-        first_token=_last(silence, built_in.first_token),
-        # Whoever sets a limit to silence means it for answers that are not streamed, too, unless they say otherwise.
-        answer=_last([each.answer for each in nearest if each], _last(silence, built_in.answer)),
-        idle=_last([each.idle for each in nearest if each], built_in.idle),
-    )
-
-
-def effective_retry(nearest: Sequence[Retry | None]) -> RetrySettings:
-    """The retry settings that hold, likewise."""
-    built_in = RetrySettings()
-    backoffs = [each.backoff for each in nearest if each and each.backoff]
-    return RetrySettings(
-        attempts=_last([each.attempts for each in nearest if each], built_in.attempts),
-        patience=_last([each.patience for each in nearest if each], built_in.patience),
-        backoff=BackoffSettings(
-            initial=_last([each.initial for each in backoffs], built_in.backoff.initial),
-            multiplier=_last([each.multiplier for each in backoffs], built_in.backoff.multiplier),
-            max=_last([each.max for each in backoffs], built_in.backoff.max),
-        ),
-    )
-
-
-def _last(values: Sequence[_T | None], otherwise: _T) -> _T:
-    return next((value for value in reversed(values) if value is not None), otherwise)
-
-
-def _route(name: str, route: Route, config: Config, unusable: Mapping[str, str]) -> RouteSettings:
+def _route(name: str, route: Route, config: Config, unusable: Mapping[str, str], known: _Known) -> RouteSettings:
+    defaults = config.defaults
+    panic = defaults.panic if route.panic is None else route.panic
     return RouteSettings(
         name=name,
-        steps=tuple(_step(step, route, config, unusable) for step in route.chain),
-        deadline=config.defaults.deadline if route.deadline is None else route.deadline,
-        last_resort=route.last_resort.text if route.last_resort else None,
+        steps=tuple(_step(step, layers(config, route, step), unusable, known) for step in route.chain),
+        deadline=defaults.deadline if route.deadline is None else route.deadline,
+        last_resort=LastResortSettings(route.last_resort.text, route.last_resort.cached) if route.last_resort else None,
+        strategy=route.strategy,
+        hedge=HedgeSettings(*route.hedge.after, route.hedge.ratio) if route.hedge else None,
+        panic=None if math.isinf(panic) else panic,
+        outlier=effective_outlier([defaults, route]),
+        degraded_below=defaults.degraded_below if route.degraded_below is None else route.degraded_below,
     )
 
 
-def _step(step: Step, route: Route, config: Config, unusable: Mapping[str, str]) -> StepSettings:
-    name, _, model = step.to.partition("/")
-    upstream = config.upstreams[name]
+def _step(step: Step, nearest: list[Nearest], unusable: Mapping[str, str], known: _Known) -> StepSettings:
+    upstream, _, model = step.to.partition("/")
+    rules = effective_rules(nearest)
     return StepSettings(
-        upstream=name,
+        upstream=upstream,
         model=model,
-        timeouts=effective_timeouts([config.defaults.timeout, upstream.timeout, route.timeout, step.timeout]),
-        retry=effective_retry([config.defaults.retry, upstream.retry, route.retry, step.retry]),
-        unusable=unusable.get(name),
+        timeouts=effective_timeouts(nearest),
+        retry=effective_retry(nearest),
+        rules=known.setdefault(rules, rules),
+        health=effective_health(nearest),
+        weight=1.0 if step.weight is None else step.weight,
+        quality=step.quality,
+        unusable=unusable.get(upstream),
     )
 
 
-def _upstream(name: str, upstream: Upstream, unconfigured: str | None) -> UpstreamSettings:
+def _upstream(name: str, upstream: Upstream, defaults: Defaults, unconfigured: str | None) -> UpstreamSettings:
     kind = KINDS[upstream.kind]
     models = {model: ModelFacts(facts.context, facts.quality) for model, facts in upstream.models.items()}
     return UpstreamSettings(
@@ -278,8 +160,20 @@ def _upstream(name: str, upstream: Upstream, unconfigured: str | None) -> Upstre
         base_url=(address(kind, upstream.base_url) or "").rstrip("/"),
         keys=upstream_keys(upstream),
         models=MappingProxyType(models),
+        limit=limit_settings(upstream.max_concurrent),
+        budget=effective_budget([defaults.retry, upstream.retry]),
         unconfigured=unconfigured,
     )
+
+
+def _state_path(state: State | None, folder: Path | None) -> Path | None:
+    """Where state is kept. Without a folder that a relative path starts from, nowhere."""
+    if state is None:
+        return None
+    path = Path(state.path)
+    if path.is_absolute():
+        return path
+    return folder / path if folder is not None else None
 
 
 def _server(server: Server) -> ServerSettings:
@@ -289,6 +183,7 @@ def _server(server: Server) -> ServerSettings:
         port=server.port,
         max_body=server.max_body,
         max_concurrent=server.max_concurrent,
+        max_waiting=server.max_waiting,
         timeout=PatienceSettings(patience.header, patience.body, patience.keepalive, patience.write),
         drain=DrainSettings(server.drain.delay, server.drain.timeout),
     )

@@ -1,16 +1,29 @@
 """What routes.yaml may say: every key, its meaning, unit and default.
 
-The models only describe and bound single values; what the values mean together is checked in `meaning.py`, and
-`resolve.py` turns the whole into the frozen settings that the rest of the proxy reads. Unknown keys are errors. The
-JSON Schema that editors use (`deploy/routes.schema.json`) is made from these models.
+The sections that may stand in several places are in `schema_policies.py`. The models only describe and bound single
+values; what the values mean together is checked in `meaning.py`, and `resolve.py` turns the whole into the frozen
+settings that the rest of the proxy reads. Unknown keys are errors. The JSON Schema that editors use
+(`deploy/routes.schema.json`) is made from these models.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from proxy.config.schema_policies import (
+    DefaultRetry,
+    Hedge,
+    LastResort,
+    LimitForm,
+    Nearest,
+    NearestChain,
+    NearestLimit,
+    Panic,
+    Section,
+    UpstreamRetry,
+)
 from proxy.config.units import Duration, PositiveDuration, Share, Size
 
 KindName = Literal[
@@ -19,12 +32,6 @@ KindName = Literal[
 ]  # fmt: skip
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A name that goes into headers, logs and metric labels: letters, digits, dot, dash, underscore; at most 64."""
-
-
-class Section(BaseModel):
-    """A mapping of routes.yaml: unknown keys are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class ClientPatience(Section):
@@ -60,83 +67,26 @@ class Server(Section):
     """The largest request body that is read. Default 32MB."""
     max_concurrent: int = Field(default=1000, ge=1)
     """Requests in flight at once; one more is answered with 503 and Retry-After. Default 1000."""
+    max_waiting: int = Field(default=100, ge=0)
+    """Requests that may wait for a place at a deployment that is full; one more is answered with 503. Default 100."""
     timeout: ClientPatience = ClientPatience()
     """Patience with clients."""
     drain: Drain = Drain()
     """Stopping without breaking answers."""
 
 
-class Timers(Section):
-    """Timers of one attempt; the request's deadline is above them all."""
-
-    connect: PositiveDuration | None = None
-    """To open the connection, TLS included. Default 3s."""
-    first_token: PositiveDuration | None = None
-    """From sending the request to the first content; the chain's last usable deployment has until the deadline.
-    Default 30s."""
-    answer: PositiveDuration | None = None
-    """The same for an answer that is not streamed, whose first content is all of it. Default: what `first_token` is set
-    to, else 60s."""
-    idle: PositiveDuration | None = None
-    """From content to content in a stream; keep-alives and empty deltas do not count. Default 15s."""
-
-
-class Backoff(Section):
-    """Waits between tries of one deployment: full jitter below a growing ceiling."""
-
-    initial: PositiveDuration | None = None
-    """The first ceiling. Default 1s."""
-    multiplier: float | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
-    """What the ceiling grows by with each try. Default 2."""
-    max: PositiveDuration | None = None
-    """The highest ceiling. Default 60s."""
-
-
-class Retry(Section):
-    """Trying one deployment again within one request."""
-
-    attempts: int | None = Field(default=None, ge=1, le=10)
-    """Tries of one deployment in one request, the first included. Default 3."""
-    patience: Duration | None = None
-    """The most that a request waits for one deployment while another is ready. Default 3s."""
-    backoff: Backoff | None = None
-    """Waits between tries."""
-
-
-class Budget(Section):
-    """How much of all traffic may be retries."""
-
-    ratio: Share = 0.2
-    """Retries per request, over the last ten seconds. Default 20%."""
-    min_per_second: float = Field(default=3.0, ge=0, allow_inf_nan=False)
-    """Retries per second that are always allowed, so that low traffic is not left without. Default 3."""
-
-
-class DefaultRetry(Retry):
-    """`retry` as `defaults` may set it: with the budget over all traffic."""
-
-    budget: Budget = Budget()
-    """The retry budget, over all traffic of the process."""
-
-
-class Nearest(Section):
-    """Settings that may stand in defaults, an upstream, a route or a step; the nearest to the step wins."""
-
-    timeout: Timers | None = None
-    """Timers of one attempt."""
-    retry: Retry | None = None
-    """Trying one deployment again."""
-
-
-class Defaults(Section):
+class Defaults(NearestChain):
     """What holds wherever nothing nearer is said."""
 
     deadline: PositiveDuration = 120.0
     """The end of a request, from its arrival: over every attempt, wait and the stream. Default 120s."""
-    timeout: Timers | None = None
-    """Timers of one attempt."""
-    retry: DefaultRetry = DefaultRetry()
+    retry: DefaultRetry | None = None
     """Trying one deployment again, and the budget for it."""
+    panic: Panic = 0.5
+    """The share of a chain that must be out at once for open breakers to be tried early; `never` switches it off.
+    Default 50%."""
+    degraded_below: Share = 0.6
+    """The share of a route's weighted capacity below which /health calls the route degraded. Default 60%."""
 
 
 class ModelFacts(Section):
@@ -161,33 +111,41 @@ class Upstream(Nearest):
     """A pool of credentials: a rate limit or a refusal rests that key, not the upstream."""
     only_without_keys: bool = False
     """For `simulated` only: stand in as long as no upstream of the file has a key, and step aside once one has."""
-    models: dict[str, ModelFacts] = {}
+    models: dict[str, ModelFacts] = Field(default_factory=dict)
     """Facts about models, by the name that the upstream knows."""
+    max_concurrent: LimitForm | None = None
+    """Attempts at once on the whole upstream, all its models together: a number, `adaptive`, or {initial, min, max}.
+    Default: no such limit."""
+    retry: UpstreamRetry | None = None
+    """Trying one of its deployments again, and its own budget for it."""
 
 
-class Step(Nearest):
+class Step(NearestLimit):
     """One link of a chain."""
 
     to: str
     """`upstream/model`; a `*` in the model stands for the name that the client asked for."""
+    weight: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """For `strategy: weighted`: its part of the requests, in proportion to the other weights; 0 only as a fallback.
+    Default 1."""
+    quality: Share | None = None
+    """How good its answers are on this route, from 0 to 1. Default: that of the model."""
 
 
 def _step(value: Any) -> Any:
     return {"to": value} if isinstance(value, str) else value
 
 
-class LastResort(Section):
-    """The answer when every deployment has failed."""
-
-    text: str = Field(min_length=1)
-    """Given as the assistant's message, marked in `x-holdfast-degraded`."""
-
-
-class Route(Nearest):
+class Route(NearestChain):
     """A name that clients put in `model`, and the chain behind it."""
 
     chain: list[Annotated[Step, BeforeValidator(_step)]] = Field(min_length=1)
     """The deployments to try, in order."""
+    strategy: Literal["sequential", "weighted", "parallel"] = "sequential"
+    """`sequential`: in order. `weighted`: the first is drawn by weight. `parallel`: all at once, the first good answer
+    wins. Default sequential."""
+    hedge: Hedge | None = None
+    """A second attempt while the first is slower than usual; without it there is none."""
     deadline: PositiveDuration | None = None
     """The end of a request of this route, from its arrival. Default: that of `defaults`."""
     last_resort: LastResort | None = None
@@ -219,6 +177,13 @@ class Admin(Section):
 
     key: SecretStr | None = None
     """Sent by operators as a Bearer token."""
+
+
+class State(Section):
+    """What survives a restart."""
+
+    path: str = Field(default="holdfast.db", min_length=1)
+    """The file that keeps it, relative to the folder of routes.yaml. Default holdfast.db."""
 
 
 class Log(Section):
@@ -254,5 +219,7 @@ class Config(Section):
     """Who may call. Without it anyone on the loopback may."""
     admin: Admin = Admin()
     """The control plane."""
+    state: State | None = State()
+    """What survives a restart; `null` keeps nothing."""
     telemetry: Telemetry = Telemetry()
     """What is told to operators."""

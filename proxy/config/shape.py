@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from proxy.config.document import Path
 from proxy.config.schema import Config
+from proxy.config.schema_policies import Limit
 
 
 def type_at(path: Path) -> Any:
@@ -31,7 +32,7 @@ def takes_scalar(path: Path) -> bool:
     found = type_at(path)
     if get_origin(found) is Literal:
         return not any(isinstance(choice, str) for choice in get_args(found))
-    return found in {int, float, bool}
+    return found in {int, float, bool, Limit}  # a limit may be written as a number
 
 
 def choices_at(path: Path) -> tuple[Any, ...]:

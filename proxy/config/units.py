@@ -8,7 +8,7 @@ bare number for a duration or a size is refused, since nobody can tell what `tim
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -75,26 +75,17 @@ def show_duration(seconds: float) -> str:
     return f"{seconds / 60:.4g}m"
 
 
+DURATION_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*$"}
+_PERCENTAGE_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"}
+
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*$"},
-                {"type": "number", "const": 0},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"type": "number", "const": 0}]}),
 ]
 """Seconds, written with a unit; zero is allowed."""
 
-PositiveDuration = Annotated[
-    float,
-    Field(gt=0),
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*$"}),
-]
+PositiveDuration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 """Seconds, written with a unit; zero is refused."""
 
 Size = Annotated[
@@ -108,13 +99,12 @@ Size = Annotated[
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": 1},
-                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _PERCENTAGE_SCHEMA]}),
 ]
 """A number from 0 to 1, written so or as a percentage."""
+
+POSITIVE_SHARE_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, _PERCENTAGE_SCHEMA]
+}
+PositiveShare = Annotated[float, Field(gt=0), BeforeValidator(parse_share), WithJsonSchema(POSITIVE_SHARE_SCHEMA)]
+"""The same; zero is refused."""

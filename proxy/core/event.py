@@ -46,10 +46,141 @@ class Rested:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryRefused:
-    """The retry budget was used up, so a deployment was not tried again."""
+class RestCleared:
+    """A rest ended before its time, because a probe or an operator said so."""
 
     deployment: DeploymentId
+    key: int | None
+    """As in `Rested`."""
+    whole_upstream: bool
+    cause: str
+    """`probe` or `operator`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """A deployment's breaker changed its state."""
+
+    deployment: DeploymentId
+    source: str
+    """`closed`, `open` or `half_open`."""
+    target: str
+    cause: str
+    """`consecutive_failures`, `error_rate`, `probe_failed`, `relapse`, `time`, `panic`, `probes_succeeded`,
+    `operator`."""
+    duration: float | None = None
+    """Of an opening: the seconds until it may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ejected:
+    """A deployment is left out for a while, because its siblings do far better."""
+
+    deployment: DeploymentId
+    route: str
+    reason: str
+    """`errors` or `latency`."""
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrendChanged:
+    """Where a deployment is heading: `errors` or `latency` while traffic is moved away, None when all is well again."""
+
+    deployment: DeploymentId
+    reason: str | None
+    share: float
+    """Of the traffic that is moved away, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RampStarted:
+    """A deployment is back, and gets its traffic back gradually."""
+
+    deployment: DeploymentId
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A deployment was stable for long enough after it came back."""
+
+    deployment: DeploymentId
+    duration: float
+    """From its breaker's first opening to this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """A test prompt was answered, or was not. `outcome` is `ok`, `cancelled`, or a failure's code."""
+
+    deployment: DeploymentId
+    outcome: str
+    duration: float
+    cause: str
+    """`interval`, `suspicion` or `operator`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hedged:
+    """A second attempt was started because the first was silent for too long."""
+
+    route: str
+    source: DeploymentId
+    target: DeploymentId
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRefused:
+    """An extra attempt was not made, because a budget was used up."""
+
+    deployment: DeploymentId
+    purpose: str
+    """`retry`, `hedge` or `panic`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """A request was refused, because every deployment that it could use was full and so was the queue."""
+
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A client got less than its route's first choice."""
+
+    route: str
+    deployment: DeploymentId | None
+    """None for a last resort."""
+    reason: str
+    quality: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """An operator changed something, or such a change reverted when its time was over."""
+
+    deployment: DeploymentId | None
+    """None for a change to all of them."""
+    action: str
+    """`open`, `close`, `reset`, `drain`, `enable`, `disable`, `weight`, `probe`, `revert`."""
+    reason: str | None = None
+    duration: float | None = None
+    """Seconds until it reverts; None for lasting."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTrouble:
+    """What should survive a restart cannot be read or written; the proxy goes on without."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecovered:
+    """State is kept again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +221,25 @@ class RequestEnded:
     tags: str | None = None
 
 
-Happening = AttemptEnded | FailedOver | Rested | RetryRefused | StreamInterrupted | RequestEnded
+Happening = (
+    AttemptEnded
+    | FailedOver
+    | Rested
+    | RestCleared
+    | BreakerChanged
+    | Ejected
+    | TrendChanged
+    | RampStarted
+    | Recovered
+    | ProbeEnded
+    | Hedged
+    | BudgetRefused
+    | Shed
+    | Degraded
+    | Controlled
+    | StreamInterrupted
+    | StoreTrouble
+    | StoreRecovered
+    | RequestEnded
+)
 """Any event."""

@@ -59,6 +59,8 @@ class Kind:
     auth_header: Literal["Authorization", "api-key"] = "Authorization"
     local: bool = False
     """Whether it runs on one's own machines: no account, and models that are loaded first."""
+    free: bool = False
+    """Whether asking it costs nothing but a moment of a machine of one's own."""
     default_path: str = ""
     """Added to an address that is given without any path (`http://127.0.0.1:11434`); "" takes addresses as they are."""
     quirks: Quirks = Quirks()
@@ -141,6 +143,7 @@ _ROWS = (
         "ollama",
         "http://127.0.0.1:11434/v1",
         local=True,
+        free=True,
         default_path="/v1",
         quirks=Quirks(token_cap=_OLD_CAP, reasoning_field="reasoning"),
     ),
@@ -148,10 +151,11 @@ _ROWS = (
         "llamacpp",
         "http://127.0.0.1:8080/v1",
         local=True,
+        free=True,
         default_path="/v1",
         quirks=Quirks(token_cap=_OLD_CAP),
     ),
-    Kind("vllm", local=True, default_path="/v1", quirks=Quirks(reasoning_field="reasoning")),
+    Kind("vllm", local=True, free=True, default_path="/v1", quirks=Quirks(reasoning_field="reasoning")),
     # Our own simulator: a well-behaved OpenAI.
     Kind("simulated", local=True, default_path="/v1", quirks=Quirks(developer_role=True)),
 )

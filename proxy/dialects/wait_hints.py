@@ -73,9 +73,9 @@ def wait_hint(headers: Mapping[str, str], body: bytes, now: float) -> float | No
 def wait_of(headers: Mapping[str, str], error: ErrorText, now: float) -> float | None:
     """`wait_hint` for an error whose body has been read already."""
     for name, unit in _DIRECT:
-        if (wait := _moment(headers.get(name, ""), now, unit)) is not None:
+        if (wait := moment(headers.get(name, ""), now, unit)) is not None:
             return wait
-    told = [_moment(str(fact.get(name, "")), now, unit) for fact in error.facts for name, unit in _FACTS]
+    told = [moment(str(fact.get(name, "")), now, unit) for fact in error.facts for name, unit in _FACTS]
     # Several violated quotas each name a delay: only after the longest are all of them free again.
     if waits := [wait for wait in told if wait is not None]:
         return max(waits)
@@ -107,7 +107,7 @@ def _limits(headers: Mapping[str, str], now: float) -> Iterator[tuple[float, boo
     for name, value in lower.items():
         if name == "ratelimit":
             yield from _structured(value)
-        elif _RESET.search(name) and (wait := _moment(value, now)) is not None:
+        elif _RESET.search(name) and (wait := moment(value, now)) is not None:
             # Anthropic's unified limits tell a status ("allowed", "rejected") instead of what is left.
             left = lower.get(name.replace("reset", "remaining"))
             status = lower.get(name.replace("reset", "status"))
@@ -129,7 +129,7 @@ def _positive(text: str) -> bool | None:
     return float(text) > 0 if _NUMBER.fullmatch(text.strip()) else None
 
 
-def _moment(text: str, now: float, unit: float = 1.0) -> float | None:
+def moment(text: str, now: float, unit: float = 1.0) -> float | None:
     """Seconds from now of a number, a duration, a time since the epoch or a date; None if it is none of them."""
     text = text.strip().strip('"')
     if not text or len(text) > 64:
@@ -172,7 +172,7 @@ def _in_words(message: str, now: float) -> float | None:
     found = _TEXT.search(message)
     if found is None:
         date = _TEXT_DATE.search(message)
-        return _moment(f"{date[1]}T{date[2]}", now) if date else None
+        return moment(f"{date[1]}T{date[2]}", now) if date else None
     text = found["wait"].strip()
     if clock := _CLOCK.fullmatch(text):
         hours, minutes, seconds = map(int, clock.groups())

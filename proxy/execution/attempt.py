@@ -1,47 +1,28 @@
 """One attempt: permit, call, gate, report. The order is fixed and written once, here.
 
-Deadline above everything; then the pool's permit, so that a resting deployment is not called; then the call with its
-timers; then, for a stream, holding until content; then the report, exactly once, whatever happened: success,
-failure, or ignored when the attempt was cancelled because the client left.
+Deadline above everything; then the pool's permit, so that a deployment that is out is not called; then the call with
+its timers; then, for a stream, holding until content; then the report, exactly once, whatever happened: success,
+failure, or ignored when the attempt was cancelled because the client left or another attempt was faster.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from typing import Final
 
 from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
+from proxy.dialects.headroom import headroom
 from proxy.execution.relay import Clock, Relay
+from proxy.execution.run import JsonAnswer, StreamAnswer
+from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
 from proxy.routing.plan import PlannedStep
 from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
 
-
-@dataclass(frozen=True, slots=True)
-class JsonAnswer:
-    """A whole answer; its attempt is over."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    dropped: tuple[str, ...]
-    usage: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamAnswer:
-    """A stream with content in hand; its attempt goes on until `Attempts.finish`."""
-
-    first: bytes
-    relay: Relay
-    permit: Permit
-    started: float
-    headers: Mapping[str, str]
-    dropped: tuple[str, ...]
-
-
-_SILENT = Failure(FailureClass.TIMEOUT, "first_token_timeout")
+_SILENT: Final = Failure(FailureClass.TIMEOUT, "first_token_timeout")
 """What a deployment is charged with that was silent for as long as it may be, when the deadline ended the attempt."""
 
 
@@ -52,11 +33,22 @@ def _is_deadline(outcome: Outcome) -> bool:
 class Attempts:
     """Makes attempts, and keeps the books about them."""
 
-    def __init__(self, client: UpstreamClient, pool: Pool, emit: Callable[[Happening], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        client: UpstreamClient,
+        pool: Pool,
+        room: WaitingRoom,
+        emit: Callable[[Happening], None],
+        clock: Clock,
+        roll: Callable[[], float],
+    ) -> None:
+        """`roll` draws luck from 0 to 1; `room` is told of each place that comes free."""
         self._client = client
         self._pool = pool
+        self._room = room
         self._emit = emit
         self._clock = clock
+        self._roll = roll
 
     async def make(
         self,
@@ -81,23 +73,26 @@ class Attempts:
         outcome: Outcome = IGNORED
         result: JsonAnswer | StreamAnswer | Failure | None = None
         try:
-            result = await self._reach(permit, request, without, timers, started)
+            result = await self.reach(permit, request, without, timers)
             outcome = result if isinstance(result, Failure) else SUCCEEDED
         finally:
             if not isinstance(result, StreamAnswer):
                 silent = _is_deadline(outcome) and self._clock() - started >= patience
-                self._report(permit, outcome, started, ended, charged=_SILENT if silent else None)
+                self._end(permit, outcome, started, ended, charged=_SILENT if silent else None)
         return result
 
-    async def _reach(
-        self, permit: Permit, request: ChatRequest, without: Collection[str], timers: Timers, started: float
+    async def reach(
+        self, permit: Permit, request: ChatRequest, without: Collection[str], timers: Timers
     ) -> JsonAnswer | StreamAnswer | Failure:
-        """Call, and for a stream hold until content."""
+        """Call, and for a stream hold until content. The permit is still to be reported."""
+        started = self._clock()
+        permit.stream = request.stream
         refused = {*permit.deployment.refused_parameters, *without}
         reply = await self._client.call(permit.deployment.id, permit.key, request, without=refused, timers=timers)
         if isinstance(reply, Failure):
             return reply
         if isinstance(reply, JsonReply):
+            self._heed_headroom(permit, reply.all_headers)
             completion = reply.completion
             usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
             return JsonAnswer(completion.body, reply.headers, reply.dropped, usage)
@@ -110,14 +105,22 @@ class Attempts:
                 relay.close()
         if isinstance(first, Failure):
             return first
+        permit.good_at = self._clock()
+        self._heed_headroom(permit, reply.all_headers)
         return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
 
     def finish(self, answer: StreamAnswer, outcome: Outcome, ended: list[AttemptEnded]) -> None:
         """The stream is over: close it and report."""
         answer.relay.close()
-        self._report(answer.permit, outcome, answer.started, ended)
+        self._end(answer.permit, outcome, answer.started, ended)
 
-    def _report(
+    def report(self, permit: Permit, outcome: Outcome) -> None:
+        """Give a permit back, tell what that changed, and let somebody else have the place."""
+        for event in self._pool.report(permit, outcome, self._clock(), self._roll()):
+            self._emit(event)
+        self._room.freed(permit.deployment.id)
+
+    def _end(
         self,
         permit: Permit,
         outcome: Outcome,
@@ -125,15 +128,21 @@ class Attempts:
         ended: list[AttemptEnded],
         charged: Failure | None = None,
     ) -> None:
-        """Tell the pool and the listeners; `charged` is what the pool is told instead of the outcome."""
-        now = self._clock()
-        for event in self._pool.report(permit, charged or outcome, now):
-            self._emit(event)
+        """Report, and write down; `charged` is what the pool is told instead of the outcome."""
+        duration = self._clock() - started
+        self.report(permit, charged or outcome)
         if isinstance(outcome, Failure):
-            record = AttemptEnded(permit.deployment.id, outcome.code, now - started, outcome.status)
+            record = AttemptEnded(permit.deployment.id, outcome.code, duration, outcome.status)
         elif outcome == SUCCEEDED:
-            record = AttemptEnded(permit.deployment.id, "ok", now - started, 200)
+            record = AttemptEnded(permit.deployment.id, "ok", duration, 200)
         else:
-            record = AttemptEnded(permit.deployment.id, "cancelled", now - started)
+            record = AttemptEnded(permit.deployment.id, "lost" if permit.lost else "cancelled", duration)
         ended.append(record)
         self._emit(record)
+
+    def _heed_headroom(self, permit: Permit, headers: Mapping[str, str]) -> None:
+        """A good answer may say that the next one would be refused."""
+        told = headroom(headers, permit.deployment.in_flight - 1, time.time())
+        if told is not None:
+            for event in self._pool.told(permit, told.share, told.wait, self._clock()):
+                self._emit(event)

@@ -1,53 +1,44 @@
-"""One deployment's state: what it has done lately, and whether it rests.
+"""One deployment's state: what it has done lately, what guards it, and whether it rests.
 
 A *rest* keeps requests away until a reset time that is known beforehand. It can hold for one key of the upstream's
-pool on this deployment (a rate limit), for one key everywhere (a quota, a refused credential; kept by the pool) or for
-the deployment itself (a model that is gone). Times are monotonic seconds, handed in.
+pool on this deployment (a rate limit), for one key everywhere (a quota, a refused credential; kept with the upstream)
+or for the deployment itself (a model that is gone). Times are monotonic seconds, handed in.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from proxy.config.settings import Rules
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
-
-_LASTING = 300.0
-"""Seconds that a quota, a refused credential or a missing model rests when no reset time is known. Short enough that a
-topped-up account is noticed soon, long enough that a dead one is not asked on every request."""
-
-_LIMITED = 1.0
-"""Seconds that a rate-limited key rests at first when no reset time is known; doubled with each further refusal."""
-
-_LONGEST_LIMITED = 60.0
-_SHORTEST = 0.1
-"""Hints below a tenth of a second are taken for none: obeyed to the letter, they would mean hammering."""
-_LONGEST = 86_400.0
-"""A day: no upstream's hint is believed beyond it."""
+from proxy.policies.recent import RecentAnswers
+from proxy.pool.guard import Guard
+from proxy.pool.rest import Rest
 
 
-class Rest(NamedTuple):
-    """Until when (monotonic seconds), and the class of the failure that caused it."""
+class Order(NamedTuple):
+    """What an operator has ordered, until when (monotonic seconds; infinity for lasting), and why."""
+
+    kind: Literal["drain", "disable"]
+    until: float
+    reason: str | None
+
+
+class Weight(NamedTuple):
+    """A weight that an operator has set in place of the configured ones; the rest as in `Order`."""
+
+    value: float
+    until: float
+    reason: str | None
+
+
+class Ejection(NamedTuple):
+    """Left out because its siblings do far better: until when, and whether for `errors` or `latency`."""
 
     until: float
-    kind: FailureClass
-
-    @property
-    def reason(self) -> str:
-        """The cause in a word, for people: `rate_limited`, `quota`, `credential`, `model_gone`."""
-        return self.kind.value
-
-
-def rest_for(failure: Failure, now: float, refusals: int) -> Rest:
-    """The rest that a failure calls for; `refusals` counts those in a row, this one included."""
-    if failure.wait is not None and failure.wait >= _SHORTEST:
-        duration = failure.wait
-    elif failure.kind is FailureClass.RATE_LIMITED:
-        duration = min(_LIMITED * 2.0 ** min(refusals - 1, 16), _LONGEST_LIMITED)
-    else:
-        duration = _LASTING
-    return Rest(now + min(duration, _LONGEST), failure.kind)
+    reason: str
 
 
 @dataclass(slots=True)
@@ -55,6 +46,9 @@ class Deployment:
     """The mutable record of one deployment. Only the pool writes it."""
 
     id: DeploymentId
+    guards: list[Guard] = field(default_factory=list)
+    """One for each distinct set of rules."""
+    recent: RecentAnswers = field(default_factory=RecentAnswers)
     rest: Rest | None = None
     """The rest of the deployment itself, whatever the key."""
     key_rests: dict[int, Rest] = field(default_factory=dict)
@@ -63,21 +57,42 @@ class Deployment:
     """By key: rate-limit refusals in a row; those of one burst of requests count as one."""
     refused_at: dict[int, float] = field(default_factory=dict)
     """By key: when the last refusal that counted was reported."""
+    order: Order | None = None
+    weight: Weight | None = None
+    ejection: Ejection | None = None
     in_flight: int = 0
+    streams: bool = True
+    """Whether the last request that it answered was streamed: the mode in which to probe it."""
     succeeded: int = 0
     failed: int = 0
     consecutive_failures: int = 0
     last_failure: str | None = None
     last_failure_at: float | None = None
     last_success_at: float | None = None
+    headroom: float | None = None
+    """The share of its rate limits that is left, where its last good answer told."""
     refused_parameters: set[str] = field(default_factory=set)
     """Optional request fields that this model has rejected; they are left out from then on."""
+
+    def guard(self, rules: Rules, now: float) -> Guard:
+        """The guard of a set of rules, made when first asked for."""
+        # Equal rules are one object, so comparing them is the exception.
+        for guard in self.guards:
+            if guard.rules is rules:
+                return guard
+        for guard in self.guards:
+            if guard.rules == rules:
+                return guard
+        guard = Guard(self.id, rules, now)
+        self.guards.append(guard)
+        return guard
 
     def record_success(self, key: int, now: float) -> None:
         """An answer that passed the checks, given to a key."""
         self.succeeded += 1
         self.consecutive_failures = 0
-        self.refusals.pop(key, None)
+        if self.refusals:
+            self.refusals.pop(key, None)
         self.last_success_at = now
 
     def record_refusal(self, key: int, admitted_at: float, now: float) -> None:

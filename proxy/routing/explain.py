@@ -10,15 +10,22 @@ from proxy.core.errors import ClientError
 from proxy.core.event import AttemptEnded
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.pool.pool import Standing
+from proxy.pool.standing import Hold, Standing
 from proxy.routing.next_move import GiveUp
 from proxy.routing.plan import Plan, PlannedStep
 
-_STATUS = {"deadline_exceeded": 504, "rate_limit_exceeded": 429, "no_healthy_upstream": 503, "upstream_error": 502}
+_STATUS = {
+    "deadline_exceeded": 504,
+    "rate_limit_exceeded": 429,
+    "no_healthy_upstream": 503,
+    "overloaded": 503,
+    "upstream_error": 502,
+}
 _ADVICE = {
     "deadline_exceeded": "The request's deadline is over.",
     "rate_limit_exceeded": "Every usable deployment is rate limited.",
     "no_healthy_upstream": "No deployment of this route can be used now.",
+    "overloaded": "Every deployment of this route that could answer is full, and so is the queue.",
     "upstream_error": "Every deployment of this route failed.",
 }
 
@@ -30,8 +37,8 @@ def give_up_error(
     parts = [f"{attempt.deployment} {attempt.outcome} after {attempt.duration * 1000:.0f} ms" for attempt in ended]
     asked = {attempt.deployment for attempt in ended}
     for step, standing in zip(plan.steps, standings, strict=True):
-        if step.deployment not in asked and standing.rest is not None:
-            parts.append(f"{step.deployment} rests for {standing.usable_at - now:.0f} s ({standing.rest.reason})")
+        if step.deployment not in asked and standing.hold is not None:
+            parts.append(f"{step.deployment} {standing.words(now)}")
     parts.extend(f"{skipped.deployment} skipped: {skipped.reason}" for skipped in plan.skipped)
     advice = _ADVICE[move.code]
     if move.retry_after is not None:
@@ -96,9 +103,8 @@ def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterabl
         )
         if out & {name.upstream, str(name)}:
             steps.append(Explained(name, serves=False, usable=False, why="taken as down"))
-        elif standing.rest is not None:
-            why = f"rests for {standing.usable_at - now:.0f} s ({standing.rest.reason})"
-            steps.append(Explained(name, serves=False, usable=False, why=why))
+        elif standing.hold is not None:
+            steps.append(Explained(name, serves=False, usable=False, why=standing.words(now)))
         else:
             why = f"serves; {limits}" if not served else f"next if the one before fails; {limits}"
             steps.append(Explained(name, serves=not served, usable=True, why=why))
@@ -110,32 +116,82 @@ def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterabl
     return Explanation(plan.route, plan.deadline - now, tuple(steps), end)
 
 
-def reason(plan: Plan, answered_by: PlannedStep, ended: Sequence[AttemptEnded], resting: Mapping[int, str]) -> str:
+_PASSED_OVER = {
+    Hold.OPEN.value: "has an open breaker",
+    Hold.PROBING.value: "has a half-open breaker",
+    Hold.OFF.value: "is switched off",
+    Hold.FULL.value: "is full",
+    "spared": "is spared",
+}
+"""By the cause for which a step was passed over; every other cause is that of a rest."""
+
+
+def reason(
+    plan: Plan,
+    answered_by: PlannedStep,
+    ended: Sequence[AttemptEnded],
+    passed_over: Mapping[int, str],
+    hedge_delay: float | None = None,
+) -> str:
     """Why this deployment answered, in a few words, for `x-holdfast-reason`.
 
-    `resting` says which places of the chain were passed over because they rested, and what for.
+    `passed_over` says which places of the chain could not be used, and why; `hedge_delay` after how many seconds of
+    silence a second attempt was started.
     """
-    failed = [attempt for attempt in ended if attempt.outcome not in {"ok", "cancelled"}]
+    failed = [attempt for attempt in ended if attempt.outcome not in {"ok", "cancelled", "lost"}]
     elsewhere = [attempt for attempt in failed if attempt.deployment != answered_by.deployment]
     if elsewhere:
         return f"failover from {elsewhere[-1].deployment} ({elsewhere[-1].outcome})"
     if failed:
         return f"retry after {failed[-1].outcome}"
+    if hedge_delay is not None and any(attempt.outcome == "lost" for attempt in ended):
+        return f"faster of two, hedged after {hedge_delay * 1000:.0f} ms"
+    if plan.strategy == "parallel":
+        return f"first of {len(plan.steps)} to answer"
+    if plan.strategy == "weighted" and answered_by is plan.steps[0]:
+        return f"drawn by weight {answered_by.weight:g}"
     for place in range(answered_by.place):
-        if place in resting:
-            return f"{plan.at(place)} rests ({resting[place]})"
+        if place in passed_over:
+            cause = passed_over[place]
+            return f"{plan.at(place)} {_PASSED_OVER.get(cause, f'rests ({cause})')}"
     before = [skipped for skipped in plan.skipped if skipped.place < answered_by.place]
     return f"{before[0].deployment} is skipped: {before[0].reason}" if before else "first choice"
 
 
-def degraded(plan: Plan, answered_by: PlannedStep | None, ended: Sequence[AttemptEnded]) -> str | None:
-    """The value of `x-holdfast-degraded`: None for the route's first choice, else why not and how good this is."""
-    if answered_by is None:
-        return "reason=last_resort;quality=0"
-    if answered_by.place == 0:
-        return None
-    if any(skipped.place == 0 for skipped in plan.skipped):
-        why = "first_choice_skipped"
+class Degradation(NamedTuple):
+    """How an answer is below its route's first choice: why, and how good it is (0 to 1, where known)."""
+
+    reason: str
+    quality: float | None
+
+    def __str__(self) -> str:
+        """The value of `x-holdfast-degraded`."""
+        return f"reason={self.reason}" + (f";quality={self.quality:g}" if self.quality is not None else "")
+
+
+def degradation(plan: Plan, answered_by: PlannedStep, ended: Sequence[AttemptEnded]) -> Degradation | None:
+    """How far an answer is below the route's first choice; None if it is that.
+
+    The steps of a weighted or parallel route are equals, so that none of them is below the others, unless it is said to
+    be of less quality than the best of them, or has no weight.
+    """
+    if plan.strategy == "sequential":
+        if answered_by.place == 0:
+            return None
     else:
-        why = "failover" if any(attempt.outcome != "ok" for attempt in ended) else "first_choice_rests"
-    return f"reason={why}" + (f";quality={answered_by.quality:g}" if answered_by.quality is not None else "")
+        best = max((step.quality for step in plan.steps if step.quality is not None), default=0.0)
+        worse = answered_by.quality is not None and answered_by.quality < best
+        if not worse and (plan.strategy == "parallel" or answered_by.weight > 0):
+            return None
+    failed = any(attempt.outcome not in {"ok", "cancelled", "lost"} for attempt in ended)
+    if failed:
+        why = "failover"
+    elif plan.strategy != "sequential":
+        why = "lower_quality"
+    elif any(skipped.place == 0 for skipped in plan.skipped):
+        why = "first_choice_skipped"
+    elif any(attempt.outcome == "lost" for attempt in ended):
+        why = "hedged"
+    else:
+        why = "first_choice_out"
+    return Degradation(why, answered_by.quality)

@@ -7,24 +7,31 @@ move. The executor obeys. The rules, in this order:
 2. The last failure forbids every other deployment (a caller's fault, a refusal): return it as it is.
 3. Try the same deployment again, if the failure's class allows it, tries are left, the wait fits what is left of
    `patience`, and the budget pays.
-4. Else the next deployment that can be used, at once.
-5. Else wait for the first one that becomes usable before the deadline.
-6. Else the last resort.
-7. Else give up, with the exact reason.
+4. Else the next deployment that can be used, at once; first those that should have their share of traffic.
+5. Else wait for the first one that becomes usable before the deadline: a place at one that is full, or the end of a
+   rest. An open breaker is not waited for: nothing says that its deployment will be well when its time is over.
+6. Else panic: if too much of the chain is out at once, try one whose breaker is open before its time.
+7. Else the last resort.
+8. Else give up, with the exact reason.
 
-A retry is another attempt on the same deployment; it pays from the retry budget. A failover, the first attempt on
-another one, does not: it is what the chain is for.
+A retry is another attempt on the same deployment; it pays from the retry budget, and so does a panic. A failover, the
+first attempt on another one, does not: it is what the chain is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment, SameDeployment
 from proxy.policies.backoff import backoff
-from proxy.pool.pool import Standing
+from proxy.pool.standing import Hold, Standing
 from proxy.routing.plan import Plan
+
+_SOON_S = 1.0
+"""What a client is told to wait for what ends soon, though nobody knows when: a place, the end of a probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ class History:
     tried: list[Tried] = field(default_factory=list)
     waits: dict[int, float] = field(default_factory=dict)
     """Seconds that were spent waiting for each step."""
+    luck: float = 0.0
+    """From 0 to 1, drawn once for the request: it passes over deployments whose share of traffic is not above it."""
 
     def record(self, plan: Plan, step: int, failure: Failure, now: float, roll: float) -> None:
         """Add a failed attempt. `roll`, from 0 to 1, is the luck of its backoff."""
@@ -85,6 +94,16 @@ class Attempt:
     """Whether the same deployment was tried before; such an attempt pays from the budget."""
     last: bool
     """Nobody else is left to ask: the first-token timer has until the deadline."""
+    panic: bool = False
+    """Its breaker is open, and is asked to admit before its time; such an attempt pays from the budget, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Wait for a place at one of these steps, until a moment at which there is something else to do."""
+
+    steps: tuple[int, ...]
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +115,7 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class LastResort:
-    """Answer with the route's own text."""
-
-    text: str
+    """Answer with what the route has for when all fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +126,23 @@ class GiveUp:
     retry_after: float | None = None
 
 
-Move = Attempt | Return | LastResort | GiveUp
+Move = Attempt | Queue | Return | LastResort | GiveUp
 
 
-def next_move(
-    plan: Plan, history: History, standings: Sequence[Standing], budget_allows: Callable[[], bool], now: float
-) -> Move:
+class Means(Protocol):
+    """What a request has at its disposal besides the deployments."""
+
+    def pays(self, step: int) -> bool:
+        """Whether the budgets pay for an extra attempt on a step."""
+
+    def may_queue(self) -> bool:
+        """Whether there is room to wait for a place."""
+
+    def has_kept(self) -> bool:
+        """Whether an earlier good answer to the same request is at hand."""
+
+
+def next_move(plan: Plan, history: History, standings: Sequence[Standing], means: Means, now: float) -> Move:
     """The next move. `standings` has one entry for each step of the plan, as of `now` (monotonic seconds)."""
     last = history.tried[-1].failure if history.tried else None
     # A timer may fire a hair before its moment, so an attempt that the deadline ended says so itself.
@@ -125,25 +153,61 @@ def next_move(
     ready = {
         step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None
     }
-    for step in _order(plan, history, ready, now):
+    full = tuple(step for step in ready if standings[step].hold is Hold.FULL)
+    for step in _order(plan, history, standings, ready, now):
+        if ready[step] > now and full and means.may_queue():
+            break
         retry = bool(history.of(plan, step))
-        if ready[step] < plan.deadline and (not retry or budget_allows()):
+        if ready[step] < plan.deadline and (not retry or means.pays(step)):
             return Attempt(step, max(now, ready[step]), retry, last=_is_last(plan, ready, step))
+    if full and means.may_queue():
+        others = (at for step, at in ready.items() if step not in full)
+        return Queue(full, min([plan.deadline, *others]))
+    doubtful = _panic(plan, history, standings)
+    if doubtful is not None and means.pays(doubtful):
+        return Attempt(doubtful, now, retry=True, last=False, panic=True)
     if last is not None and all(tried.failure.kind is FailureClass.CONTEXT_TOO_LONG for tried in history.tried):
         return Return(last)
-    if plan.last_resort is not None:
-        return LastResort(plan.last_resort)
+    if plan.last_resort is not None and (plan.last_resort.text is not None or means.has_kept()):
+        return LastResort()
     return _give_up(plan, history, standings, now)
 
 
-def _order(plan: Plan, history: History, ready: dict[int, float], now: float) -> Iterator[int]:
-    """The steps in the order of preference of rules 3, 4 and 5."""
-    if history.tried and (same := history.tried[-1].step) in ready:
-        waiting = history.waits.get(same, 0.0) + max(0.0, ready[same] - now)
+def _order(
+    plan: Plan, history: History, standings: Sequence[Standing], ready: dict[int, float], now: float
+) -> Iterator[int]:
+    """The steps in the order of preference of rules 3, 4 and 5; those that are full are not among them."""
+    free = {step: at for step, at in ready.items() if standings[step].hold is not Hold.FULL}
+    if history.tried and (same := history.tried[-1].step) in free:
+        waiting = history.waits.get(same, 0.0) + max(0.0, free[same] - now)
         if waiting <= plan.steps[same].retry.patience:
             yield same
-    yield from (step for step, at in ready.items() if at <= now and not history.of(plan, step))
-    yield from sorted(ready, key=lambda step: (max(now, ready[step]), step))
+    fresh = [step for step, at in free.items() if at <= now and not history.of(plan, step)]
+    yield from (step for step in fresh if _has_its_turn(plan, history, standings, step))
+    yield from fresh
+    yield from sorted(free, key=lambda step: (max(now, free[step]), step))
+
+
+def _has_its_turn(plan: Plan, history: History, standings: Sequence[Standing], step: int) -> bool:
+    """Whether the request is among the share that the step should get. A weighted draw has seen to that already."""
+    share = standings[step].share
+    return history.luck < share if plan.strategy == "sequential" else share > 0
+
+
+def _panic(plan: Plan, history: History, standings: Sequence[Standing]) -> int | None:
+    """The step to try although its breaker is open, the one whose time comes first; None where that is not called for.
+
+    "Too much" is a share of the whole chain, those included that this request has tried.
+    """
+    out = sum(standing.hold not in {None, Hold.FULL} for standing in standings)
+    if plan.panic is None or not out or out < plan.panic * len(standings):
+        return None
+    open_ = [
+        step
+        for step, standing in enumerate(standings)
+        if standing.hold is Hold.OPEN and not standing.forced and not history.of(plan, step)
+    ]
+    return min(open_, key=lambda step: standings[step].usable_at, default=None)
 
 
 def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
@@ -155,7 +219,10 @@ def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
 
 def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step: int) -> float | None:
     """When a step may be sent the request, or None if this request must not try it (again)."""
-    usable_at = standings[step].usable_at
+    standing = standings[step]
+    usable_at = standing.usable_at
+    if standing.hold in {Hold.OPEN, Hold.PROBING, Hold.OFF}:
+        return None
     failures = history.of(plan, step)
     if not failures:
         return usable_at if _window_may_fit(plan, history, step) else None
@@ -169,7 +236,7 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
     if same is SameDeployment.AFTER_ITS_WAIT:
         return usable_at
     if same is SameDeployment.WITH_ANOTHER_KEY:
-        return usable_at if standings[step].rest is None else None
+        return usable_at if standing.rest is None else None
     if same is SameDeployment.ONCE_AT_ONCE:
         return usable_at if len(alike) == 1 else None
     if same is SameDeployment.ONCE_WITHOUT_PARAMETER:
@@ -189,16 +256,29 @@ def _window_may_fit(plan: Plan, history: History, step: int) -> bool:
 
 def _give_up(plan: Plan, history: History, standings: Sequence[Standing], now: float) -> GiveUp:
     lasting = {FailureClass.QUOTA, FailureClass.CREDENTIAL, FailureClass.MODEL_GONE}
-    causes: list[FailureClass | None] = []
+    causes: list[FailureClass | Hold | None] = []
     for step, standing in enumerate(standings):
         failures = history.of(plan, step)
-        rest = standing.rest.kind if standing.rest else None
-        causes.append(failures[-1].failure.kind if failures else rest)
+        held = standing.rest.kind if standing.rest else standing.hold
+        causes.append(failures[-1].failure.kind if failures else held)
     usable = [cause for cause in causes if cause not in lasting]
-    resting = [(standing.usable_at - now, standing.rest.kind) for standing in standings if standing.rest is not None]
     if usable and all(cause is FailureClass.RATE_LIMITED for cause in usable):
-        limited = [left for left, kind in resting if kind is FailureClass.RATE_LIMITED]
+        limited = [
+            standing.usable_at - now
+            for standing in standings
+            if standing.rest is not None and standing.rest.kind is FailureClass.RATE_LIMITED
+        ]
         return GiveUp("rate_limit_exceeded", min(limited, default=None))
-    if not history.tried:
-        return GiveUp("no_healthy_upstream", min((left for left, _ in resting), default=None))
+    if any(standing.hold is Hold.FULL for standing in standings):
+        return GiveUp("overloaded", _SOON_S)
+    waits = [_wait(standing, now) for standing in standings if standing.hold is not None]
+    known = min((wait for wait in waits if math.isfinite(wait)), default=None)
+    broken = any(standing.hold in {Hold.OPEN, Hold.PROBING} for standing in standings)
+    if not history.tried or (broken and all(standing.hold is not None for standing in standings)):
+        return GiveUp("no_healthy_upstream", known)
     return GiveUp("upstream_error")
+
+
+def _wait(standing: Standing, now: float) -> float:
+    """Seconds until it is worth asking again; infinity when nobody knows."""
+    return _SOON_S if standing.hold is Hold.PROBING else standing.usable_at - now

@@ -6,11 +6,20 @@ moment is the pool's knowledge and is asked anew before each move.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proxy.config.resolve import RetrySettings, RouteSettings, Settings, StepSettings, Timeouts
+from proxy.config.settings import (
+    LastResortSettings,
+    RetrySettings,
+    RouteSettings,
+    Rules,
+    Settings,
+    StepSettings,
+    Timeouts,
+)
 from proxy.core.names import DeploymentId
+from proxy.policies.hedge import HedgeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,10 @@ class PlannedStep:
     quality: float | None
     place: int
     """Where the step stands in the route's chain, from 0."""
+    rules: Rules = field(default_factory=Rules)
+    """What guards the deployment when it is reached by this step."""
+    weight: float = 1.0
+    """Its part of a weighted route's requests, in proportion to the other steps' weights."""
 
 
 class Skipped(NamedTuple):
@@ -44,7 +57,12 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     skipped: tuple[Skipped, ...]
     deadline: float
-    last_resort: str | None
+    last_resort: LastResortSettings | None = None
+    strategy: str = "sequential"
+    """`sequential`, `weighted` or `parallel`."""
+    panic: float | None = 0.5
+    """The share of the chain out at once from which open breakers are tried early; None for never."""
+    hedge: HedgeSettings | None = None
 
     def at(self, place: int) -> DeploymentId | None:
         """The deployment at a place of the route's chain."""
@@ -82,7 +100,16 @@ def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes
         else:
             skipped.append(Skipped(deployment, reason, place))
     patience = route.deadline if wishes.timeout is None else min(route.deadline, wishes.timeout)
-    return Plan(route.name, tuple(steps), tuple(skipped), now + patience, route.last_resort)
+    return Plan(
+        route.name,
+        tuple(steps),
+        tuple(skipped),
+        now + patience,
+        route.last_resort,
+        route.strategy,
+        route.panic,
+        route.hedge,
+    )
 
 
 def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, place: int) -> PlannedStep:
@@ -92,6 +119,8 @@ def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, p
         step.timeouts,
         step.retry,
         context=facts.context if facts else None,
-        quality=facts.quality if facts else None,
+        quality=step.quality if step.quality is not None else facts.quality if facts else None,
         place=place,
+        rules=step.rules,
+        weight=step.weight,
     )

@@ -10,13 +10,11 @@ import msgspec
 from aiohttp import web
 
 from proxy.core.errors import ClientError, error_event
-from proxy.core.event import RequestEnded
+from proxy.core.event import Degraded, RequestEnded
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure
 from proxy.core.names import DeploymentId
-from proxy.execution.attempt import JsonAnswer, StreamAnswer
-from proxy.execution.executor import Run
-from proxy.routing.explain import degraded, explain, reason
-from proxy.routing.next_move import LastResort
+from proxy.execution.run import JsonAnswer, ResortAnswer, Run, StreamAnswer
+from proxy.routing.explain import degradation, explain, reason
 from proxy.routing.plan import PlannedStep
 from proxy.server.context import REQUEST_ID, Context
 from proxy.server.sending import Sender
@@ -39,7 +37,7 @@ async def send_json(
 ) -> web.StreamResponse:
     """Send a whole answer, as it came."""
     record.status, record.usage = 200, answer.usage
-    told = _told(run, run.current, record)
+    told = _told(context, run, run.current, record)
     headers = {**answer.headers, **told, **_dropped(answer.dropped), "content-type": "application/json"}
     if len(answer.body) <= _LARGE:
         return web.Response(body=answer.body, headers=headers)
@@ -57,7 +55,7 @@ async def send_stream(
     """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
     record.status = 200
     running = (answer.permit.deployment.id, asyncio.get_running_loop().time() - answer.started)
-    told = _told(run, run.current, record, running)
+    told = _told(context, run, run.current, record, running)
     headers = {**answer.headers, **told, **_dropped(answer.dropped), **_SSE_HEADERS}
     response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID]})
     sender = _sender(request, context, run, response)
@@ -84,17 +82,25 @@ async def send_stream(
 
 
 async def send_last_resort(
-    request: web.Request, context: Context, run: Run, answer: LastResort, record: RequestEnded
+    request: web.Request, context: Context, run: Run, answer: ResortAnswer, record: RequestEnded
 ) -> web.StreamResponse:
-    """The route's own text, in the shape that the client asked for, and marked as what it is."""
+    """A kept answer, or the route's own text, in the shape that the client asked for, and marked as what it is."""
     record.status = 200
-    told = _told(run, None, record)
+    record.degraded = "reason=last_resort;quality=0"
+    told = {**_told(context, run, None, record), "x-holdfast-reason": "last resort"}
+    if answer.kept is not None:
+        record.degraded = f"reason=cached;age={answer.age:.0f}"
+        kept = answer.kept.deployment
+        told |= {"x-holdfast-reason": "kept answer", "x-holdfast-upstream": kept.upstream}
+        told["x-holdfast-model"] = safe(kept.model)
+    told["x-holdfast-degraded"] = record.degraded
     if not run.request.stream:
-        return web.Response(body=last_resort_json(answer.text), headers={**told, "content-type": "application/json"})
+        body = answer.kept.body if answer.kept is not None else last_resort_json(answer.text)
+        return web.Response(body=body, headers={**told, "content-type": "application/json"})
     response = web.StreamResponse(headers={**told, **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
     sender = _sender(request, context, run, response)
     try:
-        await sender.write(last_resort_events(answer.text))
+        await sender.write(answer.kept.body if answer.kept is not None else last_resort_events(answer.text))
         await sender.end()
     except ConnectionError:
         record.status, record.outcome = 499, "client_left"
@@ -131,7 +137,7 @@ def _sender(request: web.Request, context: Context, run: Run, response: web.Stre
 def explanation(context: Context, run: Run) -> web.Response:
     """The plan instead of an answer, for `x-holdfast-explain`."""
     now = asyncio.get_running_loop().time()
-    standings = [context.pool.standing(step.deployment, now) for step in run.plan.steps]
+    standings = [context.pool.standing(step.deployment, step.rules, now) for step in run.plan.steps]
     explained = explain(run.plan, standings, now).as_document()
     return web.Response(body=msgspec.json.encode(explained), headers={"content-type": "application/json"})
 
@@ -149,7 +155,11 @@ def tell_error(error: ClientError, run: Run) -> None:
 
 
 def _told(
-    run: Run, step: PlannedStep | None, record: RequestEnded, running: tuple[DeploymentId, float] | None = None
+    context: Context,
+    run: Run,
+    step: PlannedStep | None,
+    record: RequestEnded,
+    running: tuple[DeploymentId, float] | None = None,
 ) -> dict[str, str]:
     """What every answer tells, and the record with it: who answered, after which attempts, and why this one.
 
@@ -160,16 +170,17 @@ def _told(
         "x-holdfast-attempts": str(len(run.ended) + (running is not None)),
         "x-holdfast-trail": trail(run.ended, running),
         "server-timing": _timing(run),
-        "x-holdfast-reason": "last resort",
     }
-    if step is not None:
-        record.deployment = step.deployment
-        headers["x-holdfast-upstream"] = step.deployment.upstream
-        headers["x-holdfast-model"] = safe(step.deployment.model)
-        headers["x-holdfast-reason"] = safe(reason(run.plan, step, run.ended, run.resting))
-    record.degraded = degraded(run.plan, step, run.ended)
-    if record.degraded is not None:
-        headers["x-holdfast-degraded"] = record.degraded
+    if step is None:
+        return headers
+    record.deployment = step.deployment
+    headers["x-holdfast-upstream"] = step.deployment.upstream
+    headers["x-holdfast-model"] = safe(step.deployment.model)
+    headers["x-holdfast-reason"] = safe(reason(run.plan, step, run.ended, run.passed_over, run.hedge_delay))
+    less = degradation(run.plan, step, run.ended)
+    if less is not None:
+        record.degraded = headers["x-holdfast-degraded"] = str(less)
+        context.emit(Degraded(run.plan.route, step.deployment, less.reason, less.quality))
     return headers
 
 

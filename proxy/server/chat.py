@@ -8,13 +8,12 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from proxy.config.resolve import RouteSettings, Settings, find_route, nearest_route
+from proxy.config.resolve import find_route, nearest_route
+from proxy.config.settings import RouteSettings, Settings
 from proxy.core.chat import parse_chat
 from proxy.core.errors import ClientError, body_timeout, model_not_found, request_too_large, stopping, too_busy
 from proxy.core.event import RequestEnded
-from proxy.execution.attempt import StreamAnswer
-from proxy.execution.executor import Run
-from proxy.routing.next_move import LastResort
+from proxy.execution.run import ResortAnswer, Run, StreamAnswer
 from proxy.routing.plan import make_plan
 from proxy.server.answer import explanation, send_json, send_last_resort, send_stream, tell_error
 from proxy.server.clients import check_may_use, identify
@@ -115,7 +114,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
         answer = await context.executor.answer(run)
         if isinstance(answer, StreamAnswer):
             return await send_stream(request, context, run, answer, record)
-        if isinstance(answer, LastResort):
+        if isinstance(answer, ResortAnswer):
             return await send_last_resort(request, context, run, answer, record)
         return await send_json(request, context, run, answer, record)
     except ClientError as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from proxy.config.resolve import ClientSettings
+from proxy.config.settings import ClientSettings
 from proxy.core.errors import ClientError, forbidden, unauthorized
 
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}

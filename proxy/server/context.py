@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from proxy.config.resolve import Settings
+from proxy.config.settings import Settings
 from proxy.core.event import Happening
 from proxy.execution.executor import Executor
 from proxy.pool.pool import Pool

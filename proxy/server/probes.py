@@ -12,7 +12,7 @@ from aiohttp import web
 
 from proxy import __version__
 from proxy.core.names import DeploymentId
-from proxy.pool.snapshot import as_document, picture
+from proxy.pool.snapshot import as_document, capacity, picture
 from proxy.server.context import CONTEXT, Context
 
 
@@ -32,13 +32,11 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """A summary in JSON: `ok`, `degraded` when a route is below its first choice, `unavailable` when one has nobody."""
+    """A summary in JSON: `ok`, `degraded` when a route has lost much of its capacity, `unavailable` without any."""
     context = request.app[CONTEXT]
     routes = _routes(context)
-    if not all(route["usable"] for route in routes):
-        status = "unavailable" if not any(route["usable"] for route in routes) else "degraded"
-    else:
-        status = "ok" if all(route["first_choice_usable"] for route in routes) else "degraded"
+    statuses = {route["status"] for route in routes}
+    status = "ok" if statuses == {"ok"} else "unavailable" if statuses == {"unavailable"} else "degraded"
     body = {
         "status": "draining" if context.lifecycle.draining else status,
         "version": __version__,
@@ -59,14 +57,18 @@ def _routes(context: Context) -> list[dict[str, object]]:
     routes: list[dict[str, object]] = []
     for route in context.settings.routes.values():
         deployments: list[dict[str, object]] = []
+        usable = total = 0.0
         for step in route.steps:
             id_ = DeploymentId(step.upstream, step.model)
             shown: dict[str, object] = {"deployment": str(id_), "status": "skipped", "reason": step.unusable}
             if step.unusable is None:
-                shown = as_document(picture(context.pool, id_, now))
+                shown = as_document(picture(context.pool, id_, now, step.rules))
+                total += step.weight
+                usable += step.weight * capacity(context.pool, id_, step.rules, now)
             deployments.append(shown)
-        usable = [each["status"] in {"available", "failing"} for each in deployments]
-        routes.append(
-            {"route": route.name, "usable": any(usable), "first_choice_usable": usable[0], "deployments": deployments}
-        )
+        share = usable / total if total else 0.0
+        status = "ok" if share >= route.degraded_below and share > 0 else "degraded" if share > 0 else "unavailable"
+        shown_route = {"route": route.name, "status": status, "usable": share > 0, "capacity": round(share, 4)}
+        first_usable = deployments[0]["status"] in {"available", "degraded"}
+        routes.append({**shown_route, "first_choice_usable": first_usable, "deployments": deployments})
     return routes

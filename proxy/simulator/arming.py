@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.simulator.faults import FAULTS, Fault
@@ -20,6 +21,47 @@ class Facts(NamedTuple):
     reuses_connection: bool = False
 
 
+_ROUNDING = 1e-6
+"""What sums of small times may be short of."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What `low_headroom` has left of its rate limit."""
+
+    fault: Fault
+    since: float
+    """When the window began that is running; the time of the last request where the limit refills steadily."""
+    left: float
+
+    def take(self, now: float) -> Fault:
+        """The fault with what this request leaves and the seconds until the reset; a 429 when nothing was left."""
+        self._refill(now)
+        granted = self.left + _ROUNDING >= 1
+        self.left -= granted
+        # Headers tell milliseconds: rounded up, so that who obeys them is not refused again.
+        reset = math.ceil(self._until_full(now) * 1000 - _ROUNDING) / 1000
+        if granted:
+            return replace(self.fault, remaining=int(self.left + _ROUNDING), reset=reset)
+        return Fault("429", limit=self.fault.limit, retry_after=reset, form="openai_reset")
+
+    def _refill(self, now: float) -> None:
+        fault = self.fault
+        rounds = (now - self.since) / fault.reset
+        if fault.refill == "steady":
+            self.left = min(self.left + rounds * fault.limit, fault.limit)
+            self.since = now
+        elif rounds + _ROUNDING >= 1:
+            self.left = fault.limit
+            self.since += int(rounds + _ROUNDING) * fault.reset
+
+    def _until_full(self, now: float) -> float:
+        fault = self.fault
+        if fault.refill == "steady":
+            return fault.reset * (fault.limit - self.left) / (fault.limit or 1)
+        return self.since + fault.reset - now
+
+
 @dataclass(slots=True)
 class ArmedFault:
     """A fault from its injection to its healing; the luck of a fault starts anew each time it is injected."""
@@ -28,6 +70,7 @@ class ArmedFault:
     luck: random.Random
     since: float
     hits: int = 0
+    allowance: Allowance | None = None
 
     def healed(self, now: float) -> bool:
         """Whether the fault has come to its own end."""
@@ -48,7 +91,7 @@ class ArmedFault:
         if self.fault.probability < 1 and self.luck.random() >= self.fault.probability:
             return None
         self.hits += 1
-        return struck
+        return self._rationed(struck, now) if struck.name == "low_headroom" else struck
 
     def closes_port(self, now: float) -> bool:
         """Whether the port refuses connections at this moment."""
@@ -72,6 +115,11 @@ class ArmedFault:
         if self.fault.name == "flapping" and (now - self.since) % self._round() >= self.fault.broken:
             return None
         return self.fault.inner if FAULTS[self.fault.name].scope == "wrapper" else self.fault
+
+    def _rationed(self, fault: Fault, now: float) -> Fault:
+        if self.allowance is None:
+            self.allowance = Allowance(fault, now, min(fault.remaining, fault.limit))
+        return self.allowance.take(now)
 
     def _round(self) -> float:
         return (self.fault.broken + self.fault.healthy) or 1.0

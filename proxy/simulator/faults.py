@@ -44,7 +44,17 @@ class Fault:
     param: str = "temperature"
     """Request field that the upstream does not support."""
     limit: int = 0
-    """Prompts of more tokens (words) than this are too long; 0 refuses every prompt."""
+    """`context`: prompts of more tokens (words) than this are too long; 0 refuses every prompt. `low_headroom`: the
+    requests of a full rate limit."""
+    remaining: int = 5
+    """Requests that are left of a rate limit when the fault is injected."""
+    reset: float = 10.0
+    """Seconds until a spent rate limit is full again."""
+    refill: str = "at_once"
+    """How it gets full: ``at_once`` when the `reset` has passed (windows that follow each other from the first request
+    on), or ``steady`` all the time (a token bucket)."""
+    factor: float = 10.0
+    """How many times as long a slower answer takes; without a pace, all answers are instant."""
     location: str = "http://127.0.0.1:9/v1/chat/completions"
     """Where a redirect points to."""
     broken: float = 5.0
@@ -63,11 +73,13 @@ class Fault:
     def as_dict(self) -> dict[str, object]:
         """The mapping that `parse_fault` reads back as this fault."""
         shown: dict[str, object] = {"fault": self.name}
-        for name in _readable(FAULTS[self.name]):
+        row = FAULTS[self.name]
+        for name in _readable(row):
             value = getattr(self, name)
+            usual = name in COMMON and value == row.defaults.get(name, value) == _DEFAULTS[name]
             if isinstance(value, Fault):
                 shown[name] = value.as_dict()
-            elif value is not None and (name not in COMMON or value != _DEFAULTS[name]):
+            elif value is not None and not usual:
                 shown[name] = value
         if self.name == "status":
             shown["fault"] = str(shown.pop("status"))
@@ -134,6 +146,9 @@ FAULTS: Mapping[str, Row] = {
         "headers and role at once, `seconds` before the first word, then good", parameters=("seconds",)
     ),
     "slow_body": Row("a good body, dripped evenly over `seconds`", parameters=("seconds",)),
+    "slower": Row(
+        "good, but `factor` times slower than its pace; with a probability, a slow tail", parameters=("factor",)
+    ),
     "role_then_silence": Row("headers and the role chunk, then silence"),
     "pings": Row("comments (JSON: blank lines) for ever, never content", parameters=("interval",)),
     "empty_deltas": Row("chunks without content for ever", parameters=("interval",)),
@@ -175,6 +190,11 @@ FAULTS: Mapping[str, Row] = {
         "good answer in CJK and emoji, written `size` bytes at a time", parameters=("size",), defaults={"size": 1}
     ),
     "big_event": Row("good answer with one event (JSON: string) of `size` bytes", parameters=("size",)),
+    "low_headroom": Row(
+        "good answers whose rate limit headers count down from `remaining` of `limit`, then 429 until the reset",
+        parameters=("remaining", "limit", "reset", "refill"),
+        defaults={"limit": 60},
+    ),
     # Luck and time around another fault.
     "flapping": Row(
         "`inner` for `broken` seconds, good for `healthy` seconds, repeating", "wrapper", ("inner", "broken", "healthy")
@@ -183,18 +203,27 @@ FAULTS: Mapping[str, Row] = {
 }
 
 # Lowest and highest value of each number.
-_INTEGERS = {"after": (0, 10**9), "status": (400, 599), "size": (1, 1 << 30), "limit": (0, 10**9), "times": (1, 10**9)}
+_INTEGERS = {
+    "after": (0, 10**9),
+    "status": (400, 599),
+    "size": (1, 1 << 30),
+    "limit": (0, 10**9),
+    "remaining": (0, 10**9),
+    "times": (1, 10**9),
+}
 _FLOATS = {
     "seconds": (0.0, 1e6),
     "interval": (0.0, 1e6),
     "retry_after": (0.0, 1e9),
     "share": (0.0, 1.0),
+    "reset": (0.001, 1e6),
+    "factor": (1.0, 1e6),
     "broken": (0.0, 1e6),
     "healthy": (0.0, 1e6),
     "lasts": (0.0, 1e9),
     "probability": (0.0, 1.0),
 }
-_CHOICES = {"form": WAIT_FORMS, "how": ("reset", "close")}
+_CHOICES = {"form": WAIT_FORMS, "how": ("reset", "close"), "refill": ("at_once", "steady")}
 
 
 def parse_fault(spec: Mapping[str, object] | str) -> Fault:

@@ -59,7 +59,10 @@ def _rate_limited(fault: Fault, now: float) -> Reply:
     document = error(
         "Rate limit reached for requests. Limit: 3 / min. Please try again later.", "requests", "rate_limit_exceeded"
     )
-    return json_reply(429, document, _wait_headers(fault.form, wait, now))
+    hints = _wait_headers(fault.form, wait, now)
+    if fault.limit and fault.form == "openai_reset":
+        hints |= request_limit(fault.limit, 0, wait)
+    return json_reply(429, document, hints)
 
 
 def _gemini_error(wait: float) -> Document:
@@ -78,11 +81,18 @@ def _wait_headers(form: str, wait: float, now: float) -> dict[str, str]:
     return spell(wait, now) if spell else {}
 
 
+def request_limit(limit: int, remaining: int, reset: float) -> dict[str, str]:
+    """OpenAI's headers of a limit of requests, which good answers have too."""
+    return {
+        "X-RateLimit-Limit-Requests": str(limit),
+        "X-RateLimit-Remaining-Requests": str(remaining),
+        "X-RateLimit-Reset-Requests": go_duration(reset),
+    }
+
+
 def _openai_reset(wait: float, _: float) -> dict[str, str]:
     return {
-        "X-RateLimit-Limit-Requests": "3",
-        "X-RateLimit-Remaining-Requests": "0",
-        "X-RateLimit-Reset-Requests": go_duration(wait),
+        **request_limit(3, 0, wait),
         "X-RateLimit-Limit-Tokens": "40000",
         "X-RateLimit-Remaining-Tokens": "39000",
         "X-RateLimit-Reset-Tokens": go_duration(min(wait, 0.12)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from proxy.simulator import voices
 from proxy.simulator.answers import Choice, tokens_of
 from proxy.simulator.faults import Fault
 from proxy.simulator.good import Exchange, closing, healthy, opening, spoken, whole, words
+from proxy.simulator.refusals import request_limit
 from proxy.simulator.steps import BreakOff, Hang, Head, Script, Send, Sleep, Step
 from proxy.simulator.voices import DONE, HTML_TYPE, JSON_TYPE, SSE_TYPE, Spelling, dumps, encoded, sse
 
@@ -71,6 +72,11 @@ def _slow_headers(fault: Fault, exchange: Exchange) -> Script:
 
 def _slow_first_token(fault: Fault, exchange: Exchange) -> Script:
     return healthy(replace(exchange, first_token_delay=fault.seconds))
+
+
+def _slower(fault: Fault, exchange: Exchange) -> Script:
+    pace, delay = exchange.pace * fault.factor, exchange.first_token_delay * fault.factor
+    return healthy(replace(exchange, pace=pace, first_token_delay=delay))
 
 
 def _slow_body(fault: Fault, exchange: Exchange) -> Script:
@@ -263,12 +269,19 @@ def _gzip(_: Fault, exchange: Exchange) -> Script:
     yield Send(squeeze.flush())
 
 
-def _huge_headers(fault: Fault, exchange: Exchange) -> Script:
+def _headed(exchange: Exchange, headers: Mapping[str, str]) -> Script:
+    """A good answer with more headers."""
     for step in healthy(exchange):
-        if isinstance(step, Head):
-            yield replace(step, headers={**step.headers, "X-Padding": "x" * fault.size})
-        else:
-            yield step
+        yield replace(step, headers={**step.headers, **headers}) if isinstance(step, Head) else step
+
+
+def _huge_headers(fault: Fault, exchange: Exchange) -> Script:
+    return _headed(exchange, {"X-Padding": "x" * fault.size})
+
+
+def _low_headroom(fault: Fault, exchange: Exchange) -> Script:
+    """`arming.py` counts the requests, and makes a 429 of those that find nothing left."""
+    return _headed(exchange, request_limit(fault.limit, fault.remaining, fault.reset))
 
 
 def _bom(_: Fault, exchange: Exchange) -> Script:
@@ -303,6 +316,7 @@ SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "slow_headers": (_slow_headers, _slow_headers),
     "slow_first_token": (_slow_first_token, _slow_first_token),
     "slow_body": (_slow_body, _slow_body),
+    "slower": (_slower, _slower),
     "role_then_silence": (_silence_stream, _silence_json),
     "pings": (_pings, _blank_lines),
     "empty_deltas": (_empty_deltas, _blank_lines),
@@ -333,4 +347,5 @@ SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "multiline": (_spelled(voices.sse_multiline), _well),
     "split_utf8": (_split_utf8, _split_utf8),
     "big_event": (_big_event, _big_event),
+    "low_headroom": (_low_headroom, _low_headroom),
 }

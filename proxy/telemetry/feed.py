@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
-from proxy.core.event import Happening
+from proxy.core.event import Happening, RequestEnded
 from proxy.core.names import DeploymentId
 
 _KEPT = 1000
@@ -56,6 +58,9 @@ class Feed:
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
+        if isinstance(event, RequestEnded):
+            # The upstream's JSON may be large and is not told on, so it is not kept either.
+            event = replace(event, usage=None)
         self._number += 1
         self._told.append(Told(self._number, type(event).__name__, time.time(), event))
         self._news.set()
@@ -67,7 +72,8 @@ class Feed:
 
     def after(self, number: int) -> list[Told]:
         """What came after the given number, as far as it is remembered."""
-        return [told for told in self._told if told.number > number]
+        missed = min(max(self._number - number, 0), len(self._told))
+        return list(islice(self._told, len(self._told) - missed, None))
 
     async def wait(self, number: int, patience: float) -> bool:
         """Wait until something came after `number`, at most `patience` seconds; whether it did."""

@@ -6,7 +6,8 @@ a key, a URL or an error's text is never a label.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -14,13 +15,28 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from proxy import __version__
 from proxy.core.event import (
     AttemptEnded,
+    BreakerChanged,
+    BudgetRefused,
+    Controlled,
+    Degraded,
+    Ejected,
     FailedOver,
     Happening,
+    Hedged,
+    ProbeEnded,
+    Recovered,
     RequestEnded,
+    RestCleared,
     Rested,
-    RetryRefused,
+    Shed,
+    StoreRecovered,
+    StoreTrouble,
     StreamInterrupted,
 )
+from proxy.core.names import DeploymentId
+from proxy.pool.budgets import Budgets
+from proxy.pool.pool import Pool
+from proxy.telemetry.pool_metrics import PoolMetrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -28,6 +44,8 @@ _DURATIONS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24,
 _FIRST_TOKEN = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40)
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 """Buckets in seconds: durations and first token after OpenTelemetry's GenAI conventions, with longer streams added."""
+_PROBES = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+_RECOVERIES = (10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
 
 class Metrics:
@@ -37,39 +55,62 @@ class Metrics:
         # A second series for each counter, telling when it began, doubles the page and nobody reads it.
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library forgot its annotation
         self._registry = CollectorRegistry()
-        self._requests = self._counter("requests", "Client requests", "route", "outcome")
-        self._duration = self._histogram(
-            "request_duration_seconds", "From arrival to the end of the answer", _DURATIONS
+        self._pool: PoolMetrics | None = None
+        counter, histogram = self._counter, self._histogram
+        self._requests = counter("requests", "Client requests", "route", "outcome")
+        self._duration = histogram(
+            "request_duration_seconds", "From arrival to the end of the answer", _DURATIONS, "route", "stream"
         )
-        self._first_token = self._histogram(
-            "time_to_first_token_seconds", "From arrival to first content", _FIRST_TOKEN
+        self._first_token = histogram(
+            "time_to_first_token_seconds", "From arrival to first content", _FIRST_TOKEN, "route", "stream"
         )
-        self._overhead = Histogram(
-            "holdfast_overhead_seconds",
-            "The proxy's own share of a request",
-            buckets=_OVERHEAD,
-            registry=self._registry,
+        self._overhead = histogram("overhead_seconds", "The proxy's own share of a request", _OVERHEAD)
+        self._degraded = counter("degraded_responses", "Answers below the first choice", "route", "reason")
+        self._shed = counter("shed", "Requests refused because everything was full", "route")
+        self._client_retries = counter("client_retries", "Requests that a client's SDK sent again")
+        self._interrupted = counter("stream_interruptions", "Streams broken after the commit point", "upstream", "code")
+
+        self._attempts = counter("attempts", "Calls to upstreams", "upstream", "outcome")
+        self._attempt_duration = histogram("attempt_duration_seconds", "Of one call", _DURATIONS, "upstream")
+        self._lost = counter("lost_attempts", "Calls given up because another one was faster", "upstream")
+        self._lost_seconds = counter("lost_attempt_seconds", "Time spent on lost calls", "upstream")
+        self._failovers = counter("failovers", "Requests that went on elsewhere", "route", "source", "target", "reason")
+        self._hedges = counter("hedges", "Second attempts made because the first was silent", "route")
+        self._refused = counter("budget_refusals", "Extra attempts that no budget paid for", "upstream", "purpose")
+
+        self._rests = counter("rests", "Rests of keys and deployments", "upstream", "reason")
+        self._cleared = counter("rests_cleared", "Rests ended before their time", "upstream", "cause")
+        self._transitions = counter("breaker_transitions", "Changes of breakers", "upstream", "to", "cause")
+        self._ejections = counter("ejections", "Deployments left out as outliers", "upstream", "reason")
+        self._recovery = histogram(
+            "recovery_seconds", "From a breaker's first opening until stable again", _RECOVERIES, "upstream"
         )
-        self._attempts = self._counter("attempts", "Calls to upstreams", "upstream", "outcome")
-        self._attempt_duration = Histogram(
-            "holdfast_attempt_duration_seconds",
-            "Of one call",
-            ["upstream"],
-            buckets=_DURATIONS,
-            registry=self._registry,
-        )
-        self._failovers = self._counter(
-            "failovers", "Requests that went on elsewhere", "route", "source", "target", "reason"
-        )
-        self._rests = self._counter("rests", "Rests of keys and deployments", "upstream", "reason")
-        self._refused = self._counter("retries_refused", "Retries that the budget did not pay for", "upstream")
-        self._interrupted = self._counter(
-            "stream_interruptions", "Streams broken after the commit point", "upstream", "code"
-        )
-        self._degraded = self._counter("degraded_responses", "Answers below the first choice", "route")
-        self._client_retries = self._counter("client_retries", "Requests that a client's SDK sent again")
+        self._probes = counter("probes", "Test prompts", "upstream", "outcome")
+        self._probe_duration = histogram("probe_duration_seconds", "Of one test prompt", _PROBES, "upstream")
+        self._controls = counter("control_changes", "What operators changed, and what reverted", "action")
+        self._store_up = Gauge("holdfast_state_store_up", "Whether state is kept", registry=self._registry)
+        self._store_up.set(1)
         info = Info("holdfast_build", "The running version", registry=self._registry)
         info.info({"version": __version__})
+        self._heard: dict[type, Callable[[Any], None]] = {
+            RequestEnded: self._request,
+            Degraded: lambda event: self._degraded.labels(event.route, event.reason).inc(),
+            Shed: lambda event: self._shed.labels(event.route).inc(),
+            StreamInterrupted: lambda event: self._interrupted.labels(event.deployment.upstream, event.code).inc(),
+            AttemptEnded: self._attempt,
+            FailedOver: self._failover,
+            Hedged: lambda event: self._hedges.labels(event.route).inc(),
+            BudgetRefused: lambda event: self._refused.labels(event.deployment.upstream, event.purpose).inc(),
+            Rested: lambda event: self._rests.labels(event.deployment.upstream, event.reason).inc(),
+            RestCleared: lambda event: self._cleared.labels(event.deployment.upstream, event.cause).inc(),
+            BreakerChanged: self._breaker,
+            Ejected: lambda event: self._ejections.labels(event.deployment.upstream, event.reason).inc(),
+            Recovered: lambda event: self._recovery.labels(event.deployment.upstream).observe(event.duration),
+            ProbeEnded: self._probe,
+            Controlled: lambda event: self._controls.labels(event.action).inc(),
+            StoreTrouble: lambda _event: self._store_up.set(0),
+            StoreRecovered: lambda _event: self._store_up.set(1),
+        }
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show a value that is read when somebody looks."""
@@ -79,25 +120,25 @@ class Metrics:
         """A gauge with one label; the caller sets its series' functions."""
         return Gauge(f"holdfast_{name}", help_text, [label], registry=self._registry)
 
+    def watch_pool(
+        self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]
+    ) -> None:
+        """Show how the deployments that the configuration names are at the moment when somebody looks.
+
+        `clock` is the pool's: monotonic, in seconds.
+        """
+        self._pool = PoolMetrics(pool, budgets, named, clock)
+
     def render(self) -> bytes:
         """Prometheus' text."""
-        return generate_latest(self._registry)
+        page = generate_latest(self._registry)
+        return page if self._pool is None else page + self._pool.render()
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
-        if isinstance(event, RequestEnded):
-            self._request(event)
-        elif isinstance(event, AttemptEnded):
-            self._attempts.labels(event.deployment.upstream, event.outcome).inc()
-            self._attempt_duration.labels(event.deployment.upstream).observe(event.duration)
-        elif isinstance(event, FailedOver):
-            self._failovers.labels(event.route, event.source.upstream, event.target.upstream, event.reason).inc()
-        elif isinstance(event, Rested):
-            self._rests.labels(event.deployment.upstream, event.reason).inc()
-        elif isinstance(event, RetryRefused):
-            self._refused.labels(event.deployment.upstream).inc()
-        elif isinstance(event, StreamInterrupted):
-            self._interrupted.labels(event.deployment.upstream, event.code).inc()
+        hear = self._heard.get(event.__class__)
+        if hear is not None:
+            hear(event)
 
     def _request(self, record: RequestEnded) -> None:
         stream = "true" if record.stream else "false"
@@ -106,13 +147,30 @@ class Metrics:
         if record.first_token is not None:
             self._first_token.labels(record.route, stream).observe(record.first_token)
         self._overhead.observe(max(0.0, record.duration - record.waited_for_others))
-        if record.degraded:
-            self._degraded.labels(record.route).inc()
         if record.client_retry:
             self._client_retries.inc()
+
+    def _attempt(self, event: AttemptEnded) -> None:
+        upstream = event.deployment.upstream
+        self._attempts.labels(upstream, event.outcome).inc()
+        self._attempt_duration.labels(upstream).observe(event.duration)
+        if event.outcome == "lost":
+            self._lost.labels(upstream).inc()
+            self._lost_seconds.labels(upstream).inc(event.duration)
+
+    def _failover(self, event: FailedOver) -> None:
+        self._failovers.labels(event.route, event.source.upstream, event.target.upstream, event.reason).inc()
+
+    def _breaker(self, event: BreakerChanged) -> None:
+        self._transitions.labels(event.deployment.upstream, event.target, event.cause).inc()
+
+    def _probe(self, event: ProbeEnded) -> None:
+        self._probes.labels(event.deployment.upstream, event.outcome).inc()
+        if event.outcome != "cancelled":
+            self._probe_duration.labels(event.deployment.upstream).observe(event.duration)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}_total", help_text, labels, registry=self._registry)
 
-    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"holdfast_{name}", help_text, ["route", "stream"], buckets=buckets, registry=self._registry)
+    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"holdfast_{name}", help_text, labels, buckets=buckets, registry=self._registry)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from proxy.config.resolve import UpstreamSettings
+from proxy.config.settings import UpstreamSettings
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
@@ -42,6 +42,8 @@ class JsonReply:
 
     completion: Completion
     headers: Mapping[str, str]
+    """What the client may see of the upstream's headers; `all_headers` is all of them."""
+    all_headers: Mapping[str, str]
     dropped: tuple[str, ...]
     """Fields of the request that this deployment does not take and that were left out."""
 
@@ -53,6 +55,8 @@ class StreamReply:
     exchange: Exchange
     splice: Splice
     headers: Mapping[str, str]
+    """As in `JsonReply`."""
+    all_headers: Mapping[str, str]
     dropped: tuple[str, ...]
 
 
@@ -119,12 +123,14 @@ class UpstreamClient:
             if not request.stream:
                 answer = await _read_json(exchange, timers)
                 checked = _check(upstream.kind, answer)
-                return checked if isinstance(checked, Failure) else JsonReply(checked, passed, dropped)
+                if isinstance(checked, Failure):
+                    return checked
+                return JsonReply(checked, passed, exchange.headers, dropped)
             if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
                 return await _read_no_stream(upstream.kind, exchange, timers)
             splice = _splice(upstream.kind, request)
             streaming = True
-            return StreamReply(exchange, splice, passed, dropped)
+            return StreamReply(exchange, splice, passed, exchange.headers, dropped)
         except TransportError as error:
             return error.failure
         except TimeoutError:

@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
+from proxy.core.names import DeploymentId
 from tests.support.fleet import Fleet, fleet, until
 from tests.support.virtual_time import run_virtual
 
@@ -48,7 +49,7 @@ def test_the_upstream_is_closed_at_once(phase: str) -> None:
             (record,) = running.records
             assert (499, "client_left", "DC") == (record.status, record.outcome, record.flag)
             assert ["cancelled"] == [attempt.outcome for attempt in record.attempts]
-            (primary,) = running.proxy.pool.deployments()
+            primary = running.proxy.pool.deployment(DeploymentId("primary", "m"))
             assert (0, 0, 0) == (primary.in_flight, primary.failed, primary.consecutive_failures)
             assert 0 == running.received("backup")
 

@@ -73,7 +73,7 @@ def test_what_rests_is_not_asked() -> None:
 
             assert [("backup", "ok")] == seen.trail
             assert "primary/m rests (rate_limited)" == seen.headers["x-holdfast-reason"]
-            assert "reason=first_choice_rests" == seen.headers["x-holdfast-degraded"]
+            assert "reason=first_choice_out" == seen.headers["x-holdfast-degraded"]
             assert 1 == running.received("primary")
 
     run_virtual(scenario())

@@ -18,7 +18,7 @@ def three(routes: Path) -> None:
 def marks(cli, *down: str) -> tuple[list[str], int]:
     words = [word for name in down for word in ("--down", name)]
     result = cli("explain", "--model", "default", *words)
-    return [line[:14].rstrip() for line in result.stdout.splitlines()[1:-1]], result.exit_code
+    return [line[:14].rstrip() for line in result.stdout.splitlines() if line.startswith(" ")], result.exit_code
 
 
 def test_who_would_serve_in_the_order_of_the_chain(cli) -> None:
@@ -61,3 +61,57 @@ def test_an_unknown_model(cli) -> None:
 def test_an_unknown_upstream(cli) -> None:
     said = "holdfast explain: --down bckup: the chain has no such upstream; it has keyed, primary, backup"
     assert said == one_line(cli("explain", "--model", "default", "--down", "bckup"), 2)
+
+
+def explained(cli, routes: Path, chain: str) -> str:
+    routes.write_text(ROUTES.replace("{chain: [primary/m, backup/m]}", chain))
+    return cli("explain", "--model", "default").stdout
+
+
+def test_a_chain_of_one_has_nothing_to_panic_about(cli, routes: Path) -> None:
+    assert "open breakers" not in explained(cli, routes, "{chain: [primary/m]}")
+    text = explained(cli, routes, "{chain: [primary/m, backup/m]}")
+    assert "With 50% of the chain out at once and nothing else left, open breakers are tried early.\n" in text
+    assert "open breakers" not in explained(cli, routes, "{panic: never, chain: [primary/m, backup/m]}")
+
+
+def test_a_weighted_route(cli, routes: Path) -> None:
+    chain = "{strategy: weighted, chain: [{to: primary/m, weight: 3}, backup/m, {to: backup/x, weight: 0}]}"
+    text = explained(cli, routes, chain)
+    assert " -> primary/m  serves first for 75% of requests; up to 3 tries" in text
+    assert " -> backup/m   serves first for 25% of requests; " in text
+    assert "    backup/x   only stands in for others; " in text
+    assert "drawn by weight" in text
+    half = cli("explain", "--model", "default", "--down", "primary").stdout
+    assert " -> backup/m   serves first for 100% of requests; " in half
+
+
+def test_a_parallel_route(cli, routes: Path) -> None:
+    text = explained(cli, routes, "{strategy: parallel, chain: [primary/m, backup/m]}")
+    assert 2 == text.count("  asked at once with the others; up to 3 tries")
+    assert "the first good answer counts" in text
+
+
+def test_a_hedge(cli, routes: Path) -> None:
+    text = explained(cli, routes, "{hedge: {after: 800ms, ratio: 10%}, chain: [primary/m, backup/m]}")
+    assert "When the first is silent for 800 ms, another is asked, too, on at most 10% of requests" in text
+    text = explained(cli, routes, "{hedge: {after: p95}, chain: [primary/m, backup/m]}")
+    assert "silent for longer than it usually is (95% of its answers come sooner), another is asked" in text
+
+
+def test_a_last_resort(cli, routes: Path) -> None:
+    text = explained(cli, routes, "{last_resort: {text: Later., cached: 1h}, chain: [primary/m, backup/m]}")
+    same = "an answer to the same request is given again, if there is one of the last 60 min"
+    assert text.endswith(f"If all fail, {same}, else the route's own text is the answer.\n")
+
+
+def test_adaptive_breakers(cli, routes: Path) -> None:
+    text = explained(cli, routes, "{foresight: {adaptive: true}, chain: [primary/m, backup/m]}")
+    assert "adapts to its history and the hour: primary/m, backup/m.\n" in text
+
+
+def test_all_of_it_as_json(cli) -> None:
+    shown = json.loads(cli("explain", "--model", "default", "--json").stdout)
+    assert ("sequential", None, 0.5, None, []) == tuple(
+        shown[name] for name in ("strategy", "hedge", "panic", "last_resort", "adaptive")
+    )

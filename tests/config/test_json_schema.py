@@ -49,6 +49,8 @@ EXAMPLES = """\
 {kind: "${KIND}", api_key: null, timeout: null}
 {kind: simulated, only_without_keys: "${B:-true}", models: {m: {context: 5, quality: 60%}, n: {quality: 0.5}}}
 {kind: openai, api_key: os.environ/K, retry: {patience: 0}}
+{kind: ollama, max_concurrent: 8, retry: {budget: {ratio: 0.1}}, breaker: {window: 1m, error_rate: 50%}}
+{kind: ollama, max_concurrent: "${N:-8}", health: {probe: suspect, expect: ""}, recovery: {ramp: 0}}
 """
 
 
@@ -61,6 +63,13 @@ GOOD = """\
 server: {port: "${PORT:-8400}", max_body: 32MB, timeout: {body: 5s}, drain: {delay: 0}}
 server: {port: os.environ/PORT}
 defaults: {deadline: 90s, retry: {patience: 0s, budget: {ratio: 20%, min_per_second: 0}}}
+server: {max_waiting: 0}
+defaults: {max_concurrent: adaptive, panic: never, outlier: {latency_factor: 3, max_ejected: 0}, degraded_below: 0}
+defaults: {max_concurrent: {initial: 5, max: 9}, panic: 0.5, foresight: {trend: false, share: 10%, adaptive: true}}
+routes: {a: {chain: [{to: x/y, weight: 0.5, quality: 80%}, x/z], strategy: weighted, hedge: {after: p95, ratio: 0}}}
+routes: {a: {chain: [x/y, x/z], hedge: {after: 1.5s}, last_resort: {cached: 24h}, panic: 80%, max_concurrent: 3}}
+state: {path: "${STATE_DIRECTORY:-.}/holdfast.db"}
+state: null
 routes: {a: {chain: [x/y, {to: "x/*", timeout: {connect: 1s}}, "${STEP}"], deadline: 5m, last_resort: {text: hi}}}
 clients: [{name: a, key: "${K}"}, {name: b, key_hash: "${H}", routes: ["*"]}]
 admin: {key: "${A:-}"}
@@ -89,6 +98,25 @@ clients: []
 clients: [{key: abcdefghi}]
 clients: [{name: a, key_hash: md5}]
 telemetry: {log: {level: loud}}
+server: {max_waiting: -1}
+defaults: {max_concurrent: 0}
+defaults: {max_concurrent: adaptve}
+defaults: {max_concurrent: {maximum: 3}}
+defaults: {max_concurrent: 2.5}
+defaults: {panic: 0}
+defaults: {panic: always}
+defaults: {breaker: {consecutive: 1001}}
+defaults: {breaker: {error_rate: 0}}
+defaults: {health: {probe: sometimes}}
+defaults: {hedge: {after: p95}}
+upstreams: {u: {kind: ollama, panic: 50%}}
+upstreams: {u: {kind: ollama, outlier: {error_gap: 10%}}}
+routes: {a: {chain: [x/y], strategy: random}}
+routes: {a: {chain: [{to: x/y, weight: -1}]}}
+routes: {a: {chain: [x/y], hedge: {after: p40}}}
+routes: {a: {chain: [x/y], last_resort: {cached: 0}}}
+state: {path: ""}
+state: {file: x}
 surprise: 1
 """
 

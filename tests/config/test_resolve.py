@@ -1,23 +1,46 @@
 import hashlib
+import re
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from pathlib import Path
 
 import pytest
 
-from proxy.config.resolve import (
+from proxy.config.resolve import find_route, nearest_route, resolve
+from proxy.config.scalars import resolve_scalar
+from proxy.config.schema_policies import (
+    Backoff,
+    Breaker,
+    Budget,
+    Foresight,
+    Health,
+    Outlier,
+    Recovery,
+    Retry,
+    Section,
+    Timers,
+)
+from proxy.config.settings import (
     DrainSettings,
+    HealthSettings,
+    LastResortSettings,
     LogSettings,
     ModelFacts,
     PatienceSettings,
     RetrySettings,
+    RouteSettings,
+    Rules,
     ServerSettings,
     Settings,
     Timeouts,
-    find_route,
-    nearest_route,
-    resolve,
 )
 from proxy.policies.backoff import BackoffSettings
+from proxy.policies.breaker import BreakerSettings
+from proxy.policies.concurrency import LimitSettings
+from proxy.policies.hedge import HedgeSettings
+from proxy.policies.outlier import OutlierSettings
 from proxy.policies.retry_budget import RetryBudgetSettings
+from proxy.policies.slow_start import RecoverySettings
+from proxy.policies.trend import ForesightSettings
 from tests.config.checking import MINIMAL, check, found
 
 
@@ -30,13 +53,18 @@ def settings(text: str, **environ: str) -> Settings:
 def test_defaults() -> None:
     made = settings(MINIMAL)
     assert made.server == ServerSettings(
-        "127.0.0.1", 8400, 32 * 1024**2, 1000, PatienceSettings(10, 30, 75, 60), DrainSettings(0, 60)
+        "127.0.0.1", 8400, 32 * 1024**2, 1000, 100, PatienceSettings(10, 30, 75, 60), DrainSettings(0, 60)
     )
     route = made.routes["chat"]
     assert route.deadline == 120
     assert route.last_resort is None
     (step,) = route.steps
+    assert (route.strategy, route.hedge, route.panic, route.degraded_below) == ("sequential", None, 0.5, 0.6)
+    assert route.outlier == OutlierSettings()
     assert (step.upstream, step.model, step.unusable) == ("local", "m", None)
+    assert (step.weight, step.quality) == (1, None)
+    assert step.rules == Rules()
+    assert step.health == HealthSettings("auto", 30, 10, "Reply with the word ok.", "ok")
     assert step.timeouts == Timeouts(3, 30, 60, 15)
     assert step.retry == RetrySettings(3, 3, BackoffSettings(1, 2, 60))
     assert made.budget == RetryBudgetSettings(0.2, 3)
@@ -45,6 +73,20 @@ def test_defaults() -> None:
     assert made.log == LogSettings("auto", "info")
     upstream = made.upstreams["local"]
     assert (upstream.name, upstream.base_url, upstream.keys) == ("local", "http://127.0.0.1:11434/v1", ())
+    assert (upstream.limit, upstream.budget) == (None, RetryBudgetSettings(0.2, 3))
+
+
+def test_what_the_docstrings_say_is_the_default() -> None:
+    built_in: list[tuple[type[Section], object]] = [
+        (Timers, Timeouts()), (Backoff, BackoffSettings()), (Retry, RetrySettings()), (Budget, RetryBudgetSettings()),
+        (Breaker, BreakerSettings()), (Health, HealthSettings()), (Recovery, RecoverySettings()),
+        (Foresight, ForesightSettings()), (Outlier, OutlierSettings()),
+    ]  # fmt: skip
+    for section, settings_ in built_in:
+        for name, field in section.model_fields.items():
+            if match := re.search(r"Default (\S+)\.(?:\s|$)", field.description or ""):
+                written = section.model_validate({name: resolve_scalar(match[1])})
+                assert getattr(written, name) == getattr(settings_, name), (section, name)
 
 
 def test_the_nearest_wins_key_by_key() -> None:
@@ -86,7 +128,7 @@ routes:
     assert second.timeouts == Timeouts(4, 33, 33, 11)
     assert second.retry == RetrySettings(2, 4, BackoffSettings(2, 4, 40))
     assert made.routes["near"].deadline == 80
-    assert made.routes["near"].last_resort == "Sorry."
+    assert made.routes["near"].last_resort == LastResortSettings("Sorry.", None)
     assert made.budget == RetryBudgetSettings(0.1, 1)
 
 
@@ -195,3 +237,150 @@ def test_an_answer_that_is_not_streamed_has_a_timer_of_its_own() -> None:
     assert timeouts("{first_token: 8s}") == (8, 8)
     assert timeouts("{answer: 90s}") == (30, 90)
     assert timeouts("{first_token: 8s, answer: 90s}") == (8, 90)
+
+
+POLICIES = """\
+version: 1
+server: {max_waiting: 0}
+upstreams:
+  u:
+    kind: ollama
+    breaker: {open_for: 20s, probes: 1}
+    health: {probe: always, expect: ""}
+    max_concurrent: 8
+    retry: {budget: {ratio: 10%}}
+  v: {kind: ollama, max_concurrent: {max: 40}}
+defaults:
+  retry: {budget: {ratio: 30%, min_per_second: 1}}
+  breaker: {consecutive: 3, open_for: 10s}
+  health: {interval: 5s, timeout: 4s}
+  recovery: {ramp: 0}
+  foresight: {share: 0.5}
+  max_concurrent: 50
+  panic: never
+  outlier: {error_gap: 30%, eject_for: 1m}
+  degraded_below: 0.5
+routes:
+  far: {chain: [u/m, v/m]}
+  near:
+    breaker: {probes: 3, error_rate: 0.5}
+    health: {timeout: 3s}
+    foresight: {trend: false, adaptive: true}
+    max_concurrent: adaptive
+    panic: 80%
+    outlier: {error_gap: 10%, latency_factor: 2.5, max_ejected: 0}
+    degraded_below: 0
+    strategy: weighted
+    hedge: {after: 800ms, ratio: 10%}
+    last_resort: {cached: 24h}
+    chain:
+      - {to: u/m, weight: 3, quality: 80%}
+      - {to: v/m, recovery: {stable: 5s}, max_concurrent: {initial: 30, min: 2}, health: {prompt: Hi}}
+"""
+
+
+def test_policies_of_a_step_are_the_nearest_key_by_key() -> None:
+    made = settings(POLICIES)
+    first, second = made.routes["far"].steps
+    assert first.rules == Rules(
+        BreakerSettings(consecutive=3, open_for=20, probes=1),
+        LimitSettings(50, 50, 50),
+        RecoverySettings(0, 60),
+        ForesightSettings(True, 0.5, False),
+    )
+    assert first.health == HealthSettings("always", 5, 4, expect="")
+    assert second.rules.breaker == BreakerSettings(consecutive=3, open_for=10)
+    assert second.health == HealthSettings("auto", 5, 4)
+    first, second = made.routes["near"].steps
+    assert first.rules == Rules(
+        BreakerSettings(consecutive=3, error_rate=0.5, open_for=20, probes=3),
+        LimitSettings(20, 1, 200),
+        RecoverySettings(0, 60),
+        ForesightSettings(False, 0.5, True),
+    )
+    assert (first.weight, first.quality) == (3, 0.8)
+    assert first.health == HealthSettings("always", 5, 3, expect="")
+    assert second.rules.limit == LimitSettings(30, 2, 200)
+    assert second.rules.recovery == RecoverySettings(0, 5)
+    assert second.health == HealthSettings("auto", 5, 3, "Hi")
+    assert (second.weight, second.quality) == (1, None)
+
+
+def test_policies_of_a_route() -> None:
+    made = settings(POLICIES)
+    far, near = made.routes["far"], made.routes["near"]
+    assert (far.strategy, far.hedge, far.panic, far.degraded_below) == ("sequential", None, None, 0.5)
+    assert far.outlier == OutlierSettings(0.3, 5, 20, 60, 0.5)
+    assert (near.strategy, near.panic, near.degraded_below) == ("weighted", 0.8, 0)
+    assert near.outlier == OutlierSettings(0.1, 2.5, 20, 60, 0)
+    assert near.hedge == HedgeSettings(None, 0.8, 0.1)
+    assert near.last_resort == LastResortSettings(None, 86400)
+
+
+def test_limits_and_budgets_of_upstreams() -> None:
+    made = settings(POLICIES)
+    assert made.server.max_waiting == 0
+    assert made.budget == RetryBudgetSettings(0.3, 1)
+    assert made.upstreams["u"].limit == LimitSettings(8, 8, 8)
+    assert made.upstreams["u"].budget == RetryBudgetSettings(0.1, 1)
+    assert made.upstreams["v"].limit == LimitSettings(20, 1, 40)
+    assert made.upstreams["v"].budget == RetryBudgetSettings(0.3, 1)
+
+
+def test_equal_rules_are_one_object() -> None:
+    made = settings(
+        """\
+version: 1
+upstreams: {u: {kind: ollama}, v: {kind: ollama}}
+routes:
+  a: {chain: [u/m, v/m]}
+  b: {chain: [u/m], breaker: {consecutive: 5}, max_concurrent: 100}
+  c: {chain: [u/m], breaker: {consecutive: 4}}
+"""
+    )
+    a, b, c = (made.routes[name].steps[0].rules for name in "abc")
+    assert a is b is made.routes["a"].steps[1].rules
+    assert a == Rules()
+    assert hash(a) == hash(Rules())
+    assert c != a
+
+
+@pytest.mark.parametrize(
+    ("hedge", "expected"),
+    [("{}", (0.95, None, 0.05)), ("{after: p50}", (0.5, None, 0.05)), ("{after: p99, ratio: 1}", (0.99, None, 1)),
+     ("{after: 2s}", (None, 2, 0.05))],
+)  # fmt: skip
+def test_hedges(hedge: str, expected: tuple[float | None, float | None, float]) -> None:
+    made = settings(MINIMAL.replace("[local/m]", f"[local/m, local/n], hedge: {hedge}"))
+    assert made.routes["chat"].hedge == HedgeSettings(*expected)
+
+
+def test_numbers_from_variables() -> None:
+    made = settings(
+        MINIMAL + "defaults:\n  max_concurrent: ${N}\n  panic: ${P}\n  breaker:\n    consecutive: ${N}\n",
+        N="7",
+        P="0.9",
+    )
+    rules = made.routes["chat"].steps[0].rules
+    assert (rules.limit, rules.breaker.consecutive) == (LimitSettings(7, 7, 7), 7)
+    assert made.routes["chat"].panic == 0.9
+    assert settings(MINIMAL + 'defaults: {panic: "${P}"}\n', P="never").routes["chat"].panic is None
+
+
+@pytest.mark.parametrize(
+    ("state", "folder", "expected"),
+    [("", "/etc/h", "/etc/h/holdfast.db"), ("state: {}", "/etc/h", "/etc/h/holdfast.db"),
+     ("state: null", "/etc/h", None), ("state: {path: /var/x.db}", "/etc/h", "/var/x.db"),
+     ("state: {path: /var/x.db}", None, "/var/x.db"), ("state: {path: ./s/x.db}", "/etc/h", "/etc/h/s/x.db"),
+     ("state: {path: x.db}", None, None), ("", None, None)],
+)  # fmt: skip
+def test_where_state_is_kept(state: str, folder: str | None, expected: str | None) -> None:
+    loaded = check(f"{MINIMAL}{state}\n")
+    assert loaded.config is not None, found(loaded)
+    made = resolve(loaded.config, loaded.unconfigured, Path(folder) if folder else None)
+    assert made.state_path == (Path(expected) if expected else None)
+
+
+def test_the_settings_have_the_defaults_of_the_file() -> None:
+    made = settings(MINIMAL).routes["chat"]
+    assert made == RouteSettings("chat", made.steps, 120)

@@ -51,3 +51,16 @@ def test_what_it_is_about() -> None:
     route = find_route(settings, "gpt-4o")
     assert route is not None
     assert route.steps[0].model == "*"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, FILE.parent / "holdfast.db"),
+        ({"STATE_DIRECTORY": "/var/lib/holdfast"}, Path("/var/lib/holdfast/holdfast.db")),
+    ],
+)
+def test_where_state_is_kept(environ: dict[str, str], expected: Path) -> None:
+    loaded = load_file(FILE, environ)
+    assert loaded.config is not None
+    assert resolve(loaded.config, loaded.unconfigured, loaded.folder).state_path == expected

@@ -1,10 +1,6 @@
 """The control plane's reads, seen by clients that are not ours."""
 
 import asyncio
-import json
-
-import aiohttp
-from aiohttp_sse_client.client import EventSource
 
 from tests.support.fleet import ROUTES, fleet, until
 from tests.support.virtual_time import run_virtual
@@ -20,9 +16,17 @@ def test_status_and_deployments() -> None:
             one = (await running.request("GET", "/admin/v1/deployments/primary/m")).json
 
             assert running.simulator.control_url == status["simulator"]
-            assert ["primary/m", "backup/m"] == status["routes"]["chat"]
+            chat = next(route for route in status["routes"] if route["route"] == "chat")
+            assert ["primary/m", "backup/m"] == [step["deployment"] for step in chat["steps"]]
+            assert ("sequential", "degraded", 0.5) == (chat["strategy"], chat["status"], chat["capacity"])
+            alone = next(route for route in status["routes"] if route["route"] == "alone")
+            assert ("unavailable", 0.0) == (alone["status"], alone["capacity"])
+            assert (0, False, None, 1.0) == tuple(
+                status[name] for name in ("in_flight", "draining", "state_path", "retry_budget_remaining")
+            )
+            assert {"primary", "backup", "third"} == set(status["upstream_budgets_remaining"])
             assert ["primary/m", "backup/m", "third/m"] == [each["deployment"] for each in listed]
-            assert ("resting", "credential", 0, 1) == tuple(
+            assert ("unavailable", "credential", 0, 1) == tuple(
                 one[name] for name in ("status", "rest_reason", "succeeded", "failed")
             )
             assert 299 < one["rest_remaining_s"] <= 300
@@ -52,40 +56,23 @@ def test_another_page_in_the_operators_browser_gets_nothing() -> None:
     run_virtual(scenario())
 
 
-async def test_events_by_a_third_party_client() -> None:
-    """In real time: the client library sleeps on its own terms."""
-    async with fleet() as running, aiohttp.ClientSession() as session:
-        await running.simulator.inject("primary", "empty")
-        url = f"{running.url}/admin/v1/events"
-        names: list[str] = []
-        last = ""
-        async with EventSource(url, session=session, timeout=None) as source:
-            await running.chat(stream=False)
-            async for event in source:
-                names.append(event.type)
-                last = event.last_event_id
-                if event.type == "RequestEnded":
-                    assert "chat" == json.loads(event.data)["route"]
-                    break
-
-        assert ["AttemptEnded", "FailedOver", "AttemptEnded", "RequestEnded"] == names
-        await running.chat(stream=False)
-        # Who comes back says what it has seen, and gets what it missed.
-        headers = {"Last-Event-ID": last}
-        async with EventSource(url, session=session, headers=headers, timeout=None) as source:
-            async for event in source:
-                assert str(int(last) + 1) == event.last_event_id
-                break
-
-
-def test_a_follower_that_leaves_is_forgotten_and_a_quiet_one_is_pinged() -> None:
+def test_a_status_while_requests_are_under_way() -> None:
     async def scenario() -> None:
         async with fleet() as running:
-            received = b""
-            async with running.session.get(f"{running.url}/admin/v1/events") as response:
-                while b": ping" not in received:
-                    received += await response.content.readany()
-            assert received.startswith(b"retry: 1000\n\n")
-            await until(lambda: len(asyncio.all_tasks()) < 8)
+            await running.simulator.inject("primary", "hang")
+            asking = asyncio.create_task(running.chat())
+            await until(lambda: running.received("primary"))
+            status = (await running.request("GET", "/admin/v1/status")).json
+            assert 1 == status["in_flight"]
+            await asking
+
+    run_virtual(scenario())
+
+
+def test_an_unknown_deployment_names_the_nearest() -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            seen = await running.request("GET", "/admin/v1/deployments/primry/m")
+            assert (404, True) == (seen.status, "Did you mean 'primary/m'?" in seen.error["message"])
 
     run_virtual(scenario())

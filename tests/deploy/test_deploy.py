@@ -139,7 +139,8 @@ def test_every_providers_key_is_passed_on() -> None:
 
 def test_variables_of_the_routes_are_given() -> None:
     named = set(re.findall(r"\$\{([A-Z_]+)", (DEPLOY / "compose.routes.yaml").read_text()))
-    assert named <= set(PROXY["environment"])
+    image = set(re.findall(r"^ENV ([A-Z_]+)=", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
+    assert named <= set(PROXY["environment"]) | image
 
 
 def test_compose_refuses_to_start_without_a_client_key() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -19,8 +20,9 @@ from pydantic import BaseModel
 from proxy.cli.main import cli
 from proxy.config.load import Loaded, load
 from proxy.config.schema import Config
+from proxy.config.schema_policies import Limit
 from proxy.config.shape import bare
-from proxy.control import reads
+from proxy.control import urls as control_urls
 from proxy.core.event import AttemptEnded, RequestEnded
 from proxy.core.failure import VERDICTS, Rests
 from proxy.core.names import DeploymentId
@@ -28,14 +30,22 @@ from proxy.dialects.registry import KINDS
 from proxy.routing import explain
 from proxy.server import chat, urls
 from proxy.simulator.faults import FAULTS, Fault, parse_fault
+from proxy.telemetry.feed import Feed, Told
+from proxy.telemetry.lines import LINES
 from proxy.telemetry.log import Log
+from proxy.telemetry.metrics import Metrics
 from tests.docs.pages import DOCS, PAGES, TOP, blocks, commands, links, quoted, read, tables
-from tests.support.fleet import ROUTES, fleet
+from tests.support.fleet import fleet
+from tests.support.happenings import one_of, one_of_each
 from tests.support.virtual_time import run_virtual
 
 CONFIGURATION, FAILURES, OPERATIONS = read("configuration.md"), read("failures.md"), read("operations.md")
 SIMULATOR, DEPENDENCIES = read("simulator.md"), read("dependencies.md")
 ENVIRON_KEYS = re.compile(r"\$\{([A-Z_0-9]+)\}")
+NEARER = re.compile(
+    r"(?:^|\.)((?:timeout|retry|breaker|health|recovery|foresight|max_concurrent|panic|outlier|degraded_below)(?:\..*)?)$"
+)
+OWN_PLACE = re.compile(r"server\.|defaults\.retry\.budget|upstreams\.NAME\.(retry\.budget|max_concurrent$)")
 
 
 # Configuration
@@ -48,11 +58,16 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
         below = f"{path}{name}"
         found, below = _inside(bare(field.annotation), below)
         if isinstance(found, type) and issubclass(found, BaseModel):
+            if found is Limit:  # has short forms
+                yield _told_as(below), field.description or ""
             yield from keys(found, f"{below}.")
-        elif not below.startswith("defaults.retry.budget") and (near := re.search(r"(timeout|retry)\..*", below)):
-            yield below if below.startswith("server.") else near[0], field.description or ""
         else:
-            yield below, field.description or ""
+            yield _told_as(below), field.description or ""
+
+
+def _told_as(path: str) -> str:
+    near = NEARER.search(path)
+    return near[1] if near and not OWN_PLACE.match(path) else path
 
 
 def _inside(found: Any, path: str) -> tuple[Any, str]:
@@ -139,7 +154,7 @@ def test_every_class_is_described() -> None:
 
 def test_every_endpoint_is_on_the_page() -> None:
     told = {quoted(row[0])[0] for row in tables(OPERATIONS, "path")}
-    served = {f"{route.method} {route.path}".replace(":.+}", "}") for route in (*urls.routes(), *reads.routes())}
+    served = {f"{route.method} {route.path}".replace(":.+}", "}") for route in (*urls.routes(), *control_urls.routes())}
 
     assert served == told
 
@@ -186,6 +201,29 @@ def test_every_field_of_the_log_is_on_the_page() -> None:
     assert fields == told
 
 
+def test_every_line_of_the_log_is_on_the_page() -> None:
+    told = {quoted(row[0])[0]: set(quoted(row[2])) for row in tables(OPERATIONS, "line")}
+    events = {LINES[type(event)]: event for event in one_of_each() if type(event) in LINES}
+    written = {line.name: {*line.fields(event), *(["times"] if line.floods else [])} for line, event in events.items()}
+    del written["request"]  # has its own table
+
+    assert written == told
+
+
+def test_every_event_is_on_the_page_with_its_fields() -> None:
+    told = {quoted(row[0])[0]: set(quoted(row[1])) for row in tables(OPERATIONS, "event")}
+    sent = {type(each.event).__name__: set(json.loads(each.as_json())) - {"event", "at"} for each in told_by_feed()}
+
+    assert sent == told
+
+
+def told_by_feed() -> list[Told]:
+    feed = Feed()
+    for event in one_of_each():
+        feed(event)
+    return feed.after(0)
+
+
 def test_every_metric_is_on_the_page_with_its_labels() -> None:
     rows = tables(OPERATIONS, "name")
 
@@ -193,23 +231,35 @@ def test_every_metric_is_on_the_page_with_its_labels() -> None:
 
 
 def exposed_metrics() -> dict[str, set[str]]:
-    """The names and labels on /metrics after one of everything has happened."""
+    """The names on /metrics, and their labels after one of everything has happened."""
 
-    async def scenario() -> dict[str, set[str]]:
-        routes = ROUTES.replace("deadline: 60s,", "deadline: 60s, retry: {budget: {ratio: 0, min_per_second: 0}},")
-        async with fleet(routes) as running:
-            for fault in ("cut:after=3", "503", "429:retry_after=60"):
-                await running.simulator.inject("primary", fault)
-                await running.chat(headers={"x-stainless-retry-count": "1"})
-            page = (await running.request("GET", "/metrics")).body.decode()
-        found: dict[str, set[str]] = {}
-        for family in text_string_to_metric_families(page):
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            assert family.samples, name
-            found[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
-        return found
+    async def scenario() -> str:
+        async with fleet() as running:
+            await running.chat()
+            running.proxy.pool.deployment(DeploymentId("primary", "m")).headroom = 0.5
+            await running.simulator.inject("primary", "503")
+            await running.chat(headers={"x-stainless-retry-count": "1"})
+            return (await running.request("GET", "/metrics")).body.decode()
 
-    return run_virtual(scenario())
+    metrics = Metrics()
+    for event in one_of_each():
+        metrics(event)
+    metrics(one_of(AttemptEnded, outcome="lost"))
+    served, counted = labels_of(run_virtual(scenario())), labels_of(metrics.render().decode())
+    assert set(counted) <= set(served)
+    found = {name: labels if labels is not None else counted[name] for name, labels in served.items()}
+    assert not [name for name, labels in found.items() if labels is None]
+    return {name: labels or set() for name, labels in found.items()}
+
+
+def labels_of(page: str) -> dict[str, set[str] | None]:
+    """By name; None where there is no series yet."""
+    found: dict[str, set[str] | None] = {}
+    for family in text_string_to_metric_families(page):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[name] = labels if family.samples else None
+    return found
 
 
 # Simulator

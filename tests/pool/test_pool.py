@@ -1,15 +1,14 @@
 """Permits, keys and rests."""
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from proxy.core.event import Rested
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.pool.deployment import Rest
 from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.rest import Rest
 from proxy.pool.snapshot import picture
+from tests.support.plans import UNGUARDED
 
 F = FailureClass
 BIG, SMALL = DeploymentId("openai", "big"), DeploymentId("openai", "small")
@@ -20,14 +19,14 @@ def pool(keys: int = 1) -> Pool:
 
 
 def attempt(pool: Pool, outcome: Outcome, now: float = 0.0, id_: DeploymentId = BIG) -> Permit:
-    permit = pool.admit(id_, now)
+    permit = pool.admit(id_, UNGUARDED, now)
     assert isinstance(permit, Permit)
     pool.report(permit, outcome, now)
     return permit
 
 
 def rest_of(pool: Pool, now: float, id_: DeploymentId = BIG) -> Rest | None:
-    return pool.standing(id_, now).rest
+    return pool.standing(id_, UNGUARDED, now).rest
 
 
 def test_a_permit_is_consumed_exactly_once() -> None:
@@ -69,20 +68,20 @@ def test_a_rate_limit_rests_the_key_on_this_deployment_for_as_long_as_asked() ->
     assert Rest(20.0, F.RATE_LIMITED) == rest_of(pool_, 19.9)
     assert rest_of(pool_, 20.0) is None
     assert rest_of(pool_, 0.0, SMALL) is None
-    assert isinstance(pool_.admit(BIG, 10.0), Rest)
+    assert not isinstance(pool_.admit(BIG, UNGUARDED, 10.0), Permit)
 
 
 def test_rate_limits_without_a_hint_rest_longer_each_time_until_one_answer_comes() -> None:
     pool_, now, rests = pool(), 0.0, []
     for _ in range(8):
         attempt(pool_, Failure(F.RATE_LIMITED, "http_429"), now)
-        rests.append(pool_.standing(BIG, now).usable_at - now)
+        rests.append(pool_.standing(BIG, UNGUARDED, now).usable_at - now)
         now += rests[-1]
     assert [1, 2, 4, 8, 16, 32, 60, 60] == rests
 
     attempt(pool_, SUCCEEDED, now)
     attempt(pool_, Failure(F.RATE_LIMITED, "http_429"), now)
-    assert now + 1 == pool_.standing(BIG, now).usable_at
+    assert now + 1 == pool_.standing(BIG, UNGUARDED, now).usable_at
 
 
 def test_another_key_goes_on_while_one_rests() -> None:
@@ -92,7 +91,7 @@ def test_another_key_goes_on_while_one_rests() -> None:
     assert rest_of(pool_, 1.0) is None
     assert limited.key != attempt(pool_, SUCCEEDED, 1.0).key
     attempt(pool_, Failure(F.RATE_LIMITED, "http_429", wait=5.0), 1.0)
-    assert 6.0 == pool_.standing(BIG, 1.0).usable_at
+    assert 6.0 == pool_.standing(BIG, UNGUARDED, 1.0).usable_at
 
 
 @pytest.mark.parametrize("kind", [F.QUOTA, F.CREDENTIAL])
@@ -110,7 +109,7 @@ def test_a_missing_model_rests_the_deployment_whatever_the_key() -> None:
     pool_ = pool(keys=3)
     attempt(pool_, Failure(F.MODEL_GONE, "http_404"))
 
-    assert 300.0 == pool_.standing(BIG, 1.0).usable_at
+    assert 300.0 == pool_.standing(BIG, UNGUARDED, 1.0).usable_at
     assert rest_of(pool_, 1.0, SMALL) is None
 
 
@@ -124,7 +123,7 @@ def test_no_hint_is_believed_beyond_a_day() -> None:
     pool_ = pool()
     attempt(pool_, Failure(F.QUOTA, "http_429", wait=1e12))
 
-    assert 86_400.0 == pool_.standing(BIG, 0.0).usable_at
+    assert 86_400.0 == pool_.standing(BIG, UNGUARDED, 0.0).usable_at
 
 
 def test_a_refused_parameter_is_remembered() -> None:
@@ -142,13 +141,38 @@ def test_names_that_clients_choose_do_not_fill_the_memory() -> None:
     assert 4096 == len(pool_.deployments())
 
 
+def test_a_good_answer_may_tell_that_the_next_one_would_be_refused() -> None:
+    pool_ = pool(keys=2)
+    permit = pool_.admit(BIG, UNGUARDED, 0.0)
+    assert isinstance(permit, Permit)
+    told = pool_.told(permit, 0.0, 4.0, 1.0)
+    pool_.report(permit, SUCCEEDED, 1.0)
+
+    assert [Rested(BIG, permit.key, False, "rate_limited", 4.0)] == list(told)
+    assert permit.key != attempt(pool_, SUCCEEDED, 1.0).key
+    assert 0.0 == pool_.deployment(BIG).headroom
+    # It was no refusal, so the next one begins where refusals begin.
+    assert {} == pool_.deployment(BIG).refusals
+
+
+def test_rests_are_cleared_by_hand_for_the_deployment_and_all_its_keys() -> None:
+    pool_ = pool(keys=3)
+    for kind in (F.RATE_LIMITED, F.QUOTA, F.MODEL_GONE):
+        attempt(pool_, Failure(kind, "x"))
+    cleared = pool_.clear_rests(BIG, "operator")
+
+    assert 3 == len(cleared)
+    assert rest_of(pool_, 0.0) is None
+
+
 def test_picture() -> None:
     pool_ = pool()
     attempt(pool_, SUCCEEDED, 1.0)
     attempt(pool_, Failure(F.OVERLOADED, "http_503"), 2.0)
     seen = picture(pool_, BIG, 5.0)
-    assert ("failing", 1, 1, 1, "http_503", 3.0, 4.0) == (
+    assert ("degraded", "1 failures in a row", 1, 1, 1, "http_503", 3.0, 4.0) == (
         seen.status,
+        seen.reason,
         seen.succeeded,
         seen.failed,
         seen.consecutive_failures,
@@ -159,55 +183,4 @@ def test_picture() -> None:
 
     attempt(pool_, Failure(F.RATE_LIMITED, "http_429", wait=10.0), 5.0)
     seen = picture(pool_, BIG, 7.0)
-    assert ("resting", "rate_limited", 8.0) == (seen.status, seen.rest_reason, seen.rest_remaining_s)
-
-
-class Bookkeeping(RuleBasedStateMachine):
-    """Whatever happens, permits add up and a pool of keys is never stuck."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pool = pool(keys=2)
-        self.now = 0.0
-        self.held: list[Permit] = []
-
-    @rule(id_=st.sampled_from([BIG, SMALL]))
-    def admit(self, id_: DeploymentId) -> None:
-        result = self.pool.admit(id_, self.now)
-        if isinstance(result, Permit):
-            self.held.append(result)
-        else:
-            assert result.until > self.now
-
-    @rule(
-        data=st.data(),
-        kind=st.sampled_from([None, IGNORED, *FailureClass]),
-        wait=st.none() | st.floats(0, 1e6),
-    )
-    def report(self, data: st.DataObject, kind: object, wait: float | None) -> None:
-        if self.held:
-            permit = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-            outcome: Outcome = SUCCEEDED if kind is None else IGNORED
-            if isinstance(kind, FailureClass):
-                outcome = Failure(kind, "x", wait=wait)
-            self.pool.report(permit, outcome, self.now)
-
-    @rule(seconds=st.floats(0, 1000))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-
-    @invariant()
-    def permits_add_up(self) -> None:
-        assert len(self.held) == sum(each.in_flight for each in self.pool.deployments())
-        assert all(each.in_flight >= 0 for each in self.pool.deployments())
-
-    @invariant()
-    def every_rest_ends(self) -> None:
-        for id_ in (BIG, SMALL):
-            standing = self.pool.standing(id_, self.now)
-            assert self.now <= standing.usable_at <= self.now + 86_400
-            assert (standing.rest is None) == (standing.usable_at == self.now)
-
-
-Bookkeeping.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-TestBookkeeping = Bookkeeping.TestCase
+    assert ("unavailable", "rate_limited", 8.0) == (seen.status, seen.rest_reason, seen.rest_remaining_s)

@@ -11,6 +11,7 @@ from proxy.pool.pool import Permit, Pool
 from proxy.streams.splice import StreamState
 from tests.streams.test_splice import Script
 from tests.support.fleet import ROUTES, fleet, until
+from tests.support.plans import UNGUARDED
 from tests.support.raw import BODY, hang_up, head, send, serving, statuses
 from tests.support.virtual_time import run_virtual
 
@@ -18,7 +19,7 @@ A = DeploymentId("a", "m")
 
 
 def permit(pool: Pool, now: float, id_: DeploymentId = A) -> Permit:
-    made = pool.admit(id_, now)
+    made = pool.admit(id_, UNGUARDED, now)
     assert isinstance(made, Permit)
     return made
 
@@ -82,7 +83,7 @@ def test_a_bug_within_a_stream_ends_the_connection(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_full_pool_still_learns() -> None:
-    pool = Pool({"a": 1}, [A])
+    pool = Pool({"a": 1}, [(A, UNGUARDED)])
     gone = Failure(FailureClass.MODEL_GONE, "http_404")
     for number in range(5000):
         id_ = DeploymentId("a", str(number))
@@ -90,11 +91,11 @@ def test_a_full_pool_still_learns() -> None:
     fresh = DeploymentId("a", "fresh")
     pool.report(permit(pool, 0.0, fresh), Failure(FailureClass.RATE_LIMITED, "http_429", wait=60.0), 0.0)
 
-    assert 60.0 == pool.standing(fresh, 1.0).usable_at
+    assert 60.0 == pool.standing(fresh, UNGUARDED, 1.0).usable_at
     pool.report(permit(pool, 0.0), gone, 0.0)
     for number in range(5000):
         pool.deployment(DeploymentId("a", f"x{number}"))
-    assert pool.standing(A, 1.0).rest is not None
+    assert pool.standing(A, UNGUARDED, 1.0).rest is not None
 
 
 def test_a_burst_of_refusals_counts_once() -> None:
@@ -103,7 +104,7 @@ def test_a_burst_of_refusals_counts_once() -> None:
     for each in burst:
         pool.report(each, Failure(FailureClass.RATE_LIMITED, "http_429"), 0.1)
 
-    assert pytest.approx(1.1) == pool.standing(A, 0.1).usable_at
+    assert pytest.approx(1.1) == pool.standing(A, UNGUARDED, 0.1).usable_at
 
 
 def test_a_late_report_does_not_shorten_a_rest() -> None:
@@ -111,8 +112,8 @@ def test_a_late_report_does_not_shorten_a_rest() -> None:
     first, late = permit(pool, 0.0), permit(pool, 0.0)
     pool.report(first, Failure(FailureClass.RATE_LIMITED, "http_429", wait=60.0), 0.1)
 
-    assert [] == pool.report(late, Failure(FailureClass.RATE_LIMITED, "http_429", wait=1.0), 0.2)
-    assert pytest.approx(60.1) == pool.standing(A, 0.2).usable_at
+    assert [] == [*pool.report(late, Failure(FailureClass.RATE_LIMITED, "http_429", wait=1.0), 0.2)]
+    assert pytest.approx(60.1) == pool.standing(A, UNGUARDED, 0.2).usable_at
 
 
 def test_a_slow_reader_does_not_outlive_the_deadline() -> None:

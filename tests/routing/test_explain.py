@@ -3,16 +3,16 @@
 from proxy.core.event import AttemptEnded
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.pool.deployment import Rest
-from proxy.pool.pool import Standing
-from proxy.routing.explain import degraded, explain, give_up_error, reason, returned_error
+from proxy.pool.rest import Rest
+from proxy.pool.standing import Hold, Standing
+from proxy.routing.explain import degradation, explain, give_up_error, reason, returned_error
 from proxy.routing.next_move import GiveUp
-from proxy.routing.plan import Skipped
+from proxy.routing.plan import Plan, Skipped
 from tests.support.plans import plan, step
 
 A, B = DeploymentId("a", "m"), DeploymentId("b", "m")
-FREE = Standing(0.0, None)
-RESTING = Standing(12.0, Rest(12.0, FailureClass.RATE_LIMITED))
+FREE = Standing(0.0)
+RESTING = Standing(12.0, Hold.RESTS, Rest(12.0, FailureClass.RATE_LIMITED))
 
 
 def ended(deployment: DeploymentId, outcome: str) -> AttemptEnded:
@@ -30,6 +30,17 @@ def test_the_error_says_what_was_tried_and_what_to_do() -> None:
         "Every usable deployment is rate limited. Try again in 12 s."
     ) == error.message
     assert {"retry-after": "12", "retry-after-ms": "11600"} == error.headers()
+
+
+def test_the_error_names_what_keeps_each_deployment_away() -> None:
+    open_, probing = Standing(12.4, Hold.OPEN), Standing(float("inf"), Hold.PROBING)
+    error = give_up_error(GiveUp("no_healthy_upstream", 1.0), plan("a", "b"), [], [open_, probing], 0.0)
+
+    assert 503 == error.status
+    assert (
+        "chat: a/m breaker open for 12 s, b/m breaker half-open, its probes are under way. "
+        "No deployment of this route can be used now. Try again in 1 s."
+    ) == error.message
 
 
 def test_without_a_time_to_come_back_sdks_are_told_not_to() -> None:
@@ -87,15 +98,41 @@ def test_reasons() -> None:
     assert "retry after http_503" == reason(made, made.steps[0], [ended(A, "http_503"), ended(A, "ok")], {})
     assert "failover from a/m (reset)" == reason(made, made.steps[1], [ended(A, "reset"), ended(B, "ok")], {})
     assert "a/m rests (quota)" == reason(made, made.steps[1], [ended(B, "ok")], {0: "quota"})
+    assert "a/m has an open breaker" == reason(made, made.steps[1], [ended(B, "ok")], {0: "breaker_open"})
+    assert "a/m is spared" == reason(made, made.steps[1], [ended(B, "ok")], {0: "spared"})
     assert "a/m is skipped: A_KEY is not set" == reason(skipped, skipped.steps[0], [ended(B, "ok")], {})
+
+
+def test_reasons_of_routes_with_several_first_choices() -> None:
+    weighted = plan(step("a", weight=3), step("b", 1), strategy="weighted")
+    parallel = plan("a", "b", strategy="parallel")
+    lost = [ended(A, "lost"), ended(B, "ok")]
+
+    assert "drawn by weight 3" == reason(weighted, weighted.steps[0], [ended(A, "ok")], {})
+    assert "first of 2 to answer" == reason(parallel, parallel.steps[1], lost, {})
+    made = plan("a", "b")
+    assert "faster of two, hedged after 200 ms" == reason(made, made.steps[1], lost, {}, 0.2)
+
+
+def degraded(made: Plan, at: int, *attempts: AttemptEnded) -> str | None:
+    found = degradation(made, made.steps[at], attempts)
+    return None if found is None else str(found)
 
 
 def test_degraded() -> None:
     made = plan(step("a"), step("b", 1, quality=0.7))
     skipped = plan(step("b", 1), skipped=(Skipped(A, "A_KEY is not set", 0),))
 
-    assert degraded(made, made.steps[0], []) is None
-    assert "reason=failover;quality=0.7" == degraded(made, made.steps[1], [ended(A, "reset")])
-    assert "reason=first_choice_rests;quality=0.7" == degraded(made, made.steps[1], [])
-    assert "reason=first_choice_skipped" == degraded(skipped, skipped.steps[0], [])
-    assert "reason=last_resort;quality=0" == degraded(made, None, [])
+    assert degraded(made, 0) is None
+    assert "reason=failover;quality=0.7" == degraded(made, 1, ended(A, "reset"))
+    assert "reason=first_choice_out;quality=0.7" == degraded(made, 1)
+    assert "reason=hedged;quality=0.7" == degraded(made, 1, ended(A, "lost"))
+    assert "reason=first_choice_skipped" == degraded(skipped, 0)
+
+
+def test_steps_that_are_equals_are_degraded_only_by_their_quality() -> None:
+    made = plan(step("a", quality=0.9), step("b", 1, quality=0.5), step("c", 2, weight=0), strategy="weighted")
+
+    assert degraded(made, 0) is None
+    assert "reason=lower_quality;quality=0.5" == degraded(made, 1)
+    assert "reason=failover" == degraded(made, 2, ended(A, "reset"))

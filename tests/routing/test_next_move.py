@@ -1,15 +1,19 @@
 """The table of cases: what has happened, and what is done next."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.settings import LastResortSettings
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment, SameDeployment
-from proxy.pool.deployment import Rest
-from proxy.pool.pool import Standing
-from proxy.routing.next_move import Attempt, GiveUp, History, LastResort, Move, Return, next_move
+from proxy.pool.rest import Rest
+from proxy.pool.standing import Hold, Standing
+from proxy.routing.next_move import Attempt, GiveUp, History, LastResort, Move, Queue, Return, next_move
 from proxy.routing.plan import Plan
 from tests.support.plans import plan, step
 
@@ -21,19 +25,40 @@ def failure(kind: FailureClass, wait: float | None = None, param: str | None = N
 
 
 def standing(until: float | None, now: float, kind: FailureClass = F.RATE_LIMITED) -> Standing:
-    return Standing(now, None) if until is None or until <= now else Standing(until, Rest(until, kind))
+    return Standing(now) if until is None or until <= now else Standing(until, Hold.RESTS, Rest(until, kind))
 
 
 class Case:
     """One request: what was tried, who rests, and what comes next."""
 
-    def __init__(self, plan_: Plan, *, roll: float = 0.5, budget: bool = True) -> None:
+    def __init__(
+        self,
+        plan_: Plan,
+        *,
+        roll: float = 0.5,
+        budget: bool = True,
+        room: bool = True,
+        kept: bool = False,
+        luck: float = 0.0,
+    ) -> None:
         self.plan = plan_
         self.roll = roll
         self.budget = budget
+        self.room = room
+        self.kept = kept
         self.now = 0.0
-        self.history = History()
+        self.history = History(luck=luck)
         self.rests: dict[int, tuple[float, FailureClass]] = {}
+        self.held: dict[int, Standing] = {}
+
+    def pays(self, step: int) -> bool:
+        return self.budget
+
+    def may_queue(self) -> bool:
+        return self.room
+
+    def has_kept(self) -> bool:
+        return self.kept
 
     def fails(self, place: int, kind: FailureClass, wait: float | None = None, param: str | None = None) -> "Case":
         self.history.record(self.plan, place, failure(kind, wait, param), self.now, self.roll)
@@ -47,6 +72,18 @@ class Case:
         self.rests[place] = (until, kind)
         return self
 
+    def open_until(self, place: int, until: float, *, forced: bool = False) -> "Case":
+        self.held[place] = Standing(until, Hold.OPEN, forced=forced)
+        return self
+
+    def held_by(self, place: int, hold: Hold) -> "Case":
+        self.held[place] = Standing(self.now if hold is Hold.FULL else math.inf, hold)
+        return self
+
+    def has_share(self, place: int, share: float) -> "Case":
+        self.held[place] = Standing(self.now, share=share)
+        return self
+
     def waited(self, place: int, seconds: float) -> "Case":
         self.history.waited(place, seconds)
         self.now += seconds
@@ -54,12 +91,14 @@ class Case:
 
     def move(self) -> Move:
         standings = [
-            standing(
+            self.held[place]
+            if place in self.held
+            else standing(
                 *(self.rests[place][0], self.now, self.rests[place][1]) if place in self.rests else (None, self.now)
             )
             for place in range(len(self.plan.steps))
         ]
-        return next_move(self.plan, self.history, standings, lambda: self.budget, self.now)
+        return next_move(self.plan, self.history, standings, self, self.now)
 
 
 def first(place: int, at: float = 0.0, *, last: bool = False) -> Attempt:
@@ -70,12 +109,24 @@ def again(place: int, at: float = 0.0, *, last: bool = False) -> Attempt:
     return Attempt(place, at, retry=True, last=last)
 
 
+def panic(place: int, at: float = 0.0) -> Attempt:
+    return Attempt(place, at, retry=True, last=False, panic=True)
+
+
+def calm(*names: str, **others: Any) -> Plan:
+    return plan(*names, panic=None, **others)
+
+
 def one() -> Plan:
     return plan("a")
 
 
 def two() -> Plan:
     return plan("a", "b")
+
+
+def kept_only() -> Plan:
+    return replace(plan("a"), last_resort=LastResortSettings(None, 3600.0))
 
 
 CASES: dict[str, tuple[Case, Move]] = {
@@ -179,8 +230,95 @@ CASES: dict[str, tuple[Case, Move]] = {
         Case(plan("a", "a")).fails(0, F.TIMEOUT),
         GiveUp("upstream_error"),
     ),
-    # rules 6 and 7
-    "last resort": (Case(plan("a", last_resort="sorry")).fails(0, F.TIMEOUT), LastResort("sorry")),
+    # open breakers are passed over, and not waited for
+    "first choice is open: the next": (Case(two()).open_until(0, 5), first(1, last=True)),
+    "first choice is half-open, its probes are under way": (Case(two()).held_by(0, Hold.PROBING), first(1, last=True)),
+    "first choice is switched off": (Case(two()).held_by(0, Hold.OFF), first(1, last=True)),
+    "its breaker opened by this very failure: no retry": (
+        Case(two()).fails(0, F.OVERLOADED).open_until(0, 60),
+        first(1, last=True),
+    ),
+    "all open: exact time to come back": (
+        Case(calm("a", "b")).open_until(0, 40).open_until(1, 30),
+        GiveUp("no_healthy_upstream", 30.0),
+    ),
+    "one open, one probing: soon": (
+        Case(calm("a", "b")).open_until(0, 40).held_by(1, Hold.PROBING),
+        GiveUp("no_healthy_upstream", 1.0),
+    ),
+    "all switched off: nobody knows": (
+        Case(calm("a")).held_by(0, Hold.OFF),
+        GiveUp("no_healthy_upstream"),
+    ),
+    "tried, and open by now: they are all out": (
+        Case(calm("a", "b")).fails(0, F.TIMEOUT).fails(1, F.TIMEOUT).open_until(0, 60).open_until(1, 50),
+        GiveUp("no_healthy_upstream", 50.0),
+    ),
+    "tried, and still closed: it was an error": (
+        Case(calm("a", "b")).fails(0, F.TIMEOUT).open_until(1, 50),
+        GiveUp("upstream_error"),
+    ),
+    # panic
+    "all open: the one whose time comes first": (Case(two()).open_until(0, 40).open_until(1, 30), panic(1)),
+    "half of them open and the others have failed": (
+        Case(two()).open_until(0, 40).fails(1, F.TIMEOUT),
+        panic(0),
+    ),
+    "too few of them out for a panic": (
+        Case(plan("a", "b", "c")).open_until(0, 40).fails(1, F.TIMEOUT).fails(2, F.TIMEOUT),
+        GiveUp("upstream_error"),
+    ),
+    "as long as one can be used there is no panic": (Case(two()).open_until(0, 40), first(1, last=True)),
+    "a panic is not tried twice": (
+        Case(one()).fails(0, F.TIMEOUT).open_until(0, 60),
+        GiveUp("no_healthy_upstream", 60.0),
+    ),
+    "a panic without budget": (
+        Case(one(), budget=False).open_until(0, 60),
+        GiveUp("no_healthy_upstream", 60.0),
+    ),
+    "no panic where an operator has opened it": (
+        Case(one()).open_until(0, 60, forced=True),
+        GiveUp("no_healthy_upstream", 60.0),
+    ),
+    "a panic comes before the last resort": (Case(plan("a", last_resort="sorry")).open_until(0, 60), panic(0)),
+    # places
+    "first choice is full: the next, at once": (Case(two()).held_by(0, Hold.FULL), first(1)),
+    "all full: wait for a place at any": (
+        Case(two()).held_by(0, Hold.FULL).held_by(1, Hold.FULL),
+        Queue((0, 1), 120.0),
+    ),
+    "one full, one rests: wait for whichever comes first": (
+        Case(two()).held_by(0, Hold.FULL).rests_until(1, 20),
+        Queue((0,), 20.0),
+    ),
+    "all full and no room to wait": (Case(two(), room=False).held_by(0, Hold.FULL), first(1)),
+    "nobody free and no room to wait": (
+        Case(one(), room=False).held_by(0, Hold.FULL),
+        GiveUp("overloaded", 1.0),
+    ),
+    "full, with no tries left": (
+        Case(one()).fails(0, F.TIMEOUT).held_by(0, Hold.FULL),
+        GiveUp("overloaded", 1.0),
+    ),
+    # shares of traffic
+    "not among the share of the first: the next": (Case(two(), luck=0.5).has_share(0, 0.4), first(1)),
+    "among its share": (Case(two(), luck=0.3).has_share(0, 0.4), first(0)),
+    "nobody else: it is used after all": (Case(one(), luck=0.9).has_share(0, 0.1), first(0, last=True)),
+    "an ejected one comes last": (Case(two()).has_share(0, 0.0), first(1)),
+    "an ejected one is better than none": (Case(two()).has_share(0, 0.0).open_until(1, 50), first(0, last=True)),
+    "a weighted draw has seen to shares already": (
+        Case(plan("a", "b", strategy="weighted"), luck=0.9).has_share(0, 0.4),
+        first(0),
+    ),
+    "but not to ejections that came since": (
+        Case(plan("a", "b", strategy="weighted")).has_share(0, 0.0),
+        first(1),
+    ),
+    # the last resort, and giving up
+    "a kept answer": (Case(kept_only(), kept=True).fails(0, F.TIMEOUT), LastResort()),
+    "no kept answer": (Case(kept_only()).fails(0, F.TIMEOUT), GiveUp("upstream_error")),
+    "last resort": (Case(plan("a", last_resort="sorry")).fails(0, F.TIMEOUT), LastResort()),
     "no last resort for a caller's fault": (
         Case(plan("a", last_resort="sorry")).fails(0, F.CALLER_FAULT),
         Return(failure(F.CALLER_FAULT)),

@@ -1,5 +1,6 @@
 """What one request will try, from the route and the client's wishes."""
 
+from proxy.config.settings import LastResortSettings
 from proxy.core.names import DeploymentId
 from proxy.routing.plan import Plan, Skipped, Wishes, make_plan
 from tests.support.fleet import settings_of
@@ -31,7 +32,7 @@ def test_steps_in_order_without_those_that_cannot_be_used() -> None:
     assert ["a/m", "b/m"] == names(made)
     assert (Skipped(DeploymentId("c", "m"), "UNSET is not set", 1),) == made.skipped
     assert [0, 2] == [step.place for step in made.steps]
-    assert (130.0, "Sorry.", 8000, 0.9) == (
+    assert (130.0, LastResortSettings("Sorry."), 8000, 0.9) == (
         made.deadline,
         made.last_resort,
         made.steps[0].context,

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from proxy.config.resolve import ClientSettings
+from proxy.config.settings import ClientSettings
 from proxy.core.errors import ClientError
 from proxy.server.clients import bearer, check_may_use, identify, may_use
 

@@ -286,7 +286,7 @@ def test_metrics_are_parseable_and_hold_no_made_up_labels() -> None:
             assert 2 == samples["holdfast_requests_total", "_unknown", "model_not_found"]
             assert 3 == samples["holdfast_attempts_total", "http_503", "primary"]
             assert 1 == samples["holdfast_attempts_total", "backup", "ok"]
-            assert 1 == samples["holdfast_degraded_responses_total", "chat"]
+            assert 1 == samples["holdfast_degraded_responses_total", "chat", "failover"]
             assert 0 == samples[("holdfast_in_flight_requests",)]
 
     run_virtual(scenario())

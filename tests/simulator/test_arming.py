@@ -83,3 +83,49 @@ def test_faults_that_look_at_the_request():
     assert names(armed("refuse_prefill"), 1, Facts(is_chat=True, ends_with_assistant=True)) == ["refuse_prefill"]
     assert names(armed("stale"), 1) == [None]
     assert names(armed("stale"), 1, Facts(is_chat=True, reuses_connection=True)) == ["stale"]
+
+
+def told(fault: ArmedFault, at: float) -> tuple[str, int | float | None, float | None]:
+    """Name, what remains or is to be waited, and the reset."""
+    struck = fault.strike(CHAT, 100.0 + at)
+    assert struck is not None
+    return (struck.name, struck.remaining, struck.reset) if struck.name != "429" else ("429", None, struck.retry_after)
+
+
+def test_headroom_counts_down_to_429_and_comes_back_at_once():
+    fault = armed("low_headroom:remaining=2,limit=3,reset=10")
+    # The window begins with the first request, however long after the injection.
+    assert told(fault, 50) == ("low_headroom", 1, 10)
+    assert told(fault, 54) == ("low_headroom", 0, 6)
+    assert told(fault, 55) == ("429", None, 5)
+    assert told(fault, 59.9994) == ("429", None, 0.001)
+    assert [told(fault, 60)[1] for _ in range(4)] == [2, 1, 0, None]
+    # Windows follow each other, also those in which nobody asks.
+    assert told(fault, 85) == ("low_headroom", 2, 5)
+
+
+def test_headroom_that_refills_steadily():
+    fault = armed("low_headroom:remaining=1,limit=10,reset=5,refill=steady")
+    assert told(fault, 0) == ("low_headroom", 0, 5)
+    assert told(fault, 0.4) == ("429", None, 4.6)
+    assert told(fault, 0.5) == ("low_headroom", 0, 5)
+    assert told(fault, 2) == ("low_headroom", 2, 4)
+    assert told(fault, 99) == ("low_headroom", 9, 0.5)
+
+
+def test_there_is_never_more_headroom_than_the_limit():
+    assert told(armed("low_headroom:remaining=9,limit=3"), 0) == ("low_headroom", 2, 10)
+    assert told(armed("low_headroom:limit=0"), 0)[0] == "429"
+    assert told(armed("low_headroom:limit=0,refill=steady"), 0) == ("429", None, 0)
+
+
+def test_headroom_within_a_wrapper_is_that_of_the_inner_fault():
+    fault = armed("flapping:inner=low_headroom,remaining=2,broken=5,healthy=5")
+    assert told(fault, 0)[1] == 1
+    assert fault.strike(CHAT, 106.0) is None
+    assert armed("low_headroom").strike(MODELS, 100.0) is None
+
+
+def test_a_probability_makes_a_tail():
+    drawn = names(armed("slower:probability=0.05"), 1000)
+    assert 20 < drawn.count("slower") < 80

@@ -20,6 +20,8 @@ CUT_2 = Fault("cut", after=2)
         ("429:retry_after=2", Fault("429", retry_after=2.0)),
         ("random:inner=503", Fault("random", inner=Fault("status", status=503), probability=0.5)),
         ("flapping:inner=stall,after=3,broken=1", Fault("flapping", inner=Fault("stall", after=3), broken=1.0)),
+        ("low_headroom:remaining=2,limit=9", Fault("low_headroom", remaining=2, limit=9)),
+        ("slower:factor=4,probability=0.05", Fault("slower", factor=4.0, probability=0.05)),
         ({"fault": "stall", "after": 9}, Fault("stall", after=9)),
         ({"name": "stall"}, Fault("stall")),
         ({"fault": 529, "times": None}, Fault("status", status=529)),
@@ -46,6 +48,9 @@ def test_a_fault_is_read(spec, fault):
         ("stall:after", "'after' is not of the form parameter=value"),
         ("200", "status must be a whole number from 400 to 599, got '200'"),
         ("429:form=secods", "form has no value 'secods'; did you mean 'seconds'?"),
+        ("low_headroom:reset=0", "reset must be a number from 0.001 to 1e+06, got '0'"),
+        ("low_headroom:refill=stedy", "refill has no value 'stedy'; did you mean 'steady'?"),
+        ("slower:factor=0.5", "factor must be a number from 1 to 1e+06"),
         ("redirect:location=", "location must be a text"),
         ("random", "needs the parameter inner, such as random:inner=503"),
         ("random:inner=refuse", "a port cannot be closed for a single request"),
@@ -66,6 +71,12 @@ def test_text_and_mapping_read_back_as_the_same_fault(name):
     fault = parse_fault({"fault": name, **inner, **common, "lasts": 2})
     assert parse_fault(str(fault)) == fault
     assert parse_fault(fault.as_dict()) == fault
+
+
+def test_certainty_reads_back_as_certainty():
+    fault = parse_fault("random:inner=503,probability=1")
+    assert fault.probability == 1
+    assert parse_fault(fault.as_dict()) == parse_fault(str(fault)) == fault
 
 
 def test_a_fault_is_written_shortly():

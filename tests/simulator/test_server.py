@@ -317,6 +317,20 @@ async def test_control_injects_and_heals(simulator, control):
     assert simulator.upstream("primary").fault is None
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"fault": "low_headroom", "remaining": 3, "limit": 20, "reset": 5.0, "refill": "steady"},
+        {"fault": "slower", "factor": 4.0, "probability": 0.05},
+        {"fault": "random", "inner": {"fault": "503", "form": "seconds"}, "probability": 0.3},
+        {"fault": "flapping", "inner": {"fault": "slower", "factor": 4.0}, "broken": 2.0, "healthy": 3.0},
+    ],
+)
+async def test_control_shows_what_it_was_sent(control, fault):
+    async with control.put("/upstreams/primary/fault", json=fault) as answer:
+        assert (await answer.json())["fault"] == fault
+
+
 async def test_control_lists_the_faults(control):
     async with control.get("/faults") as answer:
         rows = {row["fault"]: row for row in (await answer.json())["faults"]}

@@ -1,5 +1,6 @@
 """One test per fault, on real sockets: what the client gets, byte by byte, and how the connection ends."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -177,6 +178,19 @@ async def test_slow_body(under, stream):
     wire = await under("slow_body:seconds=9", stream=stream, patience=QUIET)
     assert (wire.end, wire.status, wire.body) == ("silent", 200, b"")
     assert (await under("slow_body:seconds=0.03", stream=stream)).end == "complete"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_slower(under, simulator, stream):
+    voice = simulator.upstream("primary").voice
+    voice.pace, voice.first_token_delay = 0.0005, 0.001
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    assert (await under("slower:factor=20", stream=stream)).end == "complete"
+    # Ten words: 20 ms for the first, 10 ms for each other.
+    assert loop.time() - started >= 0.1
+    voice.pace = 1.0
+    assert (await under("slower", stream=stream, patience=QUIET)).end == "silent"
 
 
 async def test_role_then_silence(under):
@@ -386,6 +400,27 @@ async def test_huge_headers(under):
     wire = await under("huge_headers")
     assert len(wire.headers["x-padding"]) == 1 << 20
     assert wire.text == SAY
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_low_headroom(simulator, client, stream):
+    await simulator.inject("primary", "low_headroom:remaining=2,limit=100,reset=60")
+    answers = [await client.chat(stream=stream) for _ in range(3)]
+    limits = [[wire.headers[f"x-ratelimit-{part}-requests"] for part in ("limit", "remaining")] for wire in answers]
+    assert [wire.status for wire in answers] == [200, 200, 429]
+    assert limits == [["100", "1"], ["100", "0"], ["100", "0"]]
+    assert answers[0].headers["x-ratelimit-reset-requests"] == "1m0s"
+    assert "x-ratelimit-reset-requests" in answers[2].headers
+    assert answers[2].json["error"]["code"] == "rate_limit_exceeded"
+    assert [one.fault for one in simulator.upstream("primary").requests] == ["low_headroom", "low_headroom", "429"]
+    assert (await client.send("GET", "/v1/models")).status == 200
+
+
+async def test_low_headroom_recovers(simulator, client):
+    await simulator.inject("primary", "low_headroom:remaining=0,limit=9,reset=0.05")
+    assert (await client.chat()).status == 429
+    await asyncio.sleep(0.06)
+    assert (await client.chat()).headers["x-ratelimit-remaining-requests"] == "8"
 
 
 async def test_crlf(under):

@@ -13,7 +13,8 @@ import aiohttp
 
 from proxy.app import Holdfast
 from proxy.config.load import load
-from proxy.config.resolve import Settings, resolve
+from proxy.config.resolve import resolve
+from proxy.config.settings import Settings
 from proxy.core.event import Happening, RequestEnded
 
 ROUTES = """\

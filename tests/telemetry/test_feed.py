@@ -1,50 +1,90 @@
 """The last events, numbered."""
 
+import asyncio
 import json
+from dataclasses import fields
+from typing import Any
 
-from proxy.core.event import AttemptEnded, RequestEnded, RetryRefused
+import pytest
+
+from proxy.core.event import AttemptEnded, BudgetRefused, RequestEnded
 from proxy.core.names import DeploymentId
 from proxy.telemetry.bus import Bus
 from proxy.telemetry.feed import Feed
+from tests.support.happenings import CLASSES, one_of
 
 A = DeploymentId("a", "m")
+REFUSED = BudgetRefused(A, "retry")
 
 
 def test_numbers_and_what_came_after() -> None:
     feed = Feed()
     for _ in range(3):
-        feed(RetryRefused(A))
+        feed(REFUSED)
 
     assert 3 == feed.last
+    assert [1, 2, 3] == [told.number for told in feed.after(0)]
     assert [2, 3] == [told.number for told in feed.after(1)]
     assert [] == feed.after(3)
+    assert [] == feed.after(9)
 
 
 def test_memory_is_bounded_and_gaps_show() -> None:
     feed = Feed()
     for _ in range(5000):
-        feed(RetryRefused(A))
+        feed(REFUSED)
 
     assert [4001, 5000] == [told.number for told in feed.after(0)][::999]
+    assert [4999, 5000] == [told.number for told in feed.after(4998)]
 
 
-def test_events_are_one_line_of_json() -> None:
+def test_an_upstreams_json_is_not_kept() -> None:
+    feed = Feed()
+    record = RequestEnded("id", "chat", "m", stream=True, usage=b" " * 1_000_000)
+    feed(record)
+    (told,) = feed.after(0)
+
+    assert isinstance(told.event, RequestEnded) and told.event.usage is None
+    assert record.usage
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_event_is_one_line_of_json(cls: type) -> None:
+    feed = Feed()
+    feed(one_of(cls))
+    (told,) = feed.after(0)
+    line = json.loads(told.as_json())
+
+    assert b"\n" not in told.as_json()
+    assert cls.__name__ == line.pop("event")
+    assert line.pop("at") > 0
+    assert {field.name for field in fields(cls)} - {"usage"} == set(line)
+
+
+def test_deployments_are_written_as_everywhere_else() -> None:
     feed = Feed()
     feed(AttemptEnded(A, "http_503", 0.5, 503))
     feed(RequestEnded("id", "chat", "evil\nmodel", stream=True, usage=b"{}", attempts=(AttemptEnded(A, "ok", 1.0),)))
-    first, second = (told.as_json() for told in feed.after(0))
+    first, second = (json.loads(told.as_json()) for told in feed.after(0))
 
-    assert ("AttemptEnded", "a/m", 503) == (
-        json.loads(first)["event"],
-        json.loads(first)["deployment"],
-        json.loads(first)["status"],
-    )
-    assert b"\n" not in second
-    assert "usage" not in json.loads(second)
+    assert ("AttemptEnded", "a/m", 503) == (first["event"], first["deployment"], first["status"])
+    assert ["a/m"] == [attempt["deployment"] for attempt in second["attempts"]]
+    assert None is second["deployment"]
+
+
+def test_who_follows_is_woken_and_who_waits_in_vain_is_let_go() -> None:
+    async def scenario() -> tuple[bool, ...]:
+        feed = Feed()
+        followers = [asyncio.create_task(feed.wait(0, 5.0)) for _ in range(3)]
+        await asyncio.sleep(0)
+        feed(REFUSED)
+        return (*await asyncio.gather(*followers), await feed.wait(1, 0.01))
+
+    assert (True, True, True, False) == asyncio.run(scenario())
 
 
 def test_a_listener_that_fails_disturbs_nobody() -> None:
-    heard: list[object] = []
+    heard: list[Any] = []
 
     def broken(_event: object) -> None:
         raise RuntimeError("a bug in a listener")
@@ -52,7 +92,7 @@ def test_a_listener_that_fails_disturbs_nobody() -> None:
     bus = Bus()
     bus.listen(broken)
     bus.listen(heard.append)
-    bus.emit(RetryRefused(A))
-    bus.emit(RetryRefused(A))
+    bus.emit(REFUSED)
+    bus.emit(REFUSED)
 
     assert 2 == len(heard)

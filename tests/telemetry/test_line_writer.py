@@ -2,7 +2,6 @@
 
 import io
 import os
-import threading
 
 from proxy.telemetry.line_writer import LineWriter
 
@@ -19,13 +18,15 @@ def test_writes_whole_lines_in_order() -> None:
 
 def test_a_blocked_reader_costs_lines_and_no_time() -> None:
     reading, writing = os.pipe()
-    writer = LineWriter(os.fdopen(writing, "wb"))
+    stream = os.fdopen(writing, "wb", buffering=0)
+    writer = LineWriter(stream)
     for _ in range(30_000):
         writer.write(b"x" * 100)
 
     assert writer.dropped >= 9_000
-    threading.Thread(target=lambda: os.read(reading, 1 << 26), daemon=True).start()
-    os.close(reading)
+    os.close(reading)  # which also ends the write that is blocked
+    writer.close()
+    stream.close()
 
 
 def test_a_closed_pipe_stops_nothing() -> None:

@@ -3,12 +3,36 @@
 import io
 import json
 import logging
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from proxy.core.event import AttemptEnded, FailedOver, RequestEnded, Rested, RetryRefused, StreamInterrupted
+from proxy.core.event import (
+    AttemptEnded,
+    BreakerChanged,
+    BudgetRefused,
+    Controlled,
+    Degraded,
+    Ejected,
+    FailedOver,
+    Hedged,
+    ProbeEnded,
+    RampStarted,
+    Recovered,
+    RequestEnded,
+    RestCleared,
+    Rested,
+    Shed,
+    StoreRecovered,
+    StoreTrouble,
+    StreamInterrupted,
+    TrendChanged,
+)
 from proxy.core.names import DeploymentId
 from proxy.telemetry.log import Log
+from tests.support.happenings import CLASSES, one_of
 
 A, B = DeploymentId("openai", "gpt-4o"), DeploymentId("claude", "sonnet")
 
@@ -16,10 +40,10 @@ A, B = DeploymentId("openai", "gpt-4o"), DeploymentId("claude", "sonnet")
 class Written:
     """A log and what came out of it."""
 
-    def __init__(self, log_format: str, level: str = "debug") -> None:
+    def __init__(self, log_format: str, level: str = "debug", clock: Callable[[], float] = time.monotonic) -> None:
         self.raw = io.BytesIO()
         self.stream = io.TextIOWrapper(self.raw)
-        self.log = Log(log_format, level, self.stream)
+        self.log = Log(log_format, level, self.stream, clock)
 
     def lines(self) -> list[str]:
         self.log.close()
@@ -94,22 +118,113 @@ def test_no_forged_lines(record: RequestEnded, form: str) -> None:
     assert 1 == len(written.lines())
 
 
-def test_other_events() -> None:
-    written = Written("json")
-    for event in (
-        Rested(A, 0, True, "http_401", 300.0),
-        Rested(A, None, False, "http_404", 300.0),
-        FailedOver("chat", A, B, "http_503"),
-        RetryRefused(A),
-        StreamInterrupted(A, "cut"),
-    ):
+def told(*events: Any, level: str = "debug") -> list[dict[str, Any]]:
+    """The lines of some events."""
+    written = Written("json", level)
+    for event in events:
         written.log(event)
-    fields = [json.loads(line) for line in written.lines()]
+    return [json.loads(line) for line in written.lines()]
 
-    assert ["rest", "rest", "failover", "retry budget used up", "stream interrupted"] == [
-        each["event"] for each in fields
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_event_has_its_line(cls: type) -> None:
+    lines = told(one_of(cls))
+
+    assert (cls is not AttemptEnded) == len(lines)
+    assert None not in [value for line in lines for value in line.values()]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_event_forges_a_line(form: str) -> None:
+    written = Written(form)
+    evil = 'evil\n{"event":"forged"}\x1b[31m'
+    written.log(Controlled(DeploymentId("a", evil), "drain", evil, 5.0))
+    written.log(StoreTrouble(evil))
+
+    assert 2 == len(written.lines())
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "fields"),
+    [
+        (
+            BreakerChanged(A, "closed", "open", "error_rate", 60.12345),
+            "warning",
+            {"event": "breaker", "deployment": "openai/gpt-4o", "source": "closed", "target": "open",
+             "cause": "error_rate", "for_s": 60.123},
+        ),
+        (BreakerChanged(A, "open", "half_open", "time"), "debug", {"target": "half_open"}),
+        (BreakerChanged(A, "open", "half_open", "panic"), "debug", {"cause": "panic"}),
+        (BreakerChanged(A, "half_open", "open", "probe_failed", 120.0), "warning", {"cause": "probe_failed"}),
+        (BreakerChanged(A, "half_open", "closed", "probes_succeeded"), "info", {"target": "closed"}),
+        (ProbeEnded(A, "ok", 0.25, "interval"), "debug", {"event": "probe", "outcome": "ok", "duration_s": 0.25}),
+        (ProbeEnded(A, "cancelled", 0.25, "interval"), "debug", {"outcome": "cancelled"}),
+        (ProbeEnded(A, "http_500", 0.25, "interval"), "warning", {"outcome": "http_500", "cause": "interval"}),
+        (ProbeEnded(A, "http_500", 0.25, "operator"), "warning", {"cause": "operator"}),
+        (ProbeEnded(A, "http_500", 0.25, "suspicion"), "info", {"cause": "suspicion"}),
+        (Hedged("chat", A, B, 1.5), "debug", {"event": "hedge", "target": "claude/sonnet", "after_s": 1.5}),
+        (FailedOver("chat", A, B, "http_503"), "debug", {"event": "failover", "reason": "http_503"}),
+        (Degraded("chat", None, "last_resort", None), "debug", {"event": "degraded", "reason": "last_resort"}),
+        (
+            Controlled(A, "drain", "maintenance", 600.0),
+            "info",
+            {"event": "control", "deployment": "openai/gpt-4o", "action": "drain", "reason": "maintenance",
+             "for_s": 600.0},
+        ),
+        (Controlled(None, "reset"), "info", {"deployment": "all", "action": "reset"}),
+        (StoreTrouble("disk full"), "warning", {"event": "state store trouble", "problem": "disk full"}),
+        (StoreRecovered(), "info", {"event": "state store recovered"}),
+        (RampStarted(A, 30.0), "info", {"event": "ramp", "for_s": 30.0}),
+        (Recovered(A, 95.5), "info", {"event": "recovered", "after_s": 95.5}),
+        (Ejected(A, "chat", "latency", 30.0), "warning", {"event": "ejected", "reason": "latency", "for_s": 30.0}),
+        (TrendChanged(A, "errors", 0.4), "warning", {"event": "trend", "reason": "errors", "moved_ratio": 0.4}),
+        (TrendChanged(A, None, 0.0), "info", {"event": "trend", "moved_ratio": 0.0}),
+        (Rested(A, 0, True, "http_401", 300.0), "warning", {"event": "rest", "target": "openai", "key": 0}),
+        (Rested(A, None, False, "http_404", 300.0), "warning", {"target": "openai/gpt-4o", "for_s": 300.0}),
+        (RestCleared(A, 0, True, "probe"), "info", {"event": "rest cleared", "target": "openai", "cause": "probe"}),
+        (StreamInterrupted(A, "cut"), "warning", {"event": "stream interrupted", "code": "cut"}),
+        (BudgetRefused(A, "hedge"), "warning", {"event": "budget used up", "upstream": "openai", "purpose": "hedge"}),
+        (Shed("chat"), "warning", {"event": "shed", "route": "chat", "times": 1}),
+    ],
+)  # fmt: skip
+def test_lines(event: Any, level: str, fields: dict[str, Any]) -> None:
+    (line,) = told(event)
+
+    assert level == line["level"]
+    assert fields == {name: line[name] for name in fields}
+
+
+def test_what_is_below_the_level_is_not_told() -> None:
+    events = (Hedged("chat", A, B, 1.5), Recovered(A, 95.5), Ejected(A, "chat", "latency", 30.0))
+
+    assert ["ejected"] == [line["event"] for line in told(*events, level="warning")]
+
+
+def test_of_a_flood_one_line_a_second_is_written_and_all_are_counted() -> None:
+    now = 100.0
+    written = Written("json", clock=lambda: now)
+    for _ in range(50):
+        written.log(Shed("chat"))
+    now += 0.9
+    written.log(Shed("chat"))
+    written.log(Shed("other"))
+    now += 0.2
+    written.log(AttemptEnded(A, "ok", 1.0))  # an event without a line brings what is due, too
+    for _ in range(7):
+        written.log(Shed("chat"))
+    now += 5.0
+    written.log(Shed("chat"))
+    now += 5.0
+    written.log(Shed("chat"))
+    lines = [json.loads(line) for line in written.lines()]
+
+    assert [("chat", 1), ("other", 1), ("chat", 50), ("chat", 7), ("chat", 1), ("chat", 1)] == [
+        (line["route"], line["times"]) for line in lines
     ]
-    assert ["openai", "openai/gpt-4o"] == [each["target"] for each in fields[:2]]
+
+
+def test_floods_below_the_level_cost_nothing() -> None:
+    assert [] == told(*[Shed("chat")] * 9, level="error")
 
 
 def test_libraries_log_into_the_same_lines() -> None:

@@ -1,0 +1,105 @@
+"""What the control plane's handlers share: one object, built once by `app.py`; finding and showing deployments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+from aiohttp import HttpVersion11, web
+
+from proxy.config.settings import Settings, StepSettings
+from proxy.control.audit import Audit
+from proxy.control.guard import check_operator
+from proxy.core.errors import ClientError
+from proxy.core.event import Happening
+from proxy.core.names import DeploymentId
+from proxy.health.prober import Probed
+from proxy.pool.budgets import Budgets
+from proxy.pool.pool import Pool
+from proxy.pool.snapshot import as_document, picture
+from proxy.telemetry.feed import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control plane's world."""
+
+    settings: Settings
+    pool: Pool
+    budgets: Budgets
+    feed: Feed
+    audit: Audit
+    emit: Callable[[Happening], None]
+    probe: Callable[[DeploymentId], Awaitable[Probed | None]]
+    """Ask a deployment a test prompt at an operator's word; None when it may not be asked now."""
+    in_flight: Callable[[], int]
+    """Client requests under way."""
+    draining: Callable[[], bool]
+    config: Mapping[str, Any]
+    """routes.yaml as loaded, secrets masked."""
+    started_at: float
+    """The wall clock, in seconds."""
+    simulator_url: str | None
+    """Where faults can be injected into the simulated upstreams that run within this process."""
+
+    def steps(self, id_: DeploymentId) -> list[StepSettings]:
+        """The steps of all routes that can lead to a deployment, those that are never taken left out."""
+        steps = (step for route in self.settings.routes.values() for step in route.steps)
+        return [step for step in steps if step.unusable is None and step.serves(id_)]
+
+    def known(self) -> list[DeploymentId]:
+        """Every deployment that a route names outright or that traffic has made."""
+        steps = (step for route in self.settings.routes.values() for step in route.steps)
+        named = (DeploymentId(step.upstream, step.model) for step in steps if "*" not in step.model)
+        return list(dict.fromkeys([*named, *(each.id for each in self.pool.deployments())]))
+
+    def unusable(self) -> dict[str, str]:
+        """Upstreams that are left out of every plan, and why."""
+        steps = (step for route in self.settings.routes.values() for step in route.steps)
+        return {step.upstream: step.unusable for step in steps if step.unusable is not None}
+
+    def document(self, id_: DeploymentId) -> dict[str, object]:
+        """One deployment as plain data."""
+        reason = self.unusable().get(id_.upstream)
+        if reason is not None:
+            return {"deployment": str(id_), "status": "skipped", "reason": reason}
+        return as_document(picture(self.pool, id_, now()))
+
+
+CONTROL: web.AppKey[Control] = web.AppKey("control", Control)
+
+
+def operator(request: web.Request) -> Control:
+    """The control plane, for a request whose sender may operate it. Raises ClientError (401, 403)."""
+    control = request.app[CONTROL]
+    version_1_1 = request.version == HttpVersion11
+    check_operator(control.settings.admin_key, request.headers, request.remote, http_1_1=version_1_1)
+    return control
+
+
+def named_in(request: web.Request) -> DeploymentId:
+    """The deployment that a URL names."""
+    return DeploymentId(request.match_info["upstream"], request.match_info["model"])
+
+
+def not_found(control: Control, id_: DeploymentId) -> ClientError:
+    """No such deployment; the message has the nearest."""
+    names = {str(each).casefold(): str(each) for each in control.known()}
+    near = get_close_matches(str(id_)[:200].casefold(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean {names[near[0]]!r}?" if near else " GET /admin/v1/deployments lists them."
+    return ClientError(404, "deployment_not_found", f"No deployment is named {str(id_)[:200]!r}.{hint}")
+
+
+def now() -> float:
+    """Monotonic seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def as_json(value: object) -> web.Response:
+    """A reply."""
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    return web.Response(body=msgspec.json.encode(value), headers=headers)

@@ -1,0 +1,79 @@
+"""One request on its way: what is known of it so far, and the answers it may get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.core.chat import ChatRequest
+from proxy.core.event import AttemptEnded
+from proxy.core.failure import Failure
+from proxy.execution.kept import Kept
+from proxy.execution.relay import Relay
+from proxy.pool.pool import Permit
+from proxy.routing.next_move import History
+from proxy.routing.plan import Plan, PlannedStep
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAnswer:
+    """A whole answer; its attempt is over."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+    usage: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnswer:
+    """A stream with content in hand; its attempt goes on until `Attempts.finish`."""
+
+    first: bytes
+    relay: Relay
+    permit: Permit
+    started: float
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResortAnswer:
+    """What the route has for when all fail: a kept answer to the same request, else its own text."""
+
+    text: str
+    kept: Kept | None
+    age: float = 0.0
+    """Of the kept answer, in seconds."""
+
+
+Result = JsonAnswer | StreamAnswer | Failure
+"""What one attempt brings."""
+Answer = JsonAnswer | StreamAnswer | ResortAnswer
+"""What one request brings."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One request on its way through a plan: what is known so far, for headers, log and error messages."""
+
+    plan: Plan
+    request: ChatRequest
+    started: float
+    history: History = field(default_factory=History)
+    ended: list[AttemptEnded] = field(default_factory=list)
+    """The attempts that are over, in order."""
+    current: PlannedStep | None = None
+    """Where the request was sent last, or whose answer was the first good one."""
+    passed_over: dict[int, str] = field(default_factory=dict)
+    """Places of the chain that could not be used when their turn came, and why."""
+    waited: float = 0.0
+    """Seconds spent waiting between attempts, or for a place."""
+    refused: set[str] = field(default_factory=set)
+    """Purposes for which a budget did not pay."""
+    hedge_delay: float | None = None
+    """After how many seconds of silence a second attempt was started; None where none was."""
+    keep_as: bytes | None = None
+    """Under which name a good answer is kept for times when all fail."""
+    answered: float | None = None
+    """When the first content, or the whole JSON answer, was in hand (monotonic seconds)."""

@@ -1,0 +1,95 @@
+"""Where requests wait for a place at a deployment that is full.
+
+First come, first served, and by handing over: whoever frees a place admits the one who waits longest for it, in the
+same step, so that no newcomer can take it in between. The room is bounded; whoever finds it full does not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from proxy.config.settings import Rules
+from proxy.core.event import Happening
+from proxy.core.names import DeploymentId
+from proxy.pool.pool import IGNORED, Permit, Pool
+from proxy.pool.standing import Hold
+
+
+class Place(NamedTuple):
+    """A place that is wanted: at which step of the plan, and so at which deployment, under which rules."""
+
+    step: int
+    deployment: DeploymentId
+    rules: Rules
+
+
+class _Waiter(NamedTuple):
+    places: Sequence[Place]
+    handed: asyncio.Future[tuple[int, Permit] | None]
+
+
+class WaitingRoom:
+    """The room of one process."""
+
+    def __init__(self, pool: Pool, size: int, emit: Callable[[Happening], None], clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._size = size
+        self._emit = emit
+        self._clock = clock
+        self._waiters: list[_Waiter] = []
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may wait."""
+        return len(self._waiters) < self._size
+
+    async def wait(self, places: Sequence[Place], until: float) -> tuple[int, Permit] | None:
+        """Wait for one of the places; returns its step with the permit for it.
+
+        None when the time is over, or when none of the places will come free, for a reason other than being full.
+        """
+        handed: asyncio.Future[tuple[int, Permit] | None] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(places, handed)
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait([handed], timeout=max(0.0, until - self._clock()))
+        except asyncio.CancelledError:
+            if handed.done() and (late := handed.result()) is not None:
+                # It was handed over in the very moment in which the request was given up.
+                self._give_back(late[1])
+            raise
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        return handed.result() if handed.done() else None
+
+    def freed(self, deployment: DeploymentId) -> None:
+        """An attempt has ended: hand its place to whoever waits longest for one there."""
+        if not self._waiters:
+            return
+        now = self._clock()
+        for waiter in list(self._waiters):
+            wanted = [place for place in waiter.places if place.deployment.upstream == deployment.upstream]
+            for place in wanted:
+                admitted = self._pool.admit(place.deployment, place.rules, now)
+                if isinstance(admitted, Permit):
+                    self._hand(waiter, (place.step, admitted))
+                    return
+                if admitted.hold is not Hold.FULL:
+                    # It waits for what will not come: let it look around again.
+                    self._hand(waiter, None)
+                    break
+
+    def _hand(self, waiter: _Waiter, what: tuple[int, Permit] | None) -> None:
+        self._waiters.remove(waiter)
+        waiter.handed.set_result(what)
+
+    def _give_back(self, permit: Permit) -> None:
+        for event in self._pool.report(permit, IGNORED, self._clock()):
+            self._emit(event)
+        self.freed(permit.deployment.id)

@@ -1,0 +1,241 @@
+"""Which event becomes which log line: its level, its name and its fields.
+
+A field without a value is None here and absent in the line. Numbers carry their unit in the field's name. No field ever
+holds prompt text, a key, or an upstream's own message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from logging import DEBUG, INFO, WARNING
+from typing import Any, NamedTuple
+
+from proxy.core.event import (
+    BreakerChanged,
+    BudgetRefused,
+    Controlled,
+    Degraded,
+    Ejected,
+    FailedOver,
+    Hedged,
+    ProbeEnded,
+    RampStarted,
+    Recovered,
+    RequestEnded,
+    RestCleared,
+    Rested,
+    Shed,
+    StoreRecovered,
+    StoreTrouble,
+    StreamInterrupted,
+    TrendChanged,
+)
+from proxy.core.names import DeploymentId
+from proxy.telemetry.usage import read_usage
+
+Fields = dict[str, Any]
+
+
+class Line(NamedTuple):
+    """How one type of event is told. The functions get an event of that type."""
+
+    level: int | Callable[[Any], int]
+    name: str
+    fields: Callable[[Any], Fields]
+    floods: bool = False
+    """May come by the thousand: of equal lines, one a second is written."""
+
+
+def _request_level(record: RequestEnded) -> int:
+    return INFO if record.status < 500 else WARNING
+
+
+def _request(record: RequestEnded) -> Fields:
+    tokens = read_usage(record.usage)
+    return {
+        "request_id": record.request_id,
+        "route": record.route,
+        "model_asked": record.model_asked,
+        "upstream": record.deployment.upstream if record.deployment else None,
+        "model": record.deployment.model if record.deployment else None,
+        "status": record.status,
+        "outcome": record.outcome,
+        "flag": record.flag or None,
+        "stream": record.stream,
+        "attempts": [
+            {
+                "deployment": str(attempt.deployment),
+                "outcome": attempt.outcome,
+                "status": attempt.status,
+                "ms": round(attempt.duration * 1000, 1),
+            }
+            for attempt in record.attempts
+        ],
+        "ttft_s": _rounded(record.first_token, 6),
+        "duration_s": _rounded(record.duration, 6),
+        "overhead_s": _rounded(max(0.0, record.duration - record.waited_for_others), 6),
+        "tokens_in": tokens.prompt,
+        "tokens_out": tokens.completion,
+        "degraded": record.degraded,
+        "client": record.client,
+        "client_retry": record.client_retry or None,
+        "tags": record.tags,
+    }
+
+
+def _failover(event: FailedOver) -> Fields:
+    return {
+        "route": event.route,
+        "source": str(event.source),
+        "target": str(event.target),
+        "reason": event.reason,
+    }
+
+
+def _hedge(event: Hedged) -> Fields:
+    return {
+        "route": event.route,
+        "source": str(event.source),
+        "target": str(event.target),
+        "after_s": _rounded(event.delay),
+    }
+
+
+def _rest(event: Rested) -> Fields:
+    target = _resting(event.deployment, whole_upstream=event.whole_upstream)
+    return {"target": target, "key": event.key, "reason": event.reason, "for_s": _rounded(event.duration)}
+
+
+def _rest_cleared(event: RestCleared) -> Fields:
+    target = _resting(event.deployment, whole_upstream=event.whole_upstream)
+    return {"target": target, "key": event.key, "cause": event.cause}
+
+
+def _resting(deployment: DeploymentId, *, whole_upstream: bool) -> str:
+    return deployment.upstream if whole_upstream else str(deployment)
+
+
+def _breaker_level(event: BreakerChanged) -> int:
+    if event.target == "half_open" or event.cause == "panic":
+        return DEBUG
+    return WARNING if event.target == "open" else INFO
+
+
+def _breaker(event: BreakerChanged) -> Fields:
+    return {
+        "deployment": str(event.deployment),
+        "source": str(event.source),
+        "target": str(event.target),
+        "cause": event.cause,
+        "for_s": _rounded(event.duration),
+    }
+
+
+def _ejected(event: Ejected) -> Fields:
+    return {
+        "deployment": str(event.deployment),
+        "route": event.route,
+        "reason": event.reason,
+        "for_s": _rounded(event.duration),
+    }
+
+
+def _trend_level(event: TrendChanged) -> int:
+    return INFO if event.reason is None else WARNING
+
+
+def _trend(event: TrendChanged) -> Fields:
+    return {"deployment": str(event.deployment), "reason": event.reason, "moved_ratio": _rounded(event.share)}
+
+
+def _ramp(event: RampStarted) -> Fields:
+    return {"deployment": str(event.deployment), "for_s": _rounded(event.duration)}
+
+
+def _recovered(event: Recovered) -> Fields:
+    return {"deployment": str(event.deployment), "after_s": _rounded(event.duration)}
+
+
+def _probe_level(event: ProbeEnded) -> int:
+    if event.outcome in {"ok", "cancelled"}:
+        return DEBUG
+    # That it is out is known by then; a probe only confirms it.
+    return INFO if event.cause == "suspicion" else WARNING
+
+
+def _probe(event: ProbeEnded) -> Fields:
+    return {
+        "deployment": str(event.deployment),
+        "outcome": event.outcome,
+        "cause": event.cause,
+        "duration_s": _rounded(event.duration),
+    }
+
+
+def _budget(event: BudgetRefused) -> Fields:
+    return {"upstream": event.deployment.upstream, "purpose": event.purpose}
+
+
+def _shed(event: Shed) -> Fields:
+    return {"route": event.route}
+
+
+def _degraded(event: Degraded) -> Fields:
+    return {
+        "route": event.route,
+        "deployment": _or_none(event.deployment),
+        "reason": event.reason,
+        "quality": event.quality,
+    }
+
+
+def _control(event: Controlled) -> Fields:
+    return {
+        "deployment": _or_none(event.deployment) or "all",
+        "action": event.action,
+        "reason": event.reason,
+        "for_s": _rounded(event.duration),
+    }
+
+
+def _interrupted(event: StreamInterrupted) -> Fields:
+    return {"deployment": str(event.deployment), "code": event.code}
+
+
+def _trouble(event: StoreTrouble) -> Fields:
+    return {"problem": event.problem}
+
+
+def _nothing(_event: StoreRecovered) -> Fields:
+    return {}
+
+
+def _or_none(deployment: DeploymentId | None) -> str | None:
+    return None if deployment is None else str(deployment)
+
+
+def _rounded(number: float | None, digits: int = 3) -> float | None:
+    return None if number is None else round(number, digits)
+
+
+LINES: dict[type, Line] = {
+    RequestEnded: Line(_request_level, "request", _request),
+    FailedOver: Line(DEBUG, "failover", _failover),
+    Hedged: Line(DEBUG, "hedge", _hedge),
+    Degraded: Line(DEBUG, "degraded", _degraded),
+    StreamInterrupted: Line(WARNING, "stream interrupted", _interrupted),
+    Rested: Line(WARNING, "rest", _rest),
+    RestCleared: Line(INFO, "rest cleared", _rest_cleared),
+    BreakerChanged: Line(_breaker_level, "breaker", _breaker),
+    RampStarted: Line(INFO, "ramp", _ramp),
+    Recovered: Line(INFO, "recovered", _recovered),
+    Ejected: Line(WARNING, "ejected", _ejected),
+    TrendChanged: Line(_trend_level, "trend", _trend),
+    ProbeEnded: Line(_probe_level, "probe", _probe),
+    BudgetRefused: Line(WARNING, "budget used up", _budget, floods=True),
+    Shed: Line(WARNING, "shed", _shed, floods=True),
+    Controlled: Line(INFO, "control", _control),
+    StoreTrouble: Line(WARNING, "state store trouble", _trouble),
+    StoreRecovered: Line(INFO, "state store recovered", _nothing),
+}
+"""By the event's type. An attempt has no line of its own: its request's line tells it."""
