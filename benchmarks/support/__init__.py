@@ -1,0 +1,1 @@
+"""What the measurements share: the processes, the load, what is heard of the proxy, the table."""
