@@ -17,7 +17,8 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.pool.budgets import Budgets
-from proxy.pool.pool import SUCCEEDED, Permit, Pool
+from proxy.pool.permit import SUCCEEDED, Permit
+from proxy.pool.pool import Pool
 
 UPSTREAMS = ("a", "b", "c")
 RULES = Rules()

@@ -76,31 +76,20 @@ class Holdfast:
         everybody: tuple[EventListener, ...] = (metrics, feed, *self._listeners)
         for listener in everybody:
             bus.listen(listener)
-        # From here in travel order: a request is admitted by the server, planned, run by the executor over attempts,
-        # which ask the pool for permits and the client for calls, which go through the transport.
-        self.pool = _pool(settings)
-        budgets = Budgets(
-            settings.budget,
-            {name: upstream.budget for name, upstream in settings.upstreams.items()},
-            {name: route.hedge.ratio for name, route in settings.routes.items() if route.hedge is not None},
-        )
-        client = UpstreamClient(settings.upstreams, self._transport)
-        room = WaitingRoom(self.pool, settings.server.max_waiting, bus.emit, clock)
-        attempts = Attempts(client, self.pool, room, bus.emit, clock, random.random)
-        world = World(attempts, self.pool, budgets, room, bus.emit, clock, random.random, self._load)
-        executor = Executor(world)
+        self.pool = _pool(settings, clock())
+        budgets = _budgets(settings)
+        attempts, executor = self._way_of_a_request(budgets, bus, clock)
         # What goes on beside the requests: rounds of the deployments, and what is to survive a restart.
         prober = Prober(attempts, self.pool, bus.emit, clock)
         rounds = Rounds(settings, self.pool, prober, bus.emit, clock, random.random)
         self._sync = self._open_state(bus, clock)
+        audit = Audit()
         bus.listen(self._sync)
-        await self._sync.restore()
+        bus.listen(audit)
         app = web.Application(middlewares=[envelope], client_max_size=settings.server.max_body)
         app[CONTEXT] = Context(
             settings, executor, self.pool, bus.emit, self.lifecycle, lambda: (metrics.render(), CONTENT_TYPE)
         )
-        audit = Audit()
-        bus.listen(audit)
         app[CONTROL] = Control(
             settings,
             self.pool,
@@ -114,6 +103,7 @@ class Holdfast:
             config=self._config,
             started_at=time.time(),
             simulator_url=self.simulator.control_url if self.simulator else None,
+            state_trouble=lambda: self._sync.trouble,
         )
         app.add_routes(urls.routes())
         app.add_routes(control_urls.routes())
@@ -123,14 +113,26 @@ class Holdfast:
             app, head_patience=patience.header, write_patience=patience.write, keepalive=patience.keepalive
         )
         try:
+            await self._sync.restore()
             self.port = await self._listener.start(settings.server.host, settings.server.port)
-        except OSError:
-            await self._close_outside()
+        except BaseException:
+            # The state may be that of the process that has the port.
+            await self._close_outside(keep=False)
             raise
         self._beside = [
             asyncio.create_task(rounds.run(), name="rounds"),
             asyncio.create_task(self._sync.run(), name="state"),
         ]
+
+    def _way_of_a_request(self, budgets: Budgets, bus: Bus, clock: Callable[[], float]) -> tuple[Attempts, Executor]:
+        """What a request meets behind the server, in travel order: the executor runs its plan over attempts, which ask
+        the pool for permits and the client for calls, which go through the transport."""
+        settings = self.settings
+        client = UpstreamClient(settings.upstreams, self._transport)
+        room = WaitingRoom(self.pool, settings.server.max_waiting, bus.emit, clock)
+        attempts = Attempts(client, self.pool, room, bus.emit, clock, random.random)
+        world = World(attempts, self.pool, budgets, room, bus.emit, clock, random.random, self._load)
+        return attempts, Executor(world)
 
     async def drain(self) -> None:
         """Stop without breaking answers: unready at once, deaf after the delay, patient until the timeout."""
@@ -158,8 +160,8 @@ class Holdfast:
         await asyncio.gather(*self._beside, return_exceptions=True)
         await self._close_outside()
 
-    async def _close_outside(self) -> None:
-        await self._sync.close()
+    async def _close_outside(self, *, keep: bool = True) -> None:
+        await self._sync.close(write=keep)
         await self._transport.close()
         if self.simulator is not None:
             await self.simulator.close()
@@ -206,12 +208,21 @@ class Holdfast:
         return len(self.lifecycle.running) / self.settings.server.max_concurrent
 
 
-def _pool(settings: Settings) -> Pool:
+def _budgets(settings: Settings) -> Budgets:
+    return Budgets(
+        settings.budget,
+        {name: upstream.budget for name, upstream in settings.upstreams.items()},
+        {name: route.hedge.ratio for name, route in settings.routes.items() if route.hedge is not None},
+    )
+
+
+def _pool(settings: Settings, now: float) -> Pool:
     steps = [step for route in settings.routes.values() for step in route.steps if step.unusable is None]
     return Pool(
         {name: len(upstream.keys) for name, upstream in settings.upstreams.items()},
         [(DeploymentId(step.upstream, step.model), step.rules) for step in steps if "*" not in step.model],
         {name: upstream.limit for name, upstream in settings.upstreams.items() if upstream.limit is not None},
+        now,
     )
 
 

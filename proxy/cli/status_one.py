@@ -37,7 +37,9 @@ def _routes(seen: Document, routes: Sequence[Document]) -> Iterator[tuple[str, s
 def _told(seen: Document, uptime: float) -> Iterator[tuple[str, str]]:
     yield "usable", _usable(seen["usable_in_s"])
     for breaker in seen["breakers"]:
-        yield "breaker", _breaker(breaker, uptime)
+        # Routes with rules of their own have a breaker of their own.
+        whose = f"of {', '.join(breaker['routes']) or 'no route'}: " if len(seen["breakers"]) > 1 else ""
+        yield "breaker", whose + _breaker(breaker, uptime)
     if seen["rest_reason"] is not None:
         yield "rest", f"rests for {span(seen['rest_remaining_s'])} more ({seen['rest_reason']})"
     if seen["keys_resting"]:

@@ -106,9 +106,13 @@ def _whole(seen: Document) -> str:
     spent = {name: left for name, left in seen["upstream_budgets_remaining"].items() if left < 0.995}
     own = ", ".join(f"{printable(name)} {left:.0%}" for name, left in spent.items())
     parts.append(f"retry budget {seen['retry_budget_remaining']:.0%} left{f' ({own})' if own else ''}")
-    state = seen["state_path"]
-    parts.append(f"state in {printable(str(state))}" if state else "no state file")
-    return ", ".join(parts)
+    return ", ".join([*parts, _state(seen["state"])])
+
+
+def _state(state: Document) -> str:
+    if state["trouble"] is not None:
+        return coloured(f"state NOT kept: {printable(str(state['trouble']))}", "red")
+    return f"state in {printable(str(state['path']))}" if state["path"] is not None else "no state file"
 
 
 def _route(route: Document) -> str:
@@ -126,7 +130,8 @@ def _row(route: Document, step: Document) -> _Row:
     cells[_WHY] = printable(str(step.get("reason") or ""))
     if "breakers" in step:
         share, p50, p95 = step["success_share"], step["total_p50_s"], step["total_p95_s"]
-        cells["breaker"] = breaker_words(step["breakers"])
+        # Other routes may go by other rules, and so by another breaker.
+        cells["breaker"] = breaker_words(each for each in step["breakers"] if route["route"] in each["routes"])
         cells["good"] = "-" if share is None else f"{share:.0%}"
         cells["p50 / p95"] = "-" if p50 is None else f"{span(p50)} / {span(p95)}"
         cells["in flight"] = f"{step['in_flight']}" + (f" / {step['limit']}" if step["limit"] is not None else "")

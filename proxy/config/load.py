@@ -1,13 +1,14 @@
 """routes.yaml from text to a checked configuration, with everything that was found on the way.
 
-`load` is pure: the environment and the reader of `${file:PATH}` are arguments. `load_file` is the only function of this
-package that touches the disk. The steps, in order: read the YAML, replace references, check each value, check what the
+`load` is pure: the environment and all that looks at the disk are arguments. `load_file` is the only function of this
+package that touches it. The steps, in order: read the YAML, replace references, check each value, check what the
 values mean together. Every step notes all that it finds, so that one run shows everything that is wrong.
 """
 
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -58,8 +59,16 @@ class Loaded:
         return "".join(f"{one(finding)}\n" for finding in self.findings)
 
 
-def load(text: str | bytes, *, filename: str, environ: Mapping[str, str], read_file: Callable[[str], str]) -> Loaded:
-    """Load a text. Never raises for what is in it. `read_file` raises OSError or ValueError for what it cannot read."""
+def load(
+    text: str | bytes,
+    *,
+    filename: str,
+    environ: Mapping[str, str],
+    read_file: Callable[[str], str],
+    has_folder: Callable[[str], bool] = lambda _path: True,
+) -> Loaded:
+    """Load a text. Never raises for what is in it. `read_file` raises OSError or ValueError for what it cannot read;
+    `has_folder` says whether the folder exists in which a file is to be written."""
     document = read_document(text)
     notes = Notes(document, filename)
     for place, message in document.problems:
@@ -68,7 +77,7 @@ def load(text: str | bytes, *, filename: str, environ: Mapping[str, str], read_f
     unconfigured: Mapping[str, str] = {}
     if document.data is not None:
         interpolated = interpolate(document, notes, Sources(environ, read_file), takes_scalar=takes_scalar)
-        config, unconfigured = _checked(interpolated, notes)
+        config, unconfigured = _checked(interpolated, notes, has_folder)
     return Loaded(
         config=None if notes.failed else config,
         findings=notes.findings,
@@ -88,11 +97,20 @@ def load_file(path: str | FilePath, environ: Mapping[str, str]) -> Loaded:
         return _unreadable(str(path), _why(error))
     if len(text) > _LARGEST:
         return _unreadable(str(path), f"the file is larger than {_LARGEST // 1024**2} MB; is it the right one?")
-    loaded = load(text, filename=str(path), environ=environ, read_file=_reader(file.parent))
-    return replace(loaded, folder=file.parent.absolute())
+    folder = file.parent
+    loaded = load(
+        text,
+        filename=str(path),
+        environ=environ,
+        read_file=_reader(folder),
+        has_folder=lambda written: _exists((folder / written).parent),
+    )
+    return replace(loaded, folder=folder.absolute())
 
 
-def _checked(interpolated: Interpolated, notes: Notes) -> tuple[Config | None, Mapping[str, str]]:
+def _checked(
+    interpolated: Interpolated, notes: Notes, has_folder: Callable[[str], bool]
+) -> tuple[Config | None, Mapping[str, str]]:
     data, unconfigured = interpolated.data, interpolated.unconfigured
     try:
         config = Config.model_validate(data)
@@ -105,7 +123,7 @@ def _checked(interpolated: Interpolated, notes: Notes) -> tuple[Config | None, M
         config = Config.model_validate(_without_unknown(data, details))
     # What stands beside a value that is wrong already: an upstream's or a client's other keys depend on it.
     notes.muted |= {path[:-1] for path in interpolated.failed if len(path) > 2}
-    return config, check_meaning(config, interpolated, notes)
+    return config, check_meaning(config, interpolated, notes, has_folder)
 
 
 def _without_unknown(data: Any, details: list[ErrorDetails]) -> Any:
@@ -137,6 +155,16 @@ def _why(error: OSError | ValueError) -> str:
         return "the file may not be read; allow it (chmod u+r), or let `holdfast init` write another"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "its name cannot be used"
     return f"the file cannot be read: {reason}; `holdfast init` writes one that works"
+
+
+def _exists(folder: FilePath) -> bool:
+    """Whether a folder is there; one that may not be looked at may well be."""
+    try:
+        return stat.S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def _reader(folder: FilePath) -> Callable[[str], str]:

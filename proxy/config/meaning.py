@@ -7,6 +7,7 @@ is hardly meant.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from proxy.config import meaning_policies, meaning_routes, meaning_timers, meaning_upstreams
@@ -17,13 +18,16 @@ from proxy.config.schema import Client, Config
 from proxy.config.wording import suggestion
 
 
-def check_meaning(config: Config, interpolated: Interpolated, notes: Notes) -> dict[str, str]:
+def check_meaning(
+    config: Config, interpolated: Interpolated, notes: Notes, has_folder: Callable[[str], bool]
+) -> dict[str, str]:
     """Note what does not fit together. Returns all upstreams that are to be skipped, and why."""
     unconfigured = meaning_upstreams.check(config, interpolated, notes)
     meaning_routes.check(config, notes)
     meaning_timers.check(config, notes)
     meaning_policies.check(config, notes)
-    _check_state(config, notes)
+    _check_places(config, notes)
+    _check_state(config, notes, has_folder)
     _check_who_may_call(config, notes)
     if not notes.failed:
         meaning_routes.check_usable(config, unusable_upstreams(config, unconfigured), notes)
@@ -40,12 +44,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_state(config: Config, notes: Notes) -> None:
+def _check_places(config: Config, notes: Notes) -> None:
+    def shown(key: str) -> str:
+        default = "" if notes.written(("server", key)) else " (the default)"
+        return f"{key} {getattr(config.server, key)}{default}"
+
+    if config.server.max_waiting > config.server.max_concurrent:
+        place = "max_waiting" if notes.written(("server", "max_waiting")) else "max_concurrent"
+        more = f"{shown('max_waiting')} is more than {shown('max_concurrent')}"
+        notes.warning(("server", place), f"{more}; those that wait count among the requests in flight")
+
+
+def _check_state(config: Config, notes: Notes, has_folder: Callable[[str], bool]) -> None:
     path = config.state.path if config.state is not None else "none"
     if path.endswith("/"):
         notes.error(("state", "path"), "this names a folder; add the name of a file, such as holdfast.db")
     elif not path.isprintable():
         notes.error(("state", "path"), "a line break or another character that no file name should have")
+    elif config.state is not None and not has_folder(path):
+        shown = notes.quote(("state", "path"), path)
+        notes.warning(("state", "path"), f"the folder of {shown} does not exist; make it, or no state is kept")
 
 
 def _check_who_may_call(config: Config, notes: Notes) -> None:

@@ -112,6 +112,18 @@ def _check_health(step: StepView, notes: Notes) -> None:
     if timeout.number > interval.number and place is not None:
         notes.warning(place, f"{timeout} is longer than {interval}, when the next question is due")
     _check_shortest(interval, "each question is a request that somebody pays for", notes)
+    _check_expected(step, notes)
+
+
+def _check_expected(step: StepView, notes: Notes) -> None:
+    built_in = HealthSettings()
+    if step.health.prompt == built_in.prompt or step.health.expect != built_in.expect:
+        return
+    if not any(notes.written((*path, "health", "expect")) for path in step.places):
+        prompts: Iterator[Path] = ((*path, "health", "prompt") for path in step.places)
+        place = next(path for path in prompts if notes.written(path))
+        message = f'the answer must contain "{step.health.expect}", the default of expect; set `expect`, too'
+        notes.warning(place, message)
 
 
 def _check_shortest(value: Value, why: str, notes: Notes) -> None:
@@ -120,8 +132,8 @@ def _check_shortest(value: Value, why: str, notes: Notes) -> None:
 
 
 def _check_same_health(step: StepView, route: str, index: int, first: HealthSettings, notes: Notes) -> None:
-    """A deployment is asked in one way, whatever leads to it."""
-    if step.health == first:
+    """A deployment is asked in one way, whatever leads to it: what a later step says of it does not count."""
+    if not step.says_health or step.health == first:
         return
     place = next(((*path, "health") for path in step.places[:2] if notes.written((*path, "health"))), step.places[0])
     where = f"step {index + 1} of route {route}"

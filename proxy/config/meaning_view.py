@@ -44,6 +44,8 @@ class StepView(NamedTuple):
     health: HealthSettings
     places: tuple[Path, ...]
     """Where settings may stand, the nearest first."""
+    says_health: bool
+    """Whether the step, its route or its upstream says something about health; else all comes from defaults."""
     notes: Notes
 
     def value(self, name: str, number: float, *keys: str) -> Value:
@@ -71,6 +73,7 @@ def steps_of(name: str, route: Route, config: Config, notes: Notes) -> Iterator[
             effective_rules(nearest),
             effective_health(nearest),
             places,
+            any(each.health is not None and each.health.model_dump(exclude_none=True) for each in nearest[1:]),
             notes,
         )
 

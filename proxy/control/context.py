@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import HttpVersion11, web
 
-from proxy.config.settings import Settings, StepSettings
+from proxy.config.settings import Rules, Settings, StepSettings
 from proxy.control.audit import Audit
 from proxy.control.guard import check_operator
 from proxy.core.errors import ClientError
@@ -45,6 +45,8 @@ class Control:
     """The wall clock, in seconds."""
     simulator_url: str | None
     """Where faults can be injected into the simulated upstreams that run within this process."""
+    state_trouble: Callable[[], str | None] = lambda: None
+    """Why what should survive a restart is not kept at present; None when it is."""
 
     def steps(self, id_: DeploymentId) -> list[StepSettings]:
         """The steps of all routes that can lead to a deployment, those that are never taken left out."""
@@ -67,7 +69,26 @@ class Control:
         reason = self.unusable().get(id_.upstream)
         if reason is not None:
             return {"deployment": str(id_), "status": "skipped", "reason": reason}
-        return as_document(picture(self.pool, id_, now()))
+        return self.pictured(id_, now())
+
+    def pictured(self, id_: DeploymentId, at: float, rules: Rules | None = None) -> dict[str, object]:
+        """A picture of one deployment as plain data; each of its breakers tells which routes go by it."""
+        seen = picture(self.pool, id_, at, rules)
+        state = self.pool.find(id_)
+        guards = state.guards if state is not None else []
+        breakers = [
+            {**breaker._asdict(), "routes": self._routes_by(id_, guard.rules)}
+            for breaker, guard in zip(seen.breakers, guards, strict=True)
+        ]
+        return {**as_document(seen), "breakers": breakers}
+
+    def _routes_by(self, id_: DeploymentId, rules: Rules) -> list[str]:
+        """The routes with a step that leads to a deployment by these rules."""
+        return [
+            route.name
+            for route in self.settings.routes.values()
+            if any(step.unusable is None and step.serves(id_) and step.rules == rules for step in route.steps)
+        ]
 
 
 CONTROL: web.AppKey[Control] = web.AppKey("control", Control)

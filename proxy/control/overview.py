@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.config.settings import RouteSettings, StepSettings
 from proxy.control.context import Control
 from proxy.core.names import DeploymentId
-from proxy.pool.snapshot import as_document, capacity, picture
+from proxy.pool.capacity import route_capacity
 
 Document = dict[str, object]
 
@@ -19,14 +19,7 @@ def route_documents(control: Control, now: float) -> list[Document]:
 
 
 def _route(control: Control, route: RouteSettings, now: float) -> Document:
-    usable = total = 0.0
-    for step in route.steps:
-        if step.unusable is None:
-            total += step.weight
-            id_ = DeploymentId(step.upstream, step.model)
-            usable += step.weight * capacity(control.pool, id_, step.rules, now)
-    share = usable / total if total else 0.0
-    status = "ok" if share >= route.degraded_below and share > 0 else "degraded" if share > 0 else "unavailable"
+    share, status = route_capacity(control.pool, route, now)
     return {
         "route": route.name,
         "strategy": route.strategy,
@@ -45,5 +38,4 @@ def _step(control: Control, step: StepSettings, now: float) -> list[Document]:
         ids = made[: -_MOST_OF_A_GLOB - 1 : -1] or ids
     if step.unusable is not None:
         return [{"deployment": str(id_), "status": "skipped", "reason": step.unusable} for id_ in ids]
-    shown = [as_document(picture(control.pool, id_, now, step.rules)) for id_ in ids]
-    return [{**document, "step_weight": step.weight} for document in shown]
+    return [{**control.pictured(id_, now, step.rules), "step_weight": step.weight} for id_ in ids]

@@ -30,7 +30,10 @@ async def status(request: web.Request) -> web.Response:
             "upstream_budgets_remaining": {
                 name: round(remaining, 3) for name, remaining in budgets.remaining_of(at).items()
             },
-            "state_path": None if settings.state_path is None else str(settings.state_path),
+            "state": {
+                "path": None if settings.state_path is None else str(settings.state_path),
+                "trouble": control.state_trouble(),
+            },
             "last_event": control.feed.last,
             "simulator": control.simulator_url,
             "upstreams": {

@@ -8,17 +8,18 @@ failure, or ignored when the attempt was cancelled because the client left or an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from proxy.core.chat import ChatRequest
-from proxy.core.event import AttemptEnded, Happening
+from proxy.core.event import AttemptEnded, BreakerChanged, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.dialects.headroom import headroom
 from proxy.execution.relay import Clock, Relay
 from proxy.execution.run import JsonAnswer, StreamAnswer
 from proxy.execution.waiting_room import WaitingRoom
-from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.routing.plan import PlannedStep
 from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
 
@@ -59,10 +60,12 @@ class Attempts:
         *,
         last: bool,
         deadline: float,
+        silence: float,
         ended: list[AttemptEnded],
     ) -> JsonAnswer | StreamAnswer | Failure:
         """One attempt on a step's deployment, for a permit. Its record is appended to `ended` when it is over.
 
+        `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
         `without` names fields that the deployment has rejected in this request. `last` gives the first content until
         the deadline, since nobody else is left to ask.
         """
@@ -77,7 +80,7 @@ class Attempts:
             outcome = result if isinstance(result, Failure) else SUCCEEDED
         finally:
             if not isinstance(result, StreamAnswer):
-                silent = _is_deadline(outcome) and self._clock() - started >= patience
+                silent = _is_deadline(outcome) and self._clock() - started >= min(patience, silence)
                 self._end(permit, outcome, started, ended, charged=_SILENT if silent else None)
         return result
 
@@ -106,6 +109,7 @@ class Attempts:
         if isinstance(first, Failure):
             return first
         permit.good_at = self._clock()
+        self._tell(self._pool.promising(permit, permit.good_at))
         self._heed_headroom(permit, reply.all_headers)
         return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
 
@@ -116,8 +120,7 @@ class Attempts:
 
     def report(self, permit: Permit, outcome: Outcome) -> None:
         """Give a permit back, tell what that changed, and let somebody else have the place."""
-        for event in self._pool.report(permit, outcome, self._clock(), self._roll()):
-            self._emit(event)
+        self._tell(self._pool.report(permit, outcome, self._clock(), self._roll()))
         self._room.freed(permit.deployment.id)
 
     def _end(
@@ -144,5 +147,11 @@ class Attempts:
         """A good answer may say that the next one would be refused."""
         told = headroom(headers, permit.deployment.in_flight - 1, time.time())
         if told is not None:
-            for event in self._pool.told(permit, told.share, told.wait, self._clock()):
-                self._emit(event)
+            self._tell(self._pool.told(permit, told.share, told.wait, self._clock()))
+
+    def _tell(self, events: Iterable[Happening]) -> None:
+        for event in events:
+            self._emit(event)
+            if isinstance(event, BreakerChanged) and event.target == "closed":
+                # Those who wait for a place elsewhere may have one there.
+                self._room.look_around()

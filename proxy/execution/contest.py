@@ -12,7 +12,7 @@ from proxy.execution.race import Race
 from proxy.execution.run import JsonAnswer, StreamAnswer
 from proxy.execution.walk import Walk
 from proxy.policies.hedge import hedge_delay
-from proxy.pool.pool import IGNORED, Permit
+from proxy.pool.permit import IGNORED, Permit
 from proxy.pool.snapshot import crowded
 from proxy.routing.strategy import hedge_target, rivals
 
@@ -33,8 +33,10 @@ async def run_parallel(walk: Walk, first: int, permit: Permit, *, last: bool) ->
     """Let everybody run at once who can; the first good answer wins."""
     async with _race(walk) as race:
         race.start(first, permit, walk.make(first, permit, last=last))
-        for step in rivals(walk.run.plan, first, walk.standings(walk.world.clock())):
-            _start(walk, race, step)
+        for step in rivals(walk.run.plan, walk.run.history, first, walk.standings(walk.world.clock())):
+            if _start(walk, race, step):
+                upstream = walk.run.plan.steps[step].deployment.upstream
+                walk.world.budgets.first_attempt(upstream, walk.world.clock())
         return await _first_good(walk, race)
 
 
@@ -74,7 +76,8 @@ def _start(walk: Walk, race: Race, step: int) -> bool:
     permit = world.pool.admit(planned.deployment, planned.rules, world.clock())
     if not isinstance(permit, Permit):
         return False
-    world.budgets.first_attempt(planned.deployment.upstream, world.clock())
+    for event in permit.events:
+        world.emit(event)
     race.start(step, permit, walk.make(step, permit))
     return True
 
@@ -89,7 +92,7 @@ def _hedge(walk: Walk, race: Race, delay: float) -> None:
     planned = plan.steps[target]
     if crowded(world.pool, planned.deployment, planned.rules, now):
         return
-    if not world.budgets.withdraw_hedge(plan.route, planned.deployment.upstream, now):
+    if not world.budgets.withdraw_hedge(plan.route, now):
         walk.tell_refusal(planned, "hedge")
         return
     source = plan.steps[race.steps[0]].deployment

@@ -11,10 +11,10 @@ from proxy.execution.contest import delay_of_hedge, run_hedged, run_parallel
 from proxy.execution.kept import Copy, Kept, name_of
 from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.execution.walk import Walk, World
-from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.snapshot import pull
 from proxy.routing.explain import give_up_error, returned_error
-from proxy.routing.next_move import Attempt, LastResort, Queue, Return, next_move
+from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
 from proxy.routing.strategy import draw_order
 
 
@@ -33,23 +33,16 @@ class Executor:
             now = clock()
             standings = walk.standings(now)
             move = next_move(run.plan, run.history, standings, walk, now)
-            admitted: tuple[int, Permit] | None = None
-            if isinstance(move, Attempt):
-                admitted = await walk.admitted(move)
-            elif isinstance(move, Queue):
-                admitted = await walk.place(move)
-            elif isinstance(move, LastResort):
+            if isinstance(move, LastResort):
                 return self._resort(run, walk.kept())
-            elif isinstance(move, Return):
+            if isinstance(move, Return):
                 raise returned_error(move.failure)
-            else:
+            if isinstance(move, GiveUp):
                 if move.code == "overloaded":
                     self._world.emit(Shed(run.plan.route))
                 raise give_up_error(move, run.plan, run.ended, standings, now)
-            answer = None
-            if admitted is not None:
-                step, permit = admitted
-                answer = await self._try(walk, step, permit, last=isinstance(move, Attempt) and move.last)
+            admitted = await (walk.admitted(move) if isinstance(move, Attempt) else walk.place(move))
+            answer = None if admitted is None else await self._try(walk, *admitted, last=move.last)
             if answer is not None:
                 run.answered = clock()
                 if isinstance(answer, JsonAnswer):
@@ -97,7 +90,7 @@ class Executor:
         world.budgets.request(plan.route, now)
         run.history.luck = world.roll()
         if plan.last_resort is not None and plan.last_resort.cached is not None:
-            run.keep_as = name_of(plan.route, run.request)
+            run.keep_as = name_of(plan.route, run.client, run.request)
         if plan.strategy == "weighted":
             weights = [pull(world.pool, step.deployment, step.rules, step.weight, now) for step in plan.steps]
             drawn = draw_order(plan.steps, weights, [world.roll() for _ in plan.steps])

@@ -55,9 +55,10 @@ class KeptAnswers:
             self._bytes -= len(dropped.body)
 
 
-def name_of(route: str, request: ChatRequest) -> bytes:
-    """The digest by which an answer to this request is kept. Whether it is streamed is a part of it."""
-    digest = hashlib.sha256(route.encode())
+def name_of(route: str, client: str | None, request: ChatRequest) -> bytes:
+    """The digest by which an answer to this request is kept: for its client alone, streamed or not."""
+    who = (client or "").encode()
+    digest = hashlib.sha256(b"%d:%s/%s" % (len(who), who, route.encode()))
     for field in sorted(request.fields):
         value = bytes(request.fields[field])
         digest.update(b"%d:%s=%d:%s" % (len(field), field.encode(errors="surrogatepass"), len(value), value))

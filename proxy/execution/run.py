@@ -10,7 +10,7 @@ from proxy.core.event import AttemptEnded
 from proxy.core.failure import Failure
 from proxy.execution.kept import Kept
 from proxy.execution.relay import Relay
-from proxy.pool.pool import Permit
+from proxy.pool.permit import Permit
 from proxy.routing.next_move import History
 from proxy.routing.plan import Plan, PlannedStep
 
@@ -60,6 +60,8 @@ class Run:
     plan: Plan
     request: ChatRequest
     started: float
+    client: str | None = None
+    """Who asks, where clients are told apart."""
     history: History = field(default_factory=History)
     ended: list[AttemptEnded] = field(default_factory=list)
     """The attempts that are over, in order."""

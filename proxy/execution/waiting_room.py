@@ -13,7 +13,8 @@ from typing import NamedTuple
 from proxy.config.settings import Rules
 from proxy.core.event import Happening
 from proxy.core.names import DeploymentId
-from proxy.pool.pool import IGNORED, Permit, Pool
+from proxy.pool.permit import IGNORED, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.standing import Hold
 
 
@@ -69,21 +70,32 @@ class WaitingRoom:
         return handed.result() if handed.done() else None
 
     def freed(self, deployment: DeploymentId) -> None:
-        """An attempt has ended: hand its place to whoever waits longest for one there."""
+        """An attempt has ended: hand its place, and what else is free there, to those who wait longest."""
         if not self._waiters:
             return
         now = self._clock()
+        full: set[tuple[DeploymentId, int]] = set()
         for waiter in list(self._waiters):
-            wanted = [place for place in waiter.places if place.deployment.upstream == deployment.upstream]
-            for place in wanted:
+            for place in waiter.places:
+                known = (place.deployment, id(place.rules))
+                if place.deployment.upstream != deployment.upstream or known in full:
+                    continue
                 admitted = self._pool.admit(place.deployment, place.rules, now)
                 if isinstance(admitted, Permit):
+                    for event in admitted.events:
+                        self._emit(event)
                     self._hand(waiter, (place.step, admitted))
-                    return
+                    break
                 if admitted.hold is not Hold.FULL:
                     # It waits for what will not come: let it look around again.
                     self._hand(waiter, None)
                     break
+                full.add(known)
+
+    def look_around(self) -> None:
+        """Somebody is back: let all who wait look for what they can use now. They come back in their order."""
+        for waiter in list(self._waiters):
+            self._hand(waiter, None)
 
     def _hand(self, waiter: _Waiter, what: tuple[int, Permit] | None) -> None:
         self._waiters.remove(waiter)

@@ -18,13 +18,17 @@ from proxy.execution.relay import Clock
 from proxy.execution.run import JsonAnswer, Result, Run, StreamAnswer
 from proxy.execution.waiting_room import Place, WaitingRoom
 from proxy.pool.budgets import Budgets
-from proxy.pool.pool import IGNORED, Permit, Pool
+from proxy.pool.permit import IGNORED, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.next_move import Attempt, Queue
 from proxy.routing.plan import PlannedStep
 
 _JITTER = 0.1
 _MOST_JITTER_S = 1.0
+_SILENCE_SHARE = 0.9
+"""Whoever is silent for nearly all the time that its route gives to a request has had its chance: without this, one
+that hangs would never be blamed on a route whose deadline is shorter than its timers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +94,22 @@ class Walk:
                 continue
             if step.place not in run.passed_over:
                 run.passed_over[step.place] = standing.cause or "spared"
-                if standing.hold is Hold.OPEN or standing.hold is Hold.PROBING:
+                asked = any(attempt.deployment == step.deployment for attempt in run.ended)
+                if standing.hold in {Hold.OPEN, Hold.PROBING} and not asked:
                     pool.count_rejected(step.deployment, step.rules, now)
         return standings
 
     async def admitted(self, move: Attempt) -> tuple[int, Permit] | None:
         """The step with a permit for it, when it is time; None when something has come between."""
+        self.run.history.panicked |= move.panic
         await self._wait(move)
         step, now = self.run.plan.steps[move.step], self.world.clock()
         permit = self.world.pool.admit(step.deployment, step.rules, now, early=move.panic)
         if isinstance(permit, Standing):
             # It began to be held since the move was chosen, so there is another one to choose.
             return None
+        for event in permit.events:
+            self.world.emit(event)
         if not move.retry:
             self.world.budgets.first_attempt(step.deployment.upstream, now)
         elif not self.world.budgets.withdraw(step.deployment.upstream, now):
@@ -119,15 +127,20 @@ class Walk:
             )
         finally:
             self.run.waited += clock() - started
-        if handed is not None and not self.run.history.of(self.run.plan, handed[0]):
-            self.world.budgets.first_attempt(steps[handed[0]].deployment.upstream, clock())
+        if handed is None:
+            return None
+        step, permit = handed
+        upstream = steps[step].deployment.upstream
+        if not self.run.history.of(self.run.plan, step):
+            self.world.budgets.first_attempt(upstream, clock())
+        elif not self.world.budgets.withdraw(upstream, clock()):
+            self.world.attempts.report(permit, IGNORED)
+            return None
         return handed
 
     async def make(self, step: int, permit: Permit, *, last: bool = False) -> Result:
         """One attempt on a step, for its permit."""
         run = self.run
-        for event in permit.events:
-            self.world.emit(event)
         return await self.world.attempts.make(
             permit,
             run.plan.steps[step],
@@ -135,6 +148,7 @@ class Walk:
             run.history.refused_fields(run.plan, step),
             last=last,
             deadline=run.plan.deadline,
+            silence=_SILENCE_SHARE * run.plan.route_patience,
             ended=run.ended,
         )
 

@@ -22,7 +22,8 @@ from proxy.execution.attempt import Attempts
 from proxy.execution.relay import Clock
 from proxy.execution.run import StreamAnswer
 from proxy.health.schedule import Cause
-from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.upstreams.client import Timers
 
 _MOST_HEARD = 1024 * 1024

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from proxy.config.settings import HealthSettings, Settings
@@ -18,6 +19,10 @@ from proxy.pool.pool import Pool
 from proxy.pool.upkeep import tick
 
 _ROUND_S = 1.0
+_MOST_AT_ONCE = 20
+"""Probes under way: names that clients make up must not become a flood of questions."""
+
+_logger = logging.getLogger("holdfast.health")
 
 
 class Watched(NamedTuple):
@@ -56,7 +61,11 @@ class Rounds:
         """Go round until cancelled; then let go of the probes under way."""
         try:
             while True:
-                self.go_round()
+                try:
+                    self.go_round()
+                except Exception:
+                    # Without the rounds nothing would recover: a bug in one of them must not end them all.
+                    _logger.exception("a bug of the proxy, in its rounds")
                 await asyncio.sleep(_ROUND_S)
         finally:
             asking = list(self._asking.values())
@@ -69,13 +78,22 @@ class Rounds:
         now = self._clock()
         for event in tick(self._pool, self._settings.routes.values(), now, time.localtime().tm_hour):
             self._emit(event)
-        for deployment in self._pool.deployments():
+        deployments = self._pool.deployments()
+        last = _last_to_answer(deployments)
+        for deployment in deployments:
+            if len(self._asking) >= _MOST_AT_ONCE:
+                break
             watched = self.watched(deployment.id)
-            if watched is None or deployment.id in self._asking:
-                continue
-            cause = self._why_probe(deployment, watched, now)
-            if cause is not None:
-                self._start(deployment.id, watched, cause)
+            if watched is not None and deployment.id not in self._asking:
+                # Asking must not make a server throw the model that is in use out of its memory.
+                free = watched.free and last[deployment.id.upstream] in {None, deployment.id}
+                cause = self._why_probe(deployment, watched, now, free=free)
+                if cause is not None:
+                    self._start(deployment.id, watched, cause)
+        if len(self._probed_at) > len(deployments):
+            known = {deployment.id for deployment in deployments}
+            self._probed_at = {id_: at for id_, at in self._probed_at.items() if id_ in known}
+            self._watched = {id_: watched for id_, watched in self._watched.items() if id_ in known}
 
     def watched(self, id_: DeploymentId) -> Watched | None:
         """How a deployment is probed: as the first step of the file says that names it; None where none does."""
@@ -95,20 +113,13 @@ class Rounds:
             return await asyncio.shield(asking)
         return await asyncio.shield(self._start(id_, watched, "operator"))
 
-    def _why_probe(self, deployment: Deployment, watched: Watched, now: float) -> Cause | None:
+    def _why_probe(self, deployment: Deployment, watched: Watched, now: float, *, free: bool) -> Cause | None:
         standing = self._pool.standing(deployment.id, deployment.guards[0].rules, now) if deployment.guards else None
         # The first round only notes who is there: a process that restarts in a loop must not probe in a loop.
         probed_at = self._probed_at.setdefault(deployment.id, now - self._roll() * watched.health.interval)
-        free = watched.free and self._is_loaded(deployment)
         rest = standing.rest if standing is not None else None
-        return why_probe(deployment, watched.health, rest, probed_at, now, free=free)
-
-    def _is_loaded(self, deployment: Deployment) -> bool:
-        """Whether asking it does not make its server throw another model out of memory: it was the last to answer."""
-        siblings = [each for each in self._pool.deployments() if each.id.upstream == deployment.id.upstream]
-        return len(siblings) == 1 or deployment.last_success_at == max(
-            (each.last_success_at for each in siblings if each.last_success_at is not None), default=-1.0
-        )
+        named = self._pool.is_named(deployment.id)
+        return why_probe(deployment, watched.health, rest, probed_at, now, free=free, named=named)
 
     def _start(self, id_: DeploymentId, watched: Watched, cause: Cause) -> asyncio.Task[Probed | None]:
         jitter = jittered(watched.health.interval, self._roll()) - watched.health.interval
@@ -119,3 +130,16 @@ class Rounds:
         self._asking[id_] = task
         task.add_done_callback(lambda _: self._asking.pop(id_, None))
         return task
+
+
+def _last_to_answer(deployments: Iterable[Deployment]) -> dict[str, DeploymentId | None]:
+    """By upstream: the deployment whose model is likely to be loaded, the last to answer; None where it has but one."""
+    last: dict[str, tuple[int, float, DeploymentId]] = {}
+    for deployment in deployments:
+        name, at = deployment.id.upstream, deployment.last_success_at
+        count, latest, id_ = last.get(name, (0, -1.0, deployment.id))
+        newer = at is not None and at > latest
+        last[name] = (count + 1, at, deployment.id) if newer and at is not None else (count + 1, latest, id_)
+    # Of several that never answered none is likely to be loaded, and each would throw out the one before.
+    nobody = DeploymentId("", "")
+    return {name: None if count == 1 else id_ if latest >= 0 else nobody for name, (count, latest, id_) in last.items()}

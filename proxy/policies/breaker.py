@@ -20,7 +20,8 @@ begins a new period, so a report that comes late, about an attempt of an earlier
 that was given up (`ignored`) only frees its place. Both together are why the counts of probes cannot drift.
 
 `early` admission is for panic: when a whole chain is out, an open breaker may be tried before its time, under the rules
-of half-open. If that fails, the breaker is as it was: its time to wait grows no longer by it.
+of half-open. If that fails or says nothing, the breaker is as it was: its time to wait grows no longer by it.
+`early_at` spaces such attempts by a second, so that a panic is no way around the breaker.
 
 The two rules to open are those of Envoy's outlier detection and resilience4j; periods are the latter's permissions.
 `now` is monotonic, in seconds; `roll` is luck from 0 to 1.
@@ -37,6 +38,8 @@ from typing import Final, NamedTuple
 from proxy.policies.window import TimeWindow
 
 _JITTER = 0.1
+_EARLY_EVERY_S: Final = 1.0
+_LONGEST_S: Final = 1e10
 NO_PERIOD: Final = -1
 """The period of an attempt that a breaker does not listen to."""
 
@@ -66,6 +69,9 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+_CLOSED = BreakerState.CLOSED
+
+
 class Change(NamedTuple):
     """One change of state, and its cause: see `BreakerChanged` for the words."""
 
@@ -93,6 +99,7 @@ class Breaker:
 
     __slots__ = (
         "_early",
+        "_early_at",
         "_held_until",
         "_open_until",
         "_openings",
@@ -132,20 +139,36 @@ class Breaker:
         self._probing = 0
         self._successes = 0
         self._early = False
+        self._early_at = -math.inf
 
     # What it lets through.
 
     def usable_at(self, now: float) -> float:
         """When the next attempt may be made: now, later, or infinity when nobody can know."""
-        if self.state is BreakerState.CLOSED:
+        if self.state is _CLOSED:
             return now
         if self.state is BreakerState.OPEN:
             return max(now, self._open_until)
-        return now if self._probing < self.settings.probes else math.inf
+        if self._has_place:
+            return now
+        # Where a panic is trying it, its own time is still known.
+        return self._open_until if self._early and self._open_until > now else math.inf
+
+    @property
+    def early_at(self) -> float:
+        """From when on a panic may try it while it is open; infinity where an operator has opened it."""
+        return math.inf if self.forced else self._early_at
+
+    @property
+    def _has_place(self) -> bool:
+        """Half-open, it asks no more than it needs: neither at a time nor to make up its mind."""
+        settings = self.settings
+        enough = self._probing + self._successes >= max(settings.probes, settings.close_after)
+        return self._probing < settings.probes and not enough
 
     def admit(self, now: float, *, early: bool = False) -> tuple[int, Change | None] | None:
         """The period for one attempt, or None if none may be made. `early` asks in a panic."""
-        if self.state is BreakerState.CLOSED:
+        if self.state is _CLOSED:
             return self.period, None
         change = None
         if self.state is BreakerState.OPEN:
@@ -154,14 +177,16 @@ class Breaker:
                 return None
             change = self._move(BreakerState.HALF_OPEN, "time" if in_time else "panic", now)
             self._early = not in_time
-        elif self._probing >= self.settings.probes:
+            if self._early:
+                self._early_at = now + _EARLY_EVERY_S
+        elif not self._has_place:
             return None
         self._probing += 1
         return self.period, change
 
     def watch(self) -> int:
         """The period for an attempt that was admitted elsewhere, and whose outcome this breaker is told, too."""
-        return self.period if self.state is BreakerState.CLOSED else NO_PERIOD
+        return self.period if self.state is _CLOSED else NO_PERIOD
 
     # What it hears.
 
@@ -169,7 +194,7 @@ class Breaker:
         """An attempt of a period came to a good end."""
         if period != self.period:
             return None
-        if self.state is BreakerState.CLOSED:
+        if self.state is _CLOSED:
             self.consecutive = 0
             self.counts.add(False, now)
             return None
@@ -183,20 +208,23 @@ class Breaker:
         """An attempt of a period failed in a way that counts against the deployment."""
         if period != self.period:
             return None
-        if self.state is BreakerState.CLOSED:
+        if self.state is _CLOSED:
             self.consecutive += 1
             self.counts.add(True, now)
             cause = None if now < self._held_until else self._reason_to_open()
             return None if cause is None else self._open(cause, now, roll)
         if self._early:
-            # The panic was no reason to wait longer than before: back to where it was.
-            return self._move(BreakerState.OPEN, "panic", now, max(0.0, self._open_until - now))
+            return self._reopen(now)
         return self._open("probe_failed", now, roll)
 
-    def ignored(self, period: int) -> None:
+    def ignored(self, period: int, now: float) -> Change | None:
         """An attempt of a period was given up: it frees its place and says nothing."""
-        if period == self.period and self.state is BreakerState.HALF_OPEN:
-            self._probing -= 1
+        if period != self.period or self.state is not BreakerState.HALF_OPEN:
+            return None
+        self._probing -= 1
+        if not self._early or self._probing or self._successes:
+            return None
+        return self._reopen(now)
 
     def settle(self) -> None:
         """The deployment has been stable for long enough: the next opening is a first one again."""
@@ -257,7 +285,7 @@ class Breaker:
         self.consecutive = min(_count(state.get("consecutive")), self.settings.consecutive - 1)
         held = _seconds(state.get("held"))
         self._held_until = now + held - elapsed if held is not None else -math.inf
-        if state.get("state") not in {BreakerState.OPEN, BreakerState.HALF_OPEN}:
+        if state.get("state") not in (BreakerState.OPEN.value, BreakerState.HALF_OPEN.value):
             return
         left = _seconds(state.get("left"))
         self.forced = state.get("forced") is True
@@ -291,6 +319,10 @@ class Breaker:
         self._open_until = now + duration
         return self._move(BreakerState.OPEN, cause, now, duration)
 
+    def _reopen(self, now: float) -> Change | None:
+        """A panic has found nothing good. That is no reason to wait longer than before."""
+        return self._move(BreakerState.OPEN, "panic", now, max(0.0, self._open_until - now))
+
     def _close(self, cause: str, now: float) -> Change | None:
         self._open_until = -math.inf
         self.forced = False
@@ -317,8 +349,9 @@ class Breaker:
 
 
 def _seconds(value: object) -> float | None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    return float(value) if good and isinstance(value, int | float) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= _LONGEST_S else None
 
 
 def _count(value: object) -> int:

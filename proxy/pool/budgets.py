@@ -1,7 +1,8 @@
 """The budgets of extra attempts: over all traffic, of each upstream, and for hedges of each route.
 
-A retry, a hedge or a panic attempt pays from the budget over all traffic and from its upstream's own; a hedge pays from
-its route's share of hedges, too. What one of them refuses is taken from none.
+A retry or a panic attempt pays from the budget over all traffic and from its upstream's own. A hedge pays from its
+route's share of hedges and from the budget over all traffic: for the upstream that it goes to it is a first attempt, as
+a failover is. What one of them refuses is taken from none.
 """
 
 from __future__ import annotations
@@ -51,16 +52,12 @@ class Budgets:
         own = self._upstreams.get(upstream)
         return self._overall.withdraw(now) and (own is None or own.withdraw(now))
 
-    def allows_hedge(self, route: str, upstream: str, now: float) -> bool:
-        """Whether a request of a route may be hedged at an upstream."""
-        hedges = self._hedges.get(route)
-        return hedges is not None and hedges.allows() and self.allows(upstream, now)
-
-    def withdraw_hedge(self, route: str, upstream: str, now: float) -> bool:
+    def withdraw_hedge(self, route: str, now: float) -> bool:
         """Pay for a hedge. False, and nothing is taken, when a budget is used up."""
-        if not self.allows_hedge(route, upstream, now):
+        hedges = self._hedges.get(route)
+        if hedges is None or not hedges.allows() or not self._overall.allows(now):
             return False
-        return self._hedges[route].withdraw() and self.withdraw(upstream, now)
+        return hedges.withdraw() and self._overall.withdraw(now)
 
     def remaining(self, now: float) -> float:
         """The share of the budget over all traffic that is left, from 0 to 1."""

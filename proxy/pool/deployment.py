@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from proxy.config.settings import Rules
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
+from proxy.policies.breaker import BreakerState
 from proxy.policies.recent import RecentAnswers
 from proxy.pool.guard import Guard
 from proxy.pool.rest import Rest
@@ -69,8 +70,11 @@ class Deployment:
     last_failure: str | None = None
     last_failure_at: float | None = None
     last_success_at: float | None = None
+    last_served_at: float | None = None
+    """The last good answer to a client; probes do not count."""
     headroom: float | None = None
     """The share of its rate limits that is left, where its last good answer told."""
+    headroom_at: float = 0.0
     refused_parameters: set[str] = field(default_factory=set)
     """Optional request fields that this model has rejected; they are left out from then on."""
 
@@ -86,6 +90,18 @@ class Deployment:
         guard = Guard(self.id, rules, now)
         self.guards.append(guard)
         return guard
+
+    @property
+    def ordered(self) -> bool:
+        """Whether an operator has said how it is to be treated."""
+        forced = any(guard.breaker.forced for guard in self.guards)
+        return forced or self.order is not None or self.weight is not None
+
+    @property
+    def troubled(self) -> bool:
+        """Whether something is known of it that keeps requests away, or has lately."""
+        out = any(guard.breaker.state is not BreakerState.CLOSED or guard.returning for guard in self.guards)
+        return out or self.rest is not None or bool(self.key_rests) or self.ejection is not None
 
     def record_success(self, key: int, now: float) -> None:
         """An answer that passed the checks, given to a key."""

@@ -64,20 +64,32 @@ class Guard:
         return self.follow(change, now) if change is not None else _NOTHING
 
     def failed(
-        self, period: int, failure: Failure, now: float, hour: int, roll: float, *, stream: bool
+        self,
+        period: int,
+        failure: Failure,
+        now: float,
+        hour: int,
+        roll: float,
+        *,
+        stream: bool,
+        counted: bool = False,
     ) -> Sequence[Happening]:
-        """An attempt failed; whether that counts is the failure's own verdict."""
+        """An attempt failed; whether that counts is the failure's own verdict. `counted`: as a success, half-open."""
         if failure.kind in _TOO_MUCH:
             self.limit.overloaded(now)
         if not failure.verdict.counts:
-            self.breaker.ignored(period)
-            return _NOTHING
+            return _NOTHING if counted else self.ignored(period, now)
         foresight = self.rules.foresight
         if foresight.trend:
             self.trend.observe(True, None, stream, now)
         if foresight.adaptive:
             self._learn(True, hour)
         return self.follow(self.breaker.failed(period, now, roll), now)
+
+    def ignored(self, period: int, now: float) -> Sequence[Happening]:
+        """An attempt said nothing about the deployment."""
+        change = self.breaker.ignored(period, now)
+        return self.follow(change, now) if change is not None else _NOTHING
 
     def follow(self, change: Change | None, now: float) -> Sequence[Happening]:
         """What a change of the breaker brings with it."""

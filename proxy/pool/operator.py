@@ -15,6 +15,7 @@ from proxy.core.event import Controlled, Happening
 from proxy.core.names import DeploymentId
 from proxy.pool.deployment import Deployment, Order, Weight
 from proxy.pool.pool import Pool
+from proxy.pool.resting import clear_rests
 
 
 class Operator:
@@ -45,10 +46,11 @@ class Operator:
         for deployment in self._chosen(ids):
             if ids is not None:
                 events.append(Controlled(deployment.id, "reset", reason))
-            events += self._pool.clear_rests(deployment.id, "operator")
+            events += clear_rests(self._pool.upstream(deployment.id.upstream), deployment)
             deployment.order = deployment.weight = deployment.ejection = None
             deployment.consecutive_failures = 0
             deployment.refusals.clear()
+            deployment.refused_parameters.clear()
             for guard in deployment.guards:
                 events += guard.reset(now)
         return events

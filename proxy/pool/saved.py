@@ -22,17 +22,28 @@ Document = dict[str, object]
 Marks = Mapping[str, Sequence[str]]
 """By upstream: a mark of each of its keys, in their order."""
 
+_LARGEST = 1e10
 _RESTING = {FailureClass.RATE_LIMITED, FailureClass.QUOTA, FailureClass.CREDENTIAL, FailureClass.MODEL_GONE}
 
 
-def as_state(pool: Pool, marks: Marks, now: float) -> dict[str, Document]:
-    """What is worth keeping, by a name for each part."""
-    state = {f"deployment {each.id}": _deployment(each, marks, now) for each in pool.deployments()}
-    for name, key_marks in marks.items():
-        rests = _key_rests(pool.upstream(name).key_rests, key_marks, now)
-        if rests:
-            state[f"upstream {name}"] = {"key_rests": rests}
+def name_of(deployment: DeploymentId) -> str:
+    """The name under which a deployment's part is kept."""
+    return f"deployment {deployment}"
+
+
+def as_state(pool: Pool, marks: Marks, now: float, chosen: Iterable[Deployment]) -> dict[str, Document]:
+    """What is worth keeping of some deployments and of their upstreams, by a name for each part."""
+    state = {name_of(each.id): _deployment(each, marks, now) for each in chosen}
+    for name in {each.id.upstream for each in chosen}:
+        state[f"upstream {name}"] = {"key_rests": _key_rests(pool.upstream(name).key_rests, marks[name], now)}
     return state
+
+
+def gist(each: Deployment) -> tuple[object, ...]:
+    """What changes when something of a deployment is worth keeping anew; time alone does not change it."""
+    guards = tuple((guard.breaker.period, guard.breaker.rejected, guard.returning) for guard in each.guards)
+    held = (each.rest, tuple(each.key_rests.items()), each.order, each.weight, each.ejection)
+    return (each.succeeded, each.failed, len(each.refused_parameters), guards, held)
 
 
 def restore(
@@ -174,9 +185,9 @@ def _ago(since: object, elapsed: float, now: float) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if 0 <= value <= _LARGEST else None
 
 
 def _count(value: object) -> int:

@@ -18,6 +18,9 @@ Status = Literal["available", "degraded", "unavailable"]
 _HEALTHY_SHARE = 0.9
 _AMPLE = 0.2
 """The share of a rate limit from which on what is left of it does not matter."""
+_LEAST = 0.05
+_HEADROOM_HOLDS_S = 60.0
+"""Seconds after which what an answer told of the limits is taken for outdated; most of them are per minute."""
 _CROWDED = 0.8
 """The share of a deployment's places above which it is crowded."""
 _ENOUGH = 10
@@ -151,7 +154,10 @@ def pull(pool: Pool, id: DeploymentId, rules: Rules, weight: float, now: float) 
         return weight
     if state.weight is not None and state.weight.until > now:
         weight = state.weight.value
-    near = 1.0 if state.headroom is None else min(1.0, state.headroom / _AMPLE)
+    near = 1.0
+    if state.headroom is not None and now - state.headroom_at < _HEADROOM_HOLDS_S:
+        # Never nothing: only its own answers tell when there is more again.
+        near = min(1.0, max(_LEAST, state.headroom / _AMPLE))
     return weight * near * capacity(pool, id, rules, now)
 
 

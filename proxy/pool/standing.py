@@ -34,8 +34,10 @@ class Standing(NamedTuple):
     share: float = 1.0
     """Of the requests that would come here, how many should (0 to 1): less than all of them while it recovers, while
     its trend is bad, or while it is ejected. Others take the rest, if there are others."""
-    forced: bool = False
-    """Of `OPEN`: by an operator, so that not even a panic tries it."""
+    early_at: float = math.inf
+    """Of `OPEN`: from when on a panic may try it; infinity where an operator has opened it."""
+    doubtful: bool = False
+    """It may be tried, but its breaker is not closed: it is being found out whether it is well."""
 
     @property
     def cause(self) -> str | None:

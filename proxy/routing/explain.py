@@ -106,9 +106,11 @@ def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterabl
         elif standing.hold is not None:
             steps.append(Explained(name, serves=False, usable=False, why=standing.words(now)))
         else:
-            why = f"serves; {limits}" if not served else f"next if the one before fails; {limits}"
-            steps.append(Explained(name, serves=not served, usable=True, why=why))
-            served = True
+            first = not served and standing.share > 0
+            part = f" for {standing.share:.0%} of its requests" if 0 < standing.share < 1 else ""
+            why = f"serves{part}; {limits}" if first else f"next if the one before fails; {limits}"
+            steps.append(Explained(name, serves=first, usable=True, why=why))
+            served = served or standing.share == 1
     steps.extend(
         Explained(skipped.deployment, serves=False, usable=False, why=skipped.reason) for skipped in plan.skipped
     )
@@ -147,9 +149,9 @@ def reason(
     if hedge_delay is not None and any(attempt.outcome == "lost" for attempt in ended):
         return f"faster of two, hedged after {hedge_delay * 1000:.0f} ms"
     if plan.strategy == "parallel":
-        return f"first of {len(plan.steps)} to answer"
+        return "first good answer of a parallel route"
     if plan.strategy == "weighted" and answered_by is plan.steps[0]:
-        return f"drawn by weight {answered_by.weight:g}"
+        return "drawn by weight"
     for place in range(answered_by.place):
         if place in passed_over:
             cause = passed_over[place]

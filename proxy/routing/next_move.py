@@ -32,6 +32,9 @@ from proxy.routing.plan import Plan
 
 _SOON_S = 1.0
 """What a client is told to wait for what ends soon, though nobody knows when: a place, the end of a probe."""
+_USEFUL_S = 1.0
+_USEFUL_SHARE = 0.1
+"""The time that must be left for an attempt after a wait for a place: a tenth of the request's, at most a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class History:
     """Seconds that were spent waiting for each step."""
     luck: float = 0.0
     """From 0 to 1, drawn once for the request: it passes over deployments whose share of traffic is not above it."""
+    panicked: bool = False
+    """Whether the request has made its attempt in a panic; it makes one at most."""
 
     def record(self, plan: Plan, step: int, failure: Failure, now: float, roll: float) -> None:
         """Add a failed attempt. `roll`, from 0 to 1, is the luck of its backoff."""
@@ -104,6 +109,8 @@ class Queue:
 
     steps: tuple[int, ...]
     until: float
+    last: bool = False
+    """As of an attempt: nobody else is left to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +160,16 @@ def next_move(plan: Plan, history: History, standings: Sequence[Standing], means
     ready = {
         step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None
     }
-    full = tuple(step for step in ready if standings[step].hold is Hold.FULL)
+    queue = _queue(plan, history, standings, ready, means, now)
     for step in _order(plan, history, standings, ready, now):
-        if ready[step] > now and full and means.may_queue():
+        if ready[step] > now and queue is not None:
             break
         retry = bool(history.of(plan, step))
         if ready[step] < plan.deadline and (not retry or means.pays(step)):
             return Attempt(step, max(now, ready[step]), retry, last=_is_last(plan, ready, step))
-    if full and means.may_queue():
-        others = (at for step, at in ready.items() if step not in full)
-        return Queue(full, min([plan.deadline, *others]))
-    doubtful = _panic(plan, history, standings)
+    if queue is not None:
+        return queue
+    doubtful = _panic(plan, history, standings, now)
     if doubtful is not None and means.pays(doubtful):
         return Attempt(doubtful, now, retry=True, last=False, panic=True)
     if last is not None and all(tried.failure.kind is FailureClass.CONTEXT_TOO_LONG for tried in history.tried):
@@ -194,18 +200,39 @@ def _has_its_turn(plan: Plan, history: History, standings: Sequence[Standing], s
     return history.luck < share if plan.strategy == "sequential" else share > 0
 
 
-def _panic(plan: Plan, history: History, standings: Sequence[Standing]) -> int | None:
+def _queue(
+    plan: Plan, history: History, standings: Sequence[Standing], ready: dict[int, float], means: Means, now: float
+) -> Queue | None:
+    """The wait for a place at those that could be tried now if they were not full; None where there is no such wait.
+
+    It ends when another step may have become usable, and so early that an attempt would still have some time.
+    """
+    full = tuple(
+        step
+        for step, at in ready.items()
+        if standings[step].hold is Hold.FULL and at <= now and (not history.of(plan, step) or means.pays(step))
+    )
+    if not full or not means.may_queue():
+        return None
+    changes = [at for step, at in ready.items() if step not in full]
+    changes += [standing.usable_at for standing in standings if standing.hold in {Hold.OPEN, Hold.OFF}]
+    useful = plan.deadline - min(_USEFUL_S, plan.patience * _USEFUL_SHARE)
+    until = min([useful, *(at for at in changes if at > now)])
+    return Queue(full, until, last=_is_last(plan, ready, full[0])) if until > now else None
+
+
+def _panic(plan: Plan, history: History, standings: Sequence[Standing], now: float) -> int | None:
     """The step to try although its breaker is open, the one whose time comes first; None where that is not called for.
 
     "Too much" is a share of the whole chain, those included that this request has tried.
     """
     out = sum(standing.hold not in {None, Hold.FULL} for standing in standings)
-    if plan.panic is None or not out or out < plan.panic * len(standings):
+    if plan.panic is None or history.panicked or not out or out < plan.panic * len(standings):
         return None
     open_ = [
         step
         for step, standing in enumerate(standings)
-        if standing.hold is Hold.OPEN and not standing.forced and not history.of(plan, step)
+        if standing.hold is Hold.OPEN and standing.early_at <= now and not history.of(plan, step)
     ]
     return min(open_, key=lambda step: standings[step].usable_at, default=None)
 
@@ -226,6 +253,9 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
     failures = history.of(plan, step)
     if not failures:
         return usable_at if _window_may_fit(plan, history, step) else None
+    if standing.doubtful:
+        # Its breaker has opened since, and others find out whether it is well.
+        return None
     if len(failures) >= plan.steps[step].retry.attempts:
         return None
     last = failures[-1]
@@ -260,7 +290,8 @@ def _give_up(plan: Plan, history: History, standings: Sequence[Standing], now: f
     for step, standing in enumerate(standings):
         failures = history.of(plan, step)
         held = standing.rest.kind if standing.rest else standing.hold
-        causes.append(failures[-1].failure.kind if failures else held)
+        if held is not Hold.OFF:
+            causes.append(failures[-1].failure.kind if failures else held)
     usable = [cause for cause in causes if cause not in lasting]
     if usable and all(cause is FailureClass.RATE_LIMITED for cause in usable):
         limited = [
@@ -271,14 +302,16 @@ def _give_up(plan: Plan, history: History, standings: Sequence[Standing], now: f
         return GiveUp("rate_limit_exceeded", min(limited, default=None))
     if any(standing.hold is Hold.FULL for standing in standings):
         return GiveUp("overloaded", _SOON_S)
-    waits = [_wait(standing, now) for standing in standings if standing.hold is not None]
+    waits = [_wait(standing, now) for standing in standings if standing.hold is not None or standing.doubtful]
     known = min((wait for wait in waits if math.isfinite(wait)), default=None)
-    broken = any(standing.hold in {Hold.OPEN, Hold.PROBING} for standing in standings)
-    if not history.tried or (broken and all(standing.hold is not None for standing in standings)):
+    broken = any(standing.hold in {Hold.OPEN, Hold.PROBING} or standing.doubtful for standing in standings)
+    if not history.tried or (broken and all(each.hold is not None or each.doubtful for each in standings)):
         return GiveUp("no_healthy_upstream", known)
     return GiveUp("upstream_error")
 
 
 def _wait(standing: Standing, now: float) -> float:
     """Seconds until it is worth asking again; infinity when nobody knows."""
-    return _SOON_S if standing.hold is Hold.PROBING else standing.usable_at - now
+    wait = standing.usable_at - now
+    probed = standing.hold is Hold.PROBING or standing.doubtful
+    return _SOON_S if probed and not 0 < wait < math.inf else wait

@@ -63,6 +63,10 @@ class Plan:
     panic: float | None = 0.5
     """The share of the chain out at once from which open breakers are tried early; None for never."""
     hedge: HedgeSettings | None = None
+    patience: float = 120.0
+    """Seconds from the request's arrival to its deadline."""
+    route_patience: float = 120.0
+    """The same as the route has it; the client may have wanted less."""
 
     def at(self, place: int) -> DeploymentId | None:
         """The deployment at a place of the route's chain."""
@@ -109,6 +113,8 @@ def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes
         route.strategy,
         route.panic,
         route.hedge,
+        patience,
+        route.deadline,
     )
 
 

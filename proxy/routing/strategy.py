@@ -24,13 +24,13 @@ def draw_order(steps: Sequence[PlannedStep], weights: Sequence[float], rolls: Se
     return [steps[place] for place in sorted(range(len(steps)), key=arrival)]
 
 
-def rivals(plan: Plan, first: int, standings: Sequence[Standing]) -> list[int]:
+def rivals(plan: Plan, history: History, first: int, standings: Sequence[Standing]) -> list[int]:
     """The steps that a parallel route sends the request to besides the first, all at once."""
     known = {plan.steps[first].deployment}
     found: list[int] = []
     for step, standing in enumerate(standings):
         deployment = plan.steps[step].deployment
-        if standing.hold is None and standing.share > 0 and deployment not in known:
+        if standing.hold is None and history.luck < standing.share and deployment not in known:
             known.add(deployment)
             found.append(step)
     return found

@@ -187,7 +187,8 @@ def _told(
 def _timing(run: Run) -> str:
     total = (asyncio.get_running_loop().time() - run.started) * 1000
     waited = run.waited * 1000
-    upstream = sum(attempt.duration for attempt in run.ended) * 1000
+    # Attempts that were lost ran beside the one that won.
+    upstream = sum(attempt.duration for attempt in run.ended if attempt.outcome != "lost") * 1000
     if run.answered is not None and run.current is not None:
         upstream = max(upstream, (run.answered - run.started) * 1000 - waited)
     overhead = max(0.0, total - waited - upstream)

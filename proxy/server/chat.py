@@ -106,7 +106,7 @@ async def _answer(request: web.Request, context: Context, record: RequestEnded) 
     route = _route(settings, chat.model)
     check_may_use(client, route.name, chat.model)
     record.route = route.name
-    run = Run(make_plan(settings, route, chat.model, wishes, started), chat, started)
+    run = Run(make_plan(settings, route, chat.model, wishes, started), chat, started, record.client)
     if wishes.explain:
         record.status, record.outcome = 200, "explained"
         return explanation(context, run)

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from proxy import __version__
 from proxy.core.names import DeploymentId
-from proxy.pool.snapshot import as_document, capacity, picture
+from proxy.pool.capacity import can_answer, route_capacity
+from proxy.pool.snapshot import as_document, picture
 from proxy.server.context import CONTEXT, Context
 
 
@@ -22,12 +23,13 @@ async def livez(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Ready for traffic: not draining, and some route has a deployment that can be used."""
+    """Ready for traffic: not draining, and some route could answer, be it after a while."""
     context = request.app[CONTEXT]
     if context.lifecycle.draining:
         return web.Response(status=503, text="draining\n")
-    if not any(route["usable"] for route in _routes(context)):
-        return web.Response(status=503, text="no route has a usable deployment\n")
+    now = _now()
+    if not any(can_answer(context.pool, route, now) for route in context.settings.routes.values()):
+        return web.Response(status=503, text="no route can answer: all deployments rest or are switched off\n")
     return web.Response(text="ok\n")
 
 
@@ -53,22 +55,23 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def _routes(context: Context) -> list[dict[str, object]]:
-    now = asyncio.get_running_loop().time()
+    now = _now()
     routes: list[dict[str, object]] = []
     for route in context.settings.routes.values():
         deployments: list[dict[str, object]] = []
-        usable = total = 0.0
         for step in route.steps:
             id_ = DeploymentId(step.upstream, step.model)
             shown: dict[str, object] = {"deployment": str(id_), "status": "skipped", "reason": step.unusable}
             if step.unusable is None:
                 shown = as_document(picture(context.pool, id_, now, step.rules))
-                total += step.weight
-                usable += step.weight * capacity(context.pool, id_, step.rules, now)
             deployments.append(shown)
-        share = usable / total if total else 0.0
-        status = "ok" if share >= route.degraded_below and share > 0 else "degraded" if share > 0 else "unavailable"
-        shown_route = {"route": route.name, "status": status, "usable": share > 0, "capacity": round(share, 4)}
+        share, status = route_capacity(context.pool, route, now)
+        usable = status != "unavailable"
+        shown_route = {"route": route.name, "status": status, "usable": usable, "capacity": round(share, 4)}
         first_usable = deployments[0]["status"] in {"available", "degraded"}
         routes.append({**shown_route, "first_choice_usable": first_usable, "deployments": deployments})
     return routes
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -7,7 +7,8 @@ burst of it as one; counts and the like follow every few seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -21,20 +22,26 @@ from proxy.core.event import (
     Recovered,
     RestCleared,
     Rested,
+    StoreRecovered,
+    StoreTrouble,
 )
 from proxy.core.names import DeploymentId
 from proxy.pool.pool import Pool
-from proxy.pool.saved import Marks, as_state, restore
+from proxy.pool.saved import Marks, as_state, gist, name_of, restore
 from proxy.stores.base import Store
 
 _LASTING = (BreakerChanged, Controlled, Ejected, RampStarted, Recovered, RestCleared, Rested)
 _AT_ONCE_S = 0.02
 """Seconds that a change waits for others of the same burst."""
 _INTERVAL_S = 10.0
+_PORTION = 100
+"""Deployments that are written in one go: about two milliseconds."""
+
+_logger = logging.getLogger("holdfast.stores")
 
 
 class Sync:
-    """Between one pool and one store. It listens to events, to know when something must be written at once."""
+    """Between one pool and one store. It listens to events, to know what must be written at once."""
 
     def __init__(
         self,
@@ -44,57 +51,91 @@ class Sync:
         rules_of: Callable[[DeploymentId], Iterable[Rules]],
         clock: Callable[[], float],
     ) -> None:
+        self.trouble: str | None = None
+        """Why nothing is kept at present."""
         self._store = store
         self._pool = pool
         self._marks = marks
         self._rules_of = rules_of
         self._clock = clock
-        self._written: dict[str, bytes] = {}
-        self._pressing = asyncio.Event()
+        self._written: dict[DeploymentId, tuple[object, ...]] = {}
+        """What each deployment was about when it was last handed to the store."""
+        self._pressing: set[DeploymentId] = set()
+        self._due = asyncio.Event()
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
-        if isinstance(event, _LASTING):
-            self._pressing.set()
+        if isinstance(event, StoreTrouble):
+            self.trouble = event.problem
+        elif isinstance(event, StoreRecovered):
+            self.trouble = None
+        elif isinstance(event, _LASTING):
+            if event.deployment is None:
+                self._pressing.update(each.id for each in self._pool.deployments())
+            else:
+                self._pressing.add(event.deployment)
+            self._due.set()
 
     async def restore(self) -> None:
-        """Take up what was known before. What cannot be read is left out."""
-        state = {}
+        """Take up what was known before. What cannot be read is left out, and said so."""
         for name, saved in (await self._store.load()).items():
             try:
-                part = msgspec.json.decode(saved.value)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-            if isinstance(part, dict):
-                state[name] = (part, saved.age or 0.0)
-                self._written[name] = saved.value
-        restore(self._pool, state, self._marks, self._rules_of, self._clock())
+                part = msgspec.json.decode(saved.value, type=dict[str, object])
+                restore(self._pool, {name: (part, saved.age or 0.0)}, self._marks, self._rules_of, self._clock())
+            except Exception as error:  # noqa: BLE001 - nothing in a file may keep the proxy from starting
+                _logger.warning("what was saved of %.100r makes no sense and is left out: %s", name, error)
 
     async def run(self) -> None:
         """Write what changes, until cancelled."""
         while True:
             try:
-                async with asyncio.timeout(_INTERVAL_S):
-                    await self._pressing.wait()
-                await asyncio.sleep(_AT_ONCE_S)
-            except TimeoutError:
-                pass
-            self._pressing.clear()
-            self.write()
+                if await self._is_pressing():
+                    self._write(self._pressing)
+                else:
+                    for some in self._changed():
+                        self._write(some)
+                        await asyncio.sleep(0)
+                    self._delete_forgotten()
+            except Exception:
+                # What should have been written now is lost, but not what is written next.
+                _logger.exception("a bug of the proxy, in keeping its state")
 
-    def write(self) -> None:
-        """Hand the store what has changed since it was last handed anything."""
-        state = as_state(self._pool, self._marks, self._clock())
-        now = {name: msgspec.json.encode(part) for name, part in state.items()}
-        changed: dict[str, bytes | None] = {
-            name: value for name, value in now.items() if self._written.get(name) != value
-        }
-        changed.update((name, None) for name in self._written if name not in now)
-        if changed:
-            self._store.save(changed)
-            self._written = now
+    async def _is_pressing(self) -> bool:
+        """Wait until something must be written at once, and for the rest of its burst; False when nothing came."""
+        try:
+            async with asyncio.timeout(_INTERVAL_S):
+                await self._due.wait()
+        except TimeoutError:
+            return False
+        self._due.clear()
+        await asyncio.sleep(_AT_ONCE_S)
+        return True
 
-    async def close(self) -> None:
-        """Write the last of it, and let go of the store."""
-        self.write()
+    def _changed(self) -> Iterator[list[DeploymentId]]:
+        """What has changed without being pressing, in portions that hold up nobody."""
+        changed = [each.id for each in self._pool.deployments() if self._written.get(each.id) != gist(each)]
+        for start in range(0, len(changed), _PORTION):
+            yield changed[start : start + _PORTION]
+
+    def _delete_forgotten(self) -> None:
+        gone = [id_ for id_ in self._written if self._pool.find(id_) is None]
+        for id_ in gone:
+            del self._written[id_]
+        if gone:
+            self._store.save(dict.fromkeys(map(name_of, gone)))
+
+    def _write(self, ids: Iterable[DeploymentId]) -> None:
+        known = [deployment for id_ in ids if (deployment := self._pool.find(id_)) is not None]
+        self._pressing.clear()
+        if known:
+            self._written.update((each.id, gist(each)) for each in known)
+            state = as_state(self._pool, self._marks, self._clock(), known)
+            self._store.save({name: msgspec.json.encode(part) for name, part in state.items()})
+
+    async def close(self, *, write: bool = True) -> None:
+        """Write the last of it, unless told not to, and let go of the store."""
+        if write:
+            for some in self._changed():
+                self._write(some)
+            self._delete_forgotten()
         await self._store.close()

@@ -1,6 +1,7 @@
 """Breakers, ramps and probes over real sockets: what fails is left alone, asked whether it is well, and given back."""
 
 import asyncio
+import re
 
 from proxy.core.event import BreakerChanged, ProbeEnded, RampStarted, Recovered
 from proxy.core.names import DeploymentId
@@ -175,7 +176,9 @@ def test_all_down_the_client_is_told_when_to_come_back() -> None:
             seen = await running.chat()
 
             assert (503, "no_healthy_upstream") == (seen.status, seen.error["code"])
-            assert "primary/m breaker open for 10 s, backup/m breaker open for 1" in seen.error["message"]
+            assert re.search(
+                r"primary/m breaker open for 1\d s, backup/m breaker open for 1\d s", seen.error["message"]
+            )
             assert 0 < float(seen.headers["retry-after"]) <= 11
             assert seen.seconds < 0.05
             assert "x-should-retry" not in seen.headers

@@ -5,12 +5,14 @@ import pytest
 from click.testing import CliRunner
 
 from proxy.cli.main import cli as holdfast
+from proxy.cli.status_one import print_one
 from proxy.cli.status_table import breaker_words
 from tests.cli.conftest import free_port, one_line
 
 BREAKER = {
     "state": "closed", "since_change_s": 3.0, "consecutive_failures": 0, "error_rate": 0.03, "opens_at_rate": 0.6,
     "failures_left": 5, "distance": 1.0, "open_for_s": None, "forced": False, "rejected": 0, "share": 1.0,
+    "routes": ["chat", "other"],
 }  # fmt: skip
 STEP = {
     "deployment": "primary/m", "status": "available", "reason": None, "usable_in_s": 0.0, "breakers": [BREAKER],
@@ -32,7 +34,7 @@ def status(*routes: dict, **members: object) -> bytes:
     made = {
         "version": "1.2.3", "started_at": 1.0, "uptime_s": 4000.0, "draining": False, "in_flight": 4, "limit": 512,
         "retry_budget_remaining": 1.0, "upstream_budgets_remaining": {"primary": 1.0, "backup": 0.4},
-        "state_path": "/x/holdfast.db", "last_event": 7, "simulator": None, "upstreams": {},
+        "state": {"path": "/x/holdfast.db", "trouble": None}, "last_event": 7, "simulator": None, "upstreams": {},
     }  # fmt: skip
     return json.dumps({**made, "routes": list(routes), **members}).encode()
 
@@ -70,9 +72,26 @@ def test_weights_are_shown_where_they_count(cli, answering) -> None:
 
 
 def test_a_draining_proxy_without_a_state_file(cli, answering) -> None:
-    first = shown(cli, answering, status(route(STEP), draining=True, state_path=None))[0]
+    first = shown(cli, answering, status(route(STEP), draining=True, state={"path": None, "trouble": None}))[0]
     assert "up 67 min, draining, 4 of 512 in flight" in first
     assert first.endswith(", no state file")
+
+
+def test_state_that_is_not_kept(cli, answering) -> None:
+    state = {"path": "/x/holdfast.db", "trouble": "disk is full\x1b[2J"}
+    first = shown(cli, answering, status(route(STEP), state=state))[0]
+    assert first.endswith(", state NOT kept: disk is full\\x1b[2J")
+    result = CliRunner().invoke(
+        holdfast, ["status", "--url", answering(status(route(STEP), state=state)).url], color=True
+    )
+    assert "\x1b[31mstate NOT kept: " in result.stdout
+
+
+def test_each_route_shows_its_own_breaker(cli, answering) -> None:
+    strict = {**BREAKER, "state": "open", "open_for_s": 42.0, "routes": ["chat"]}
+    step = {**STEP, "breakers": [strict, {**BREAKER, "routes": ["other"]}]}
+    lines = shown(cli, answering, status(route(step), route(step, route="other")))
+    assert ["open 42 s", "closed"] == [re.split(r"\s{2,}", lines[number].strip())[2] for number in (3, 5)]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 72, 80, 100, 140])
@@ -139,6 +158,15 @@ def test_everything_about_one(cli, running) -> None:
     assert re.search(r"\n  first content  half of streams within \d+ ms, 95% within \d+ ms\n", text)
     document = json.loads(cli("status", "primary/m", "--json", "--url", url).stdout)
     assert ("primary/m", 1) == (document["deployment"], document["succeeded"])
+
+
+def test_one_that_routes_reach_by_different_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    open_ = {**BREAKER, "state": "open", "open_for_s": 42.0, "routes": ["strict"]}
+    print_one({**STEP, "breakers": [BREAKER, open_, {**BREAKER, "routes": []}]}, json.loads(status(route(STEP))))
+    said = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  breaker ")]
+    assert "breaker        of chat, other: closed for 3.0 s; opens after " in said[0]
+    assert "breaker        of strict: open for 3.0 s, 42 s left" == said[1]
+    assert "breaker        of no route: closed" in said[2]
 
 
 def test_everything_that_can_be_said_about_one(cli, running) -> None:

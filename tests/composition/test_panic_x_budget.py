@@ -23,10 +23,34 @@ def test_a_false_alarm_of_a_whole_chain_is_over_with_the_first_requests_that_com
 
 def test_panics_are_paid_from_the_budget() -> None:
     rules = guarded(consecutive=1, open_for=300.0)
-    play = Play({"a": always(DOWN)}, budgets(0.0, 0.5), takes=0.0)
-    play.requests(plan("a", rules=rules, attempts=1), 100)
+    play = Play({"a": always(DOWN)}, budgets(0.0, 0.05), takes=0.0)
+    made = plan("a", rules=rules, attempts=1, deadline=1e9)
+    for _ in range(25):
+        play.request(made)
+        play.pass_time(10.0)
 
-    assert 1 + 5 == len(play.log)
+    # A twentieth in each second, remembered for ten, is half a panic: none at all.
+    assert 1 == len(play.log)
+
+
+def test_panics_are_spaced_so_that_they_are_no_way_around_the_breaker() -> None:
+    rules = guarded(consecutive=1, open_for=300.0, max_open_for=300.0)
+    play = Play({"a": always(DOWN)}, budgets(1.0, 100.0), takes=0.0)
+    made = plan("a", rules=rules, attempts=1, deadline=1e9)
+    for _ in range(100):
+        play.request(made)
+        play.pass_time(0.1)
+
+    assert 10 <= len(play.log) <= 12
+
+
+def test_one_request_panics_once() -> None:
+    rules = guarded(consecutive=1, open_for=300.0)
+    play = Play({name: always(DOWN) for name in "abc"}, budgets(1.0, 100.0), takes=0.0)
+    made = plan("a", "b", "c", rules=rules, attempts=1)
+    play.requests(made, 2)
+
+    assert 3 + 1 == len(play.log)
 
 
 def test_a_rest_is_no_matter_of_opinion() -> None:

@@ -285,3 +285,23 @@ def test_a_value_of_a_variable_does_not_show_within_a_list_in_the_wrong_place() 
     loaded = check(MINIMAL + "server: {drain: {delay: [os.environ/A]}}\n", {"A": "S3CR3T"})
     assert "a list is not a duration" in loaded.findings[0].message
     assert "S3CR3T" not in loaded.render("text")
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("state: {path: kept/x.db}", []),
+        ("state: {path: x.db}", []),
+        ("", []),
+        ("state: {path: gone/x.db}", ["6:15 warning: the folder of 'gone/x.db' does not exist; make it, or no state is kept [state.path]"]),
+        ("state: {path: routes.yaml/x.db}", ["6:15 warning: the folder of 'routes.yaml/x.db' does not exist; make it, or no state is kept [state.path]"]),
+        ("state: {path: '${DIR}/x.db'}", ["6:15 warning: the folder of the value of ${DIR} does not exist; make it, or no state is kept [state.path]"]),
+        ("state: {path: gone/}", ["6:15 error: this names a folder; add the name of a file, such as holdfast.db [state.path]"]),
+        ('state: {path: "a\\0b/x"}', ["6:15 error: a line break or another character that no file name should have [state.path]"]),
+    ],
+)  # fmt: skip
+def test_the_folder_of_the_state(tmp_path: Path, state: str, expected: list[str]) -> None:
+    (tmp_path / "kept").mkdir()
+    file = tmp_path / "routes.yaml"
+    file.write_text(f"{MINIMAL}{state}\n")
+    assert found(load_file(file, {"DIR": "/nowhere/at/all"})) == expected

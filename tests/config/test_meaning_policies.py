@@ -41,6 +41,7 @@ def with_defaults(body: str) -> str:
         ("health: {interval: 5s}", "7:31 warning: timeout 10s (the default) is longer than interval 5s, when the next question is due [defaults.health.interval]"),
         ("health: {interval: 10ms, timeout: 10ms}", "7:31 error: interval 10ms is shorter than 1s; each question is a request that somebody pays for [defaults.health.interval]"),
         ("health: {probe: auot}", "7:28 error: 'auot' is not known here; did you mean 'auto'? one of: auto, always, suspect, never [defaults.health.probe]"),
+        ("health: {prompt: 2+2?}", '7:29 warning: the answer must contain "ok", the default of expect; set `expect`, too [defaults.health.prompt]'),
         ("outlier: {latency_factor: 1}", "7:38 error: must be more than 1 [defaults.outlier.latency_factor]"),
     ],
 )  # fmt: skip
@@ -98,14 +99,54 @@ def test_the_nearer_of_two_is_to_blame() -> None:
     [
         ("  r: {chain: [a/m]}\n  s: {chain: [a/m, b/m], health: {probe: never}}\n",
          ["7:34 warning: a/m is asked as step 1 of route r says, which comes first; other `health` does not count [routes.s.health]"]),
-        ("  r: {chain: [{to: a/m, health: {probe: never}}]}\n  s: {chain: [b/m, a/m]}\n",
-         ["7:20 warning: a/m is asked as step 1 of route r says, which comes first; other `health` does not count [routes.s.chain[1]]"]),
+        ("  r: {chain: [{to: a/m, health: {probe: never}}]}\n  s: {chain: [b/m, a/m]}\n", []),
+        ("  r: {chain: [{to: a/m, health: {probe: never}}]}\n  s: {chain: [b/m, {to: a/m, health: {probe: auto}}]}\n",
+         ["7:38 warning: a/m is asked as step 1 of route r says, which comes first; other `health` does not count [routes.s.chain[1].health]"]),
         ("  r: {chain: [b/m, a/m], health: {probe: never}}\n  s: {chain: [{to: a/m, health: {probe: never}}, b/n]}\n", []),
         ("  r: {chain: [a/m, b/m]}\n  s: {chain: [a/n], health: {probe: never}}\n", []),
+        ("  r: {chain: [b/m, a/m], health: {probe: never}}\n  s: {chain: [a/m], health: {}}\n  t: {chain: [a/m, b/m]}\n", []),
+        ("  r: {chain: [a/m], health: {probe: always}}\n  s: {chain: [a/m, b/m]}\n  t: {chain: [a/m], health: {probe: never}}\ndefaults: {health: {probe: suspect}}\n",
+         ["8:29 warning: a/m is asked as step 1 of route r says, which comes first; other `health` does not count [routes.t.health]"]),
     ],
 )  # fmt: skip
 def test_health_belongs_to_the_deployment(routes: str, expected: list[str]) -> None:
     assert found(check(HEAD + routes)) == expected
+
+
+def test_health_of_the_upstream_is_said_by_each_of_its_steps() -> None:
+    head = HEAD.replace("a: {kind: ollama}", "a: {kind: ollama, health: {probe: always}}")
+    assert found(check(f"{head}  r: {{chain: [a/m, b/m]}}\n  s: {{chain: [a/m]}}\n")) == []
+    routes = "  r: {chain: [a/m, b/m], health: {probe: never}}\n  s: {chain: [a/m]}\n"
+    assert found(check(head + routes)) == [
+        "7:15 warning: a/m is asked as step 1 of route r says, which comes first; other `health` does not count [routes.s.chain[0]]"
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "chain: [a/m, b/m], health: {prompt: 2+2?, expect: '4'}",
+        "chain: [a/m, b/m], health: {prompt: Say ok., expect: ok}",
+        "chain: [{to: a/m, health: {prompt: 2+2?}}, {to: b/m, health: {prompt: 2+2?}}], health: {expect: ''}",
+        "chain: [a/m, b/m], health: {prompt: Reply with the word ok.}",
+    ],
+)
+def test_a_prompt_with_what_is_expected(body: str) -> None:
+    assert found(check(with_route(body))) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("max_waiting: 9, max_concurrent: 8", "8:23 warning: max_waiting 9 is more than max_concurrent 8; those that wait count among the requests in flight [server.max_waiting]"),
+        ("max_concurrent: 8", "8:26 warning: max_waiting 100 (the default) is more than max_concurrent 8; those that wait count among the requests in flight [server.max_concurrent]"),
+        ("max_waiting: 1001", "8:23 warning: max_waiting 1001 is more than max_concurrent 1000 (the default); those that wait count among the requests in flight [server.max_waiting]"),
+        ("max_waiting: 8, max_concurrent: 8", None),
+    ],
+)  # fmt: skip
+def test_places_to_wait_are_places_in_flight(server: str, expected: str | None) -> None:
+    seen = found(check(with_route("chain: [a/m, b/m]", f"server: {{{server}}}\n")))
+    assert seen == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize(

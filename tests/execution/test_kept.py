@@ -13,8 +13,8 @@ def kept(body: bytes, at: float = 0.0) -> Kept:
     return Kept(body, ID, at)
 
 
-def name(body: bytes, route: str = "chat") -> bytes:
-    return name_of(route, parse_chat(body))
+def name(body: bytes, route: str = "chat", client: str | None = None) -> bytes:
+    return name_of(route, client, parse_chat(body))
 
 
 def test_the_order_of_fields_does_not_matter_and_everything_else_does() -> None:
@@ -27,7 +27,7 @@ def test_the_order_of_fields_does_not_matter_and_everything_else_does() -> None:
         b'{"model":"chat","messages":[1],"temperature":0.5,"stream":true}',
         b'{"model":"chat","messages":[1],"temperature":0.5,"user":"x"}',
     ]
-    assert len({name(asked), *(name(other) for other in others), name(asked, "other")}) == 6
+    assert len({name(asked), *(name(other) for other in others), name(asked, "other"), name(asked, client="me")}) == 7
 
 
 def test_an_answer_is_found_until_it_is_too_old() -> None:

@@ -8,7 +8,8 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.execution.race import Race
 from proxy.execution.run import JsonAnswer, Result, StreamAnswer
-from proxy.pool.pool import Permit, Pool
+from proxy.pool.permit import Permit
+from proxy.pool.pool import Pool
 from tests.support.plans import UNGUARDED
 from tests.support.virtual_time import run_virtual
 

@@ -6,7 +6,8 @@ from proxy.core.event import Happening
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.execution.waiting_room import Place, WaitingRoom
-from proxy.pool.pool import IGNORED, SUCCEEDED, Permit, Pool
+from proxy.pool.permit import IGNORED, SUCCEEDED, Permit
+from proxy.pool.pool import Pool
 from tests.support.plans import guarded
 from tests.support.virtual_time import run_virtual
 

@@ -7,12 +7,13 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.health.schedule import jittered, why_probe
 from proxy.pool.deployment import Deployment, Order
-from proxy.pool.pool import Outcome, Permit, Pool
+from proxy.pool.permit import Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.rest import Rest
 from tests.support.plans import guarded
 
 ID = DeploymentId("a", "m")
-RULES = guarded(consecutive=2, open_for=10.0, probes=1)
+RULES = guarded(consecutive=2, open_for=10.0, probes=1, close_after=2)
 DOWN = Failure(FailureClass.OVERLOADED, "http_503")
 
 
@@ -83,8 +84,26 @@ def test_a_half_open_one_is_probed_when_there_is_a_place() -> None:
     assert admission is not None
     assert cause(half, 11.0) is None
 
-    half.guards[0].breaker.ignored(admission[0])
-    assert "suspicion" == cause(half, 11.0)
+    half.guards[0].breaker.ignored(admission[0], 11.0)
+    # What was asked said nothing: the next question waits for the interval.
+    assert cause(half, 11.0, probed_at=10.0) is None
+    assert "suspicion" == cause(half, 40.0, probed_at=10.0)
+
+
+def test_a_first_success_calls_for_the_next_question_at_once() -> None:
+    half = deployment(DOWN, DOWN)
+    assert half.guards[0].breaker.admit(10.0) is not None
+    half.guards[0].breaker.succeeded(half.guards[0].breaker.period, 10.5)
+    half.last_success_at = 10.5
+
+    assert "suspicion" == cause(half, 11.0, probed_at=10.0)
+
+
+def test_names_that_clients_made_up_are_not_asked_about() -> None:
+    gone = Rest(1e6, FailureClass.MODEL_GONE)
+    made_up = why_probe(deployment(), HealthSettings(), gone, 0.0, 1e5, free=True, named=False)
+
+    assert made_up is None
 
 
 def test_failures_that_no_traffic_has_followed_are_suspicious() -> None:

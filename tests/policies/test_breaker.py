@@ -162,9 +162,18 @@ def test_admits_as_many_probes_at_a_time_as_are_set() -> None:
 
     assert made.admit(10.0) is None
     assert math.inf == made.usable_at(10.0)
-    made.succeeded(first, 10.5)
+    made.ignored(first, 10.5)
     assert 10.5 == made.usable_at(10.5)
     assert made.admit(10.5) is not None
+
+
+def test_it_asks_no_more_than_it_needs_to_make_up_its_mind() -> None:
+    made = opened()
+    first = admit(made, 10.0)
+    admit(made, 10.0)
+    made.succeeded(first, 10.5)
+
+    assert made.admit(10.5) is None
 
 
 def test_enough_successes_close_it() -> None:
@@ -188,7 +197,7 @@ def test_any_failure_opens_it_again() -> None:
 def test_a_probe_that_was_given_up_frees_its_place_and_says_nothing() -> None:
     made = opened()
     for _ in range(5):
-        made.ignored(admit(made, 10.0))
+        made.ignored(admit(made, 10.0), 10.0)
 
     assert HALF_OPEN is made.state
     assert 10.0 == made.usable_at(10.0)
@@ -205,7 +214,7 @@ def test_late_reports_of_an_earlier_period_change_nothing() -> None:
 
     assert made.succeeded(late, 10.1) is None
     assert made.failed(late, 10.1, 0.0) is None
-    made.ignored(late)
+    made.ignored(late, 10.1)
 
     assert HALF_OPEN is made.state
     made.succeeded(probe, 10.2)
@@ -252,12 +261,37 @@ def test_in_a_panic_an_open_breaker_admits_as_if_half_open() -> None:
 def test_a_panic_that_fails_does_not_lengthen_the_wait() -> None:
     made = opened()
     for now in (1.0, 2.0, 3.0):
+        assert made.early_at <= now
         made.failed(admit(made, now, early=True), now, 1.0)
         assert (OPEN, 10.0) == (made.state, made.usable_at(now))
 
     change = fail(made, 10.0)
     assert change is not None
     assert 20.0 == change.duration
+
+
+def test_a_panic_that_says_nothing_leaves_it_open_for_as_long_as_before() -> None:
+    made = opened()
+    first, second = admit(made, 1.0, early=True), admit(made, 1.0, early=True)
+    assert made.ignored(first, 1.5) is None
+    assert Change(HALF_OPEN, OPEN, "panic", 8.0) == made.ignored(second, 2.0)
+
+    assert (OPEN, 10.0) == (made.state, made.usable_at(2.0))
+
+
+def test_panics_are_spaced_by_a_second() -> None:
+    made = opened()
+    admit(made, 1.0, early=True)
+
+    assert 2.0 == made.early_at
+
+
+def test_while_a_panic_tries_it_its_own_time_is_still_known() -> None:
+    made = opened()
+    admit(made, 1.0, early=True)
+    admit(made, 1.0, early=True)
+
+    assert 10.0 == made.usable_at(1.0)
 
 
 # By hand.
@@ -419,7 +453,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule(permit=consumes(held))
     def give_up(self, permit: tuple[int, int]) -> None:
-        self.report(permit, self.breaker.ignored)
+        self.report(permit, lambda period: self.breaker.ignored(period, self.now))
 
     def report(self, permit: tuple[int, int], tell: object) -> None:
         number, period = permit

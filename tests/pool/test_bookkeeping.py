@@ -16,7 +16,8 @@ from proxy.policies.outlier import OutlierSettings
 from proxy.policies.slow_start import RecoverySettings
 from proxy.policies.trend import ForesightSettings
 from proxy.pool.operator import Operator
-from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.saved import as_state, restore
 from proxy.pool.snapshot import as_document, capacity, picture, pull
 from proxy.pool.standing import Hold
@@ -73,7 +74,7 @@ class Bookkeeping(RuleBasedStateMachine):
         standing = self.pool.standing(id_, set_of_rules, self.now)
         admitted = self.pool.admit(id_, set_of_rules, self.now, early=early)
         if isinstance(admitted, Permit):
-            assert standing.hold is None or (early and standing.hold is Hold.OPEN and not standing.forced)
+            assert standing.hold is None or (early and standing.hold is Hold.OPEN and standing.early_at <= self.now)
             self.held.append(admitted)
             self.told += admitted.events
         else:
@@ -127,6 +128,14 @@ class Bookkeeping(RuleBasedStateMachine):
         elif what == "drain" or what == "disable":  # noqa: PLR1714 - so that the type is known
             operator.order(id_, what, None, duration, self.now)
 
+    @rule(data=st.data())
+    def hear_content(self, data: st.DataObject) -> None:
+        if self.held:
+            permit = self.held[data.draw(st.integers(0, len(self.held) - 1))]
+            if permit.good_at is None:
+                permit.good_at = self.now
+                self.told += self.pool.promising(permit, self.now)
+
     @rule(permit_share=st.floats(0, 1), wait=st.none() | st.floats(0.1, 60))
     def hear_of_headroom(self, permit_share: float, wait: float | None) -> None:
         if self.held:
@@ -136,7 +145,8 @@ class Bookkeeping(RuleBasedStateMachine):
     def restart(self, elapsed: float, jump: float) -> None:
         """A new process: whoever was under way is gone, and its clock has nothing to do with the old one's."""
         state = {
-            name: (json.loads(json.dumps(part)), elapsed) for name, part in as_state(self.pool, MARKS, self.now).items()
+            name: (json.loads(json.dumps(part)), elapsed)
+            for name, part in as_state(self.pool, MARKS, self.now, self.pool.deployments()).items()
         }
         before = {(id_, each): self.pool.standing(id_, each, self.now) for id_ in IDS for each in (FIRST, SECOND)}
         old, self.held = self.now, []
@@ -183,7 +193,8 @@ class Bookkeeping(RuleBasedStateMachine):
             assert 0 <= deployment.consecutive_failures <= deployment.failed
             assert 0 <= deployment.recent.successes <= deployment.recent.count <= 100
             for guard in deployment.guards:
-                probing = [permit for permit in self.held if (guard, guard.breaker.period) in permit.tickets]
+                ticket = (guard, guard.breaker.period)
+                probing = [permit for permit in self.held if ticket in permit.tickets and not permit.proven]
                 if guard.breaker.state is BreakerState.HALF_OPEN:
                     assert guard.breaker._probing == len(probing) <= guard.rules.breaker.probes
                 settings_ = guard.rules.limit

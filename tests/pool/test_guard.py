@@ -5,7 +5,8 @@ from proxy.core.event import BreakerChanged, RampStarted, Recovered
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.policies.concurrency import LimitSettings
-from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.snapshot import picture
 from proxy.pool.standing import Hold
 from proxy.pool.upkeep import tick

@@ -6,7 +6,8 @@ from proxy.core.event import BreakerChanged, Controlled, RestCleared
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.pool.operator import Operator
-from proxy.pool.pool import IGNORED, Permit, Pool
+from proxy.pool.permit import IGNORED, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.snapshot import picture, pull
 from proxy.pool.standing import Hold
 from proxy.pool.upkeep import tick
@@ -34,7 +35,7 @@ def test_open_holds_for_all_rules_and_until_it_is_closed() -> None:
     assert (math.inf, Hold.OPEN, True) == (
         pool_.standing(A, OTHERS, 1e9).usable_at,
         hold(pool_, 1e9),
-        pool_.standing(A, RULES, 1e9).forced,
+        pool_.deployment(A).guards[0].breaker.forced,
     )
     assert pool_.admit_probe(A, 6.0, early=True) is None
     assert hold(pool_, 6.0, B) is None

@@ -5,8 +5,10 @@ import pytest
 from proxy.core.event import Rested
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.pool.pool import IGNORED, SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.rest import Rest
+from proxy.pool.resting import clear_rests
 from proxy.pool.snapshot import picture
 from tests.support.plans import UNGUARDED
 
@@ -159,7 +161,7 @@ def test_rests_are_cleared_by_hand_for_the_deployment_and_all_its_keys() -> None
     pool_ = pool(keys=3)
     for kind in (F.RATE_LIMITED, F.QUOTA, F.MODEL_GONE):
         attempt(pool_, Failure(kind, "x"))
-    cleared = pool_.clear_rests(BIG, "operator")
+    cleared = clear_rests(pool_.upstream("openai"), pool_.deployment(BIG))
 
     assert 3 == len(cleared)
     assert rest_of(pool_, 0.0) is None

@@ -11,7 +11,8 @@ from proxy.config.settings import Rules
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.pool.operator import Operator
-from proxy.pool.pool import SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.rest import Rest
 from proxy.pool.saved import as_state, restore
 from proxy.pool.snapshot import picture
@@ -36,7 +37,10 @@ def attempt(pool: Pool, outcome: Outcome, now: float, rules: Rules = RULES) -> N
 
 def restarted(pool: Pool, now: float, elapsed: float = 0.0, rules: Rules = RULES, marks: object = None) -> Pool:
     """The pool of the next process, whose clock begins at 0, after `elapsed` seconds."""
-    state = {name: (json.loads(json.dumps(part)), elapsed) for name, part in as_state(pool, MARKS, now).items()}
+    state = {
+        name: (json.loads(json.dumps(part)), elapsed)
+        for name, part in as_state(pool, MARKS, now, pool.deployments()).items()
+    }
     made = new(rules)
     restore(made, state, marks or MARKS, lambda _: [rules], 0.0)  # type: ignore[arg-type]
     return made
@@ -97,7 +101,7 @@ def test_opened_by_hand_without_end_it_stays_open() -> None:
     Operator(pool).open(ID, None, None, 0.0)
 
     standing = restarted(pool, 10.0, elapsed=1e6).standing(ID, RULES, 0.0)
-    assert (math.inf, True) == (standing.usable_at, standing.forced)
+    assert (math.inf, math.inf) == (standing.usable_at, standing.early_at)
 
 
 def test_other_rules_take_up_the_state_of_the_old_ones() -> None:
@@ -128,7 +132,13 @@ def test_deployments_that_no_route_leads_to_any_more_are_left_out() -> None:
     pool = new()
     attempt(pool, DOWN, 0.0)
     made = Pool({"up": 2})
-    restore(made, {name: (part, 0.0) for name, part in as_state(pool, MARKS, 1.0).items()}, MARKS, lambda _: [], 0.0)
+    restore(
+        made,
+        {name: (part, 0.0) for name, part in as_state(pool, MARKS, 1.0, pool.deployments()).items()},
+        MARKS,
+        lambda _: [],
+        0.0,
+    )
 
     assert [] == made.deployments()
 
@@ -151,4 +161,4 @@ def test_garbage_is_survived(part: dict[str, object], guard: dict[str, object], 
 
     made.standing(ID, RULES, 0.0)
     picture(made, ID, 0.0)
-    json.dumps(as_state(made, MARKS, 0.0), allow_nan=False)
+    json.dumps(as_state(made, MARKS, 0.0, made.deployments()), allow_nan=False)

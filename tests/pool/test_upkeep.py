@@ -5,7 +5,8 @@ from proxy.core.event import Ejected, TrendChanged
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.policies.outlier import OutlierSettings
-from proxy.pool.pool import SUCCEEDED, Outcome, Permit, Pool
+from proxy.pool.permit import SUCCEEDED, Outcome, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.snapshot import picture
 from proxy.pool.upkeep import tick
 from tests.support.plans import UNGUARDED

@@ -7,7 +7,8 @@ import pytest
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.pool.pool import Permit, Pool
+from proxy.pool.permit import Permit
+from proxy.pool.pool import Pool
 from proxy.streams.splice import StreamState
 from tests.streams.test_splice import Script
 from tests.support.fleet import ROUTES, fleet, until

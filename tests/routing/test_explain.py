@@ -108,8 +108,8 @@ def test_reasons_of_routes_with_several_first_choices() -> None:
     parallel = plan("a", "b", strategy="parallel")
     lost = [ended(A, "lost"), ended(B, "ok")]
 
-    assert "drawn by weight 3" == reason(weighted, weighted.steps[0], [ended(A, "ok")], {})
-    assert "first of 2 to answer" == reason(parallel, parallel.steps[1], lost, {})
+    assert "drawn by weight" == reason(weighted, weighted.steps[0], [ended(A, "ok")], {})
+    assert "first good answer of a parallel route" == reason(parallel, parallel.steps[1], lost, {})
     made = plan("a", "b")
     assert "faster of two, hedged after 200 ms" == reason(made, made.steps[1], lost, {}, 0.2)
 

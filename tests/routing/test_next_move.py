@@ -73,7 +73,15 @@ class Case:
         return self
 
     def open_until(self, place: int, until: float, *, forced: bool = False) -> "Case":
-        self.held[place] = Standing(until, Hold.OPEN, forced=forced)
+        self.held[place] = Standing(until, Hold.OPEN, early_at=math.inf if forced else -math.inf)
+        return self
+
+    def doubtful(self, place: int) -> "Case":
+        self.held[place] = Standing(self.now, doubtful=True)
+        return self
+
+    def panicked(self) -> "Case":
+        self.history.panicked = True
         return self
 
     def held_by(self, place: int, hold: Hold) -> "Case":
@@ -286,11 +294,32 @@ CASES: dict[str, tuple[Case, Move]] = {
     "first choice is full: the next, at once": (Case(two()).held_by(0, Hold.FULL), first(1)),
     "all full: wait for a place at any": (
         Case(two()).held_by(0, Hold.FULL).held_by(1, Hold.FULL),
-        Queue((0, 1), 120.0),
+        Queue((0, 1), 119.0),
     ),
     "one full, one rests: wait for whichever comes first": (
         Case(two()).held_by(0, Hold.FULL).rests_until(1, 20),
         Queue((0,), 20.0),
+    ),
+    "one full, one open: whoever waits looks again when its time is over": (
+        Case(two()).held_by(0, Hold.FULL).open_until(1, 30),
+        Queue((0,), 30.0, last=True),
+    ),
+    "the last tenth of the time is for the attempt, not for the queue": (
+        Case(replace(plan("a", deadline=4.0), patience=4.0)).held_by(0, Hold.FULL),
+        Queue((0,), 3.6, last=True),
+    ),
+    "too late to wait": (Case(plan("a", deadline=0.5)).held_by(0, Hold.FULL), GiveUp("overloaded", 1.0)),
+    "a retry at a full one is paid for, and waits its time": (
+        Case(two(), budget=False).fails(0, F.OVERLOADED).held_by(0, Hold.FULL).held_by(1, Hold.OFF),
+        GiveUp("overloaded", 1.0),
+    ),
+    "tried here, and half-open by now: others find out": (
+        Case(calm("a", "b")).fails(0, F.OVERLOADED).doubtful(0).open_until(1, 30),
+        GiveUp("no_healthy_upstream", 1.0),
+    ),
+    "one panic for each request": (
+        Case(plan("a", "b")).panicked().open_until(0, 40).open_until(1, 30),
+        GiveUp("no_healthy_upstream", 30.0),
     ),
     "all full and no room to wait": (Case(two(), room=False).held_by(0, Hold.FULL), first(1)),
     "nobody free and no room to wait": (

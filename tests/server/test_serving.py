@@ -267,6 +267,22 @@ def test_health_and_readiness() -> None:
     run_virtual(scenario())
 
 
+def test_ready_while_breakers_are_open_but_not_while_all_is_switched_off() -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            names = ("primary", "backup", "third")
+            for name in names:
+                await running.request("POST", f"/admin/v1/deployments/{name}/m/open")
+            assert "unavailable" == (await running.request("GET", "/health")).json["status"]
+            assert 200 == (await running.request("GET", "/readyz")).status
+            for name in names:
+                await running.request("POST", f"/admin/v1/deployments/{name}/m/drain")
+            seen = await running.request("GET", "/readyz")
+            assert (503, b"no route can answer: all deployments rest or are switched off\n") == (seen.status, seen.body)
+
+    run_virtual(scenario())
+
+
 def test_metrics_are_parseable_and_hold_no_made_up_labels() -> None:
     async def scenario() -> None:
         async with fleet() as running:

@@ -11,7 +11,8 @@ from proxy.core.event import Happening
 from proxy.core.failure import Failure
 from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.pool.budgets import Budgets
-from proxy.pool.pool import SUCCEEDED, Permit, Pool
+from proxy.pool.permit import SUCCEEDED, Permit
+from proxy.pool.pool import Pool
 from proxy.pool.upkeep import tick
 from proxy.routing.next_move import Attempt, GiveUp, History, LastResort, Queue, Return, next_move
 from proxy.routing.plan import Plan
@@ -75,6 +76,7 @@ class Play:
     def _attempt(self, plan: Plan, history: History, move: Attempt) -> bool:
         step = plan.steps[move.step]
         upstream = step.deployment.upstream
+        history.panicked |= move.panic
         if move.retry:
             assert self.budgets.withdraw(upstream, self.now)
         history.waited(move.step, max(0.0, move.at - self.now))

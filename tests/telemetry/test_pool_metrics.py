@@ -15,7 +15,8 @@ from proxy.policies.concurrency import LimitSettings
 from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.pool.budgets import Budgets
 from proxy.pool.deployment import Ejection
-from proxy.pool.pool import SUCCEEDED, Permit, Pool
+from proxy.pool.permit import SUCCEEDED, Permit
+from proxy.pool.pool import Pool
 from proxy.telemetry.metrics import Metrics
 from tests.telemetry.test_metrics import check_page, samples
 

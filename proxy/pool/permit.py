@@ -1,0 +1,55 @@
+"""A permit: the right to one attempt, given by the pool and given back exactly once, with what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from proxy.core.event import Happening
+from proxy.core.failure import Failure
+from proxy.pool.deployment import Deployment
+from proxy.pool.guard import Guard
+from proxy.pool.rest import Rest
+from proxy.pool.upstream import Upstream
+
+IGNORED: Final = "ignored"
+SUCCEEDED: Final = "succeeded"
+Outcome = Failure | Literal["ignored", "succeeded"]
+"""What became of an attempt."""
+
+
+class Permit:
+    """The right to one attempt, with the key to use. Consumed by `report`.
+
+    One is made for every attempt, so it has its rarely changed members in the class, not in each instance.
+    """
+
+    stream: bool = False
+    good_at: float | None = None
+    """When a stream's first content was in hand; other answers are good at their end."""
+    probe: bool = False
+    """A test prompt: its outcome counts, its duration does not."""
+    resting: Sequence[tuple[dict[int, Rest] | None, Rest]] = ()
+    """Of a probe: the rests that a good answer would end, with the place of each key's."""
+    proven: bool = False
+    """A half-open breaker has taken its first content for a success."""
+    lost: bool = False
+    """Another attempt of the same request was faster."""
+    events: Sequence[Happening] = ()
+    """What its admission changed."""
+    spent: bool = False
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        upstream: Upstream,
+        key: int,
+        admitted_at: float,
+        tickets: list[tuple[Guard, int]],
+    ) -> None:
+        """`tickets` are the guards that hear the outcome, and the period of each in which it counts."""
+        self.deployment = deployment
+        self.upstream = upstream
+        self.key = key
+        self.admitted_at = admitted_at
+        self.tickets = tickets
