@@ -52,13 +52,15 @@ def _explained(settings: Settings, route: RouteSettings, model: str, down: tuple
 
     from proxy.cli.explaining import as_drawn, if_all_fail
     from proxy.pool.pool import Pool
+    from proxy.pool.snapshot import threshold
     from proxy.routing.explain import explain as explain_plan
     from proxy.routing.plan import Wishes, make_plan
 
     pool = Pool({name: len(upstream.keys) for name, upstream in settings.upstreams.items()})
     plan = make_plan(settings, route, model, Wishes(), 0.0)
     standings = [pool.standing(step.deployment, step.rules, 0.0) for step in plan.steps]
-    explained = explain_plan(plan, standings, 0.0, down)
+    breakers = [threshold(pool, step.deployment, step.rules, 0.0) for step in plan.steps]
+    explained = explain_plan(plan, standings, 0.0, down, breakers)
     steps = as_drawn(plan, explained.steps)
     # They come as usable first, then skipped; people know the chain in the order of the file.
     places = [*(step.place for step in plan.steps), *(skipped.place for skipped in plan.skipped)]

@@ -35,11 +35,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from proxy.core.plain import count, seconds
 from proxy.policies.window import TimeWindow
 
 _JITTER = 0.1
 _EARLY_EVERY_S: Final = 1.0
-_LONGEST_S: Final = 1e10
 NO_PERIOD: Final = -1
 """The period of an attempt that a breaker does not listen to."""
 
@@ -280,14 +280,14 @@ class Breaker:
 
     def restore(self, state: Mapping[str, object], elapsed: float, now: float) -> None:
         """Take up what `as_state` told `elapsed` seconds ago. What makes no sense is left out."""
-        self._openings = _count(state.get("openings"))
-        self.rejected = _count(state.get("rejected"))
-        self.consecutive = min(_count(state.get("consecutive")), self.settings.consecutive - 1)
-        held = _seconds(state.get("held"))
+        self._openings = count(state.get("openings"))
+        self.rejected = count(state.get("rejected"))
+        self.consecutive = min(count(state.get("consecutive")), self.settings.consecutive - 1)
+        held = seconds(state.get("held"))
         self._held_until = now + held - elapsed if held is not None else -math.inf
         if state.get("state") not in (BreakerState.OPEN.value, BreakerState.HALF_OPEN.value):
             return
-        left = _seconds(state.get("left"))
+        left = seconds(state.get("left"))
         self.forced = state.get("forced") is True
         if left is None:
             # Without a duration it is open until somebody closes it; only an operator can have wanted that.
@@ -346,13 +346,3 @@ class Breaker:
 
     def _left(self, until: float, now: float) -> float | None:
         return max(0.0, until - now) if math.isfinite(until) else None
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= _LONGEST_S else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0

@@ -21,9 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from proxy.core.plain import seconds
+
 _LEAST_SHARE: Final = 0.1
-# Saved durations beyond ten years are garbage, not outages.
-_LONGEST_S: Final = 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,8 @@ class Recovery:
         self._began = self._out_since = None
         if not isinstance(state, dict):
             return
-        out_for, elapsed = _seconds(state.get("out_for")), _seconds(state.get("elapsed"))
+        out_for, elapsed = seconds(state.get("out_for")), seconds(state.get("elapsed"))
         if out_for is None or (elapsed is None and "elapsed" in state):
             return
         self._out_since = now - max(out_for, elapsed or 0.0)
         self._began = None if elapsed is None else now - elapsed
-
-
-def _seconds(value: object) -> float | None:
-    # The comparison also refuses nan, the infinities, and whole numbers too large for a float.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST_S:
-        return None
-    return float(value)

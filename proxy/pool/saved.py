@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from proxy.config.settings import Rules
 from proxy.core.failure import FailureClass
 from proxy.core.names import DeploymentId
+from proxy.core.plain import count, seconds, text
 from proxy.pool.deployment import Deployment, Ejection, Order, Weight
 from proxy.pool.pool import Pool
 from proxy.pool.rest import LONGEST, Rest
@@ -22,7 +23,6 @@ Document = dict[str, object]
 Marks = Mapping[str, Sequence[str]]
 """By upstream: a mark of each of its keys, in their order."""
 
-_LARGEST = 1e10
 _RESTING = {FailureClass.RATE_LIMITED, FailureClass.QUOTA, FailureClass.CREDENTIAL, FailureClass.MODEL_GONE}
 
 
@@ -104,9 +104,9 @@ def _restore_deployment(
 ) -> None:
     each.key_rests.update(_read_key_rests(part.get("key_rests"), marks, elapsed, now))
     each.rest = _read_rest(part.get("rest"), elapsed, now)
-    each.succeeded, each.failed = _count(part.get("succeeded")), _count(part.get("failed"))
-    each.consecutive_failures = _count(part.get("consecutive_failures"))
-    each.last_failure = _text(part.get("last_failure"))
+    each.succeeded, each.failed = count(part.get("succeeded")), count(part.get("failed"))
+    each.consecutive_failures = count(part.get("consecutive_failures"))
+    each.last_failure = text(part.get("last_failure"))
     each.last_failure_at = _ago(part.get("since_failure"), elapsed, now)
     each.last_success_at = _ago(part.get("since_success"), elapsed, now)
     refused = part.get("refused_parameters")
@@ -116,14 +116,14 @@ def _restore_deployment(
     if isinstance(order, Mapping) and (until := _until(order.get("left"), elapsed, now)) is not None:
         kind = order.get("kind")
         if kind == "drain" or kind == "disable":  # noqa: PLR1714 - so that the type is known
-            each.order = Order(kind, until, _text(order.get("reason")))
+            each.order = Order(kind, until, text(order.get("reason")))
     weight = part.get("weight")
     if isinstance(weight, Mapping) and (until := _until(weight.get("left"), elapsed, now)) is not None:
-        value = _number(weight.get("value"))
-        each.weight = None if value is None else Weight(value, until, _text(weight.get("reason")))
+        value = seconds(weight.get("value"))
+        each.weight = None if value is None else Weight(value, until, text(weight.get("reason")))
     ejection = part.get("ejection")
-    if isinstance(ejection, Mapping) and (left := _number(ejection.get("left"))) is not None:
-        each.ejection = Ejection(now + min(left, LONGEST) - elapsed, _text(ejection.get("reason")) or "errors")
+    if isinstance(ejection, Mapping) and (left := seconds(ejection.get("left"))) is not None:
+        each.ejection = Ejection(now + min(left, LONGEST) - elapsed, text(ejection.get("reason")) or "errors")
     _restore_guards(each, part.get("guards"), rules, elapsed, now)
 
 
@@ -156,7 +156,7 @@ def _rest(rest: Rest, now: float) -> Document:
 def _read_rest(saved: object, elapsed: float, now: float) -> Rest | None:
     if not isinstance(saved, Mapping):
         return None
-    left = _number(saved.get("left"))
+    left = seconds(saved.get("left"))
     kind = next((kind for kind in _RESTING if kind.value == saved.get("kind")), None)
     if left is None or kind is None or min(left, LONGEST) <= elapsed:
         return None
@@ -171,8 +171,8 @@ def _until(left: object, elapsed: float, now: float) -> float | None:
     """The end of an order; None for one that is over, or makes no sense."""
     if left is None:
         return math.inf
-    seconds = _number(left)
-    return now + seconds - elapsed if seconds is not None and seconds > elapsed else None
+    lasting = seconds(left)
+    return now + lasting - elapsed if lasting is not None and lasting > elapsed else None
 
 
 def _since(at: float | None, now: float) -> float | None:
@@ -180,19 +180,5 @@ def _since(at: float | None, now: float) -> float | None:
 
 
 def _ago(since: object, elapsed: float, now: float) -> float | None:
-    seconds = _number(since)
-    return None if seconds is None else now - seconds - elapsed
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= _LARGEST else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
-
-
-def _text(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) else None
+    passed = seconds(since)
+    return None if passed is None else now - passed - elapsed

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from proxy.config.settings import Rules
 from proxy.core.names import DeploymentId
 from proxy.policies.breaker import BreakerState
+from proxy.policies.habits import Habits
 from proxy.pool.deployment import Deployment
 from proxy.pool.guard import Guard
 from proxy.pool.pool import Pool
@@ -159,6 +160,17 @@ def pull(pool: Pool, id: DeploymentId, rules: Rules, weight: float, now: float) 
         # Never nothing: only its own answers tell when there is more again.
         near = min(1.0, max(_LEAST, state.headroom / _AMPLE))
     return weight * near * capacity(pool, id, rules, now)
+
+
+def threshold(pool: Pool, id: DeploymentId, rules: Rules, now: float) -> str:  # noqa: A002 - as above
+    """What opens a deployment's breaker, in words, with what it has learned where it adapts."""
+    breaker = rules.breaker
+    rate = f"error rate {breaker.error_rate:.0%}"
+    if rules.foresight.adaptive:
+        known = pool.find(id)
+        habits = Habits() if known is None else known.guard(rules, now).habits
+        rate = habits.explain(breaker.error_rate, pool.hour)
+    return f"{breaker.consecutive} failures in a row, or, of at least {breaker.minimum_requests} requests, {rate}"
 
 
 def crowded(pool: Pool, id: DeploymentId, rules: Rules, now: float) -> bool:  # noqa: A002 - as above

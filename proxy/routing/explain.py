@@ -72,6 +72,8 @@ class Explained(NamedTuple):
     """Whether a request would be sent there first."""
     usable: bool
     why: str
+    breaker_opens: str = ""
+    """At what its breaker opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,13 @@ class Explanation:
         return {"route": self.route, "deadline_s": self.deadline, "steps": steps, "if_all_fail": self.if_all_fail}
 
 
-def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterable[str] = ()) -> Explanation:
-    """Explain a plan. `down` names upstreams or deployments that are to be taken as failing."""
+def explain(
+    plan: Plan, standings: Sequence[Standing], now: float, down: Iterable[str] = (), breakers: Sequence[str] = ()
+) -> Explanation:
+    """Explain a plan. `down` names upstreams or deployments that are to be taken as failing.
+
+    `breakers` says at what the breaker of each step opens.
+    """
     out = set(down)
     steps: list[Explained] = []
     served = False
@@ -111,6 +118,8 @@ def explain(plan: Plan, standings: Sequence[Standing], now: float, down: Iterabl
             why = f"serves{part}; {limits}" if first else f"next if the one before fails; {limits}"
             steps.append(Explained(name, serves=first, usable=True, why=why))
             served = served or standing.share == 1
+    if breakers:
+        steps = [step._replace(breaker_opens=opens) for step, opens in zip(steps, breakers, strict=True)]
     steps.extend(
         Explained(skipped.deployment, serves=False, usable=False, why=skipped.reason) for skipped in plan.skipped
     )

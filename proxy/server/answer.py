@@ -14,6 +14,7 @@ from proxy.core.event import Degraded, RequestEnded
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure
 from proxy.core.names import DeploymentId
 from proxy.execution.run import JsonAnswer, ResortAnswer, Run, StreamAnswer
+from proxy.pool.snapshot import threshold
 from proxy.routing.explain import degradation, explain, reason
 from proxy.routing.plan import PlannedStep
 from proxy.server.context import REQUEST_ID, Context
@@ -138,7 +139,8 @@ def explanation(context: Context, run: Run) -> web.Response:
     """The plan instead of an answer, for `x-holdfast-explain`."""
     now = asyncio.get_running_loop().time()
     standings = [context.pool.standing(step.deployment, step.rules, now) for step in run.plan.steps]
-    explained = explain(run.plan, standings, now).as_document()
+    breakers = [threshold(context.pool, step.deployment, step.rules, now) for step in run.plan.steps]
+    explained = explain(run.plan, standings, now, breakers=breakers).as_document()
     return web.Response(body=msgspec.json.encode(explained), headers={"content-type": "application/json"})
 
 

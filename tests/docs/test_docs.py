@@ -328,7 +328,7 @@ def test_a_wrong_command_would_be_noticed(line: str) -> None:
 
 def check_parses(words: list[str]) -> None:
     """Raises click.UsageError for a command or an option that `holdfast` does not know."""
-    with click.Context(cli, info_name="holdfast") as context:
+    with click.Context(cli, info_name="holdfast", **cli.context_settings) as context:
         name, command, rest = cli.resolve_command(context, list(words))
         assert command is not None
         if not rest:

@@ -1,13 +1,17 @@
 """What guards a deployment: breakers by rules, limits, the way back."""
 
+from dataclasses import replace
+
 from proxy.config.settings import Rules
 from proxy.core.event import BreakerChanged, RampStarted, Recovered
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
+from proxy.policies.breaker import BreakerSettings
 from proxy.policies.concurrency import LimitSettings
+from proxy.policies.trend import ForesightSettings
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
-from proxy.pool.snapshot import picture
+from proxy.pool.snapshot import picture, threshold
 from proxy.pool.standing import Hold
 from proxy.pool.upkeep import tick
 from tests.support.plans import guarded
@@ -192,3 +196,17 @@ def test_a_test_prompt_does_not_count_as_an_answer_to_traffic() -> None:
     pool.report(permit, SUCCEEDED, 9.0)
 
     assert (None, 9.0) == (pool.deployment(ID).recent.success_share(), pool.deployment(ID).last_success_at)
+
+
+def test_a_breaker_that_adapts_says_to_what_it_has_adapted() -> None:
+    rules = replace(STRICT, breaker=BreakerSettings(), foresight=ForesightSettings(trend=False, adaptive=True))
+    pool = Pool({"a": 1})
+    assert threshold(pool, ID, rules, 0.0).endswith("error rate 60%: too little is known of this hour to adapt it")
+    for number in range(200):
+        attempts(pool, DOWN if number % 25 == 0 else SUCCEEDED, 0.0, 1, rules)
+    tick(pool, [], 1.0, 0)
+
+    words = threshold(pool, ID, rules, 1.0)
+    assert "error rate 60% adapted to " in words
+    assert "at this hour 4% of answers usually fail" in words
+    assert picture(pool, ID, 1.0).breakers[0].opens_at_rate < 0.6

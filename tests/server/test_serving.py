@@ -200,6 +200,8 @@ def test_explain_header_answers_with_the_plan() -> None:
 
             assert ["primary/m", "backup/m"] == [step["deployment"] for step in seen.json["steps"]]
             assert [True, False] == [step["serves"] for step in seen.json["steps"]]
+            opens = "5 failures in a row, or, of at least 5 requests, error rate 60%"
+            assert [opens, opens] == [step["breaker_opens"] for step in seen.json["steps"]]
             assert 0 == running.received("primary")
 
     run_virtual(scenario())
