@@ -19,6 +19,8 @@ from proxy.core.event import Happening, RequestEnded
 from proxy.core.names import DeploymentId
 
 _KEPT = 1000
+_SMALL = 1024
+"""Bytes that may be kept with each event without a thought; making another event costs more."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,8 +60,8 @@ class Feed:
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
-        if isinstance(event, RequestEnded):
-            # The upstream's JSON may be large and is not told on, so it is not kept either.
+        if isinstance(event, RequestEnded) and event.usage is not None and len(event.usage) > _SMALL:
+            # The upstream's JSON is not told on; where it is large, it is not kept either.
             event = replace(event, usage=None)
         self._number += 1
         self._told.append(Told(self._number, type(event).__name__, time.time(), event))
