@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 import click
 
+USUAL_PORT = 8400
+"""Where the proxy listens when nobody says otherwise."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from proxy.cli.common import examples, fail
+from proxy.cli.common import USUAL_PORT, examples, fail
 
 ROUTES = """\
 version: 1
@@ -22,7 +22,6 @@ routes:
   default: {chain: [primary/demo, backup/demo, local/demo]}
 """
 """The embedded configuration. It is a routes.yaml like any other."""
-USUAL_PORT = 8400
 
 
 @click.command(epilog=examples("holdfast demo", "holdfast demo --once"))

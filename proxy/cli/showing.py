@@ -8,8 +8,7 @@ from dataclasses import replace
 import click
 
 from proxy.app import Holdfast
-from proxy.cli.common import me
-from proxy.cli.demo import USUAL_PORT
+from proxy.cli.common import USUAL_PORT, me
 from proxy.cli.loop import told_to_stop
 from proxy.cli.serving import cannot_listen, end_now
 from proxy.cli.story import Watcher, tell_story

@@ -16,7 +16,7 @@ upstreams:
   backup: {kind: simulated}
 defaults:
   deadline: 5s
-  timeout: {connect: 500ms, first_token: 400ms, idle: 400ms}
+  timeout: {connect: 500ms, first_token: 400ms, idle: 1s}
   retry: {attempts: 2, backoff: {initial: 20ms}}
 routes:
   chat: {chain: [primary/m, backup/m]}
