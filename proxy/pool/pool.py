@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from proxy.config.settings import Rules
 from proxy.core.event import Happening, RampStarted
@@ -30,6 +31,8 @@ from proxy.pool.upstream import Upstream
 
 _MOST_DEPLOYMENTS = 4096
 """Routes with globs make deployments out of names that clients choose; beyond it the oldest idle one goes."""
+_LOOKED_AT = 16
+"""The oldest idle records among which one without trouble is looked for; all of them would be too many to read."""
 _NOTHING: tuple[Happening, ...] = ()
 _CLOSED = BreakerState.CLOSED
 
@@ -271,12 +274,13 @@ class Pool:
 
     def _forget_one(self) -> None:
         """Give up the record that was used longest ago: rather one without trouble, none with an operator's word."""
-        idle = [
+        idle = (
             each
             for id_, each in self._deployments.items()
             if each.in_flight == 0 and id_ not in self._named and not each.ordered
-        ]
-        found = next((each for each in idle if not each.troubled), idle[0] if idle else None)
+        )
+        oldest = list(islice(idle, _LOOKED_AT))
+        found = next((each for each in oldest if not each.troubled), oldest[0] if oldest else None)
         if found is not None:
             del self._deployments[found.id]
 
