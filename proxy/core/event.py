@@ -14,7 +14,11 @@ from proxy.core.names import DeploymentId
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """One call to one deployment is over. `outcome` is `ok`, `cancelled`, or a failure's code."""
+    """One call to one deployment is over, after `duration` seconds.
+
+    `outcome` is `ok`, `cancelled` (the client left), `lost` (another attempt of its request was faster), or a failure's
+    code.
+    """
 
     deployment: DeploymentId
     outcome: str

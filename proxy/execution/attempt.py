@@ -109,7 +109,7 @@ class Attempts:
         if isinstance(first, Failure):
             return first
         permit.good_at = self._clock()
-        self._tell(self._pool.promising(permit, permit.good_at))
+        self._tell(self._pool.first_content(permit, permit.good_at))
         self._heed_headroom(permit, reply.all_headers)
         return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
 
@@ -147,7 +147,7 @@ class Attempts:
         """A good answer may say that the next one would be refused."""
         told = headroom(headers, permit.deployment.in_flight - 1, time.time())
         if told is not None:
-            self._tell(self._pool.told(permit, told.share, told.wait, self._clock()))
+            self._tell(self._pool.note_headroom(permit, told.share, told.wait, self._clock()))
 
     def _tell(self, events: Iterable[Happening]) -> None:
         for event in events:

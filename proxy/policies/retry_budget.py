@@ -1,7 +1,7 @@
 """A cap on retries as a share of all traffic, so that an outage is not answered with a flood.
 
-Theory of operation (Finagle's RetryBudget, simplified to two counts per slice): time is cut into slices of one second,
-and the last ten are remembered. Each request deposits one, each retry withdraws one. A retry is allowed while
+Theory of operation (after Finagle's RetryBudget, with two counts per slice): time is cut into slices of one second, and
+the last ten are remembered. Each request deposits one, each retry withdraws one. A retry is allowed while
 withdrawals in the window stay below `ratio` x deposits + `min_per_second` x window. With `ratio` 0.2, a total outage
 costs the upstreams at most 1.2 attempts per request in the long run, plus the constant reserve that lets a quiet proxy
 retry at all. `now` is any clock that does not run backwards, in seconds.
@@ -17,7 +17,7 @@ _SLICE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RetryBudgetSettings:
-    """`ratio`: retries per request (0 to 1). `min_per_second`: retries that are always allowed."""
+    """`ratio`: retries per request (0 to 1). `min_per_second`: retries per second that are always allowed."""
 
     ratio: float = 0.2
     min_per_second: float = 3.0

@@ -167,7 +167,7 @@ class Pool:
         permit.resting = resting(permit)
         return permit
 
-    def promising(self, permit: Permit, now: float) -> Sequence[Happening]:
+    def first_content(self, permit: Permit, now: float) -> Sequence[Happening]:
         """A stream has content in hand. For a breaker that is half-open that is the proof that it waits for.
 
         Streams may last for minutes, and places for probes are few. If this one breaks later on, that counts then.
@@ -201,7 +201,7 @@ class Pool:
         """Count a request that a breaker kept away."""
         self.deployment(id).guard(rules, now).breaker.rejected += 1
 
-    def told(self, permit: Permit, share: float, wait: float | None, now: float) -> Sequence[Happening]:
+    def note_headroom(self, permit: Permit, share: float, wait: float | None, now: float) -> Sequence[Happening]:
         """A good answer told how much of its key's rate limits is left (`share`), and whether to wait for more."""
         deployment = permit.deployment
         deployment.headroom, deployment.headroom_at = share, now

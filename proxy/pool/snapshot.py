@@ -57,7 +57,7 @@ class DeploymentPicture(NamedTuple):
     reason: str | None
     """Why it is not `available`, in words."""
     usable_in_s: float | None
-    """0 for now; None when nobody knows."""
+    """Seconds, 0 where it is usable; None when nobody knows."""
     breakers: tuple[BreakerPicture, ...]
     """One for each distinct set of breaker settings, nearly always one."""
     rest_reason: str | None

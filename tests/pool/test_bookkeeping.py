@@ -134,12 +134,12 @@ class Bookkeeping(RuleBasedStateMachine):
             permit = self.held[data.draw(st.integers(0, len(self.held) - 1))]
             if permit.good_at is None:
                 permit.good_at = self.now
-                self.told += self.pool.promising(permit, self.now)
+                self.told += self.pool.first_content(permit, self.now)
 
     @rule(permit_share=st.floats(0, 1), wait=st.none() | st.floats(0.1, 60))
     def hear_of_headroom(self, permit_share: float, wait: float | None) -> None:
         if self.held:
-            self.told += self.pool.told(self.held[0], permit_share, wait, self.now)
+            self.told += self.pool.note_headroom(self.held[0], permit_share, wait, self.now)
 
     @rule(elapsed=st.sampled_from([0.0, 2.0, 500.0]), jump=st.sampled_from([-1e6, 0.0, 1e6]))
     def restart(self, elapsed: float, jump: float) -> None:

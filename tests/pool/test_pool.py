@@ -147,7 +147,7 @@ def test_a_good_answer_may_tell_that_the_next_one_would_be_refused() -> None:
     pool_ = pool(keys=2)
     permit = pool_.admit(BIG, UNGUARDED, 0.0)
     assert isinstance(permit, Permit)
-    told = pool_.told(permit, 0.0, 4.0, 1.0)
+    told = pool_.note_headroom(permit, 0.0, 4.0, 1.0)
     pool_.report(permit, SUCCEEDED, 1.0)
 
     assert [Rested(BIG, permit.key, False, "rate_limited", 4.0)] == list(told)

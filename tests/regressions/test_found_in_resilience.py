@@ -154,7 +154,7 @@ def test_a_stream_that_proved_it_and_broke_later_counts_against_it() -> None:
     broken = Failure(FailureClass.BAD_ANSWER, "truncated")
     pool.report(admitted(0.0), broken, 0.0)
     stream = admitted(10.0)
-    pool.promising(stream, 10.1)
+    pool.first_content(stream, 10.1)
     assert pool.standing(A, rules, 10.2).hold is None
 
     pool.report(stream, broken, 15.0)
