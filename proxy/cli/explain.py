@@ -78,5 +78,8 @@ def _print(model: str, plan: Plan, explained: Explanation) -> None:
         click.echo(f" {mark} {step.deployment!s:<{width}}  {step.why}")
     for line in habits(plan):
         click.echo(line)
-    served = any(step.serves for step in explained.steps)
-    click.echo(f"If all fail, {explained.if_all_fail}." if served else f"Nobody would serve: {explained.if_all_fail}.")
+    if any(step.serves for step in explained.steps):
+        click.echo(f"{explained.if_it_breaks[0].upper()}{explained.if_it_breaks[1:]}.")
+        click.echo(f"If all fail, {explained.if_all_fail}.")
+    else:
+        click.echo(f"Nobody would serve: {explained.if_all_fail}.")

@@ -118,6 +118,14 @@ def _request(event: Event) -> str:
     return f"{what} {span(event['duration'])}{more}"
 
 
+def _resume(event: Event) -> str:
+    broke = f"{event['source']} broke off ({event['cause']})"
+    if event["outcome"] == "given_up":
+        return f"{broke}, and nobody could go on"
+    done = {"continued": "went on", "refused": "could not go on", "failed": "failed to go on"}[event["outcome"]]
+    return f"{broke}; {event['target']} {done} by {event['mode']} after {span(event['duration'])}"
+
+
 _WORDS: dict[str, Callable[[Event], str]] = {
     "AttemptEnded": _attempt,
     "FailedOver": lambda event: f"went on from {event['source']} to {event['target']} ({event['reason']})",
@@ -137,5 +145,6 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "StoreTrouble": lambda event: f"state is not kept: {event['problem']}",
     "StoreRecovered": lambda _event: "state is kept again",
     "StreamInterrupted": lambda event: f"a stream broke off ({event['code']})",
+    "ResumeEnded": _resume,
     "RequestEnded": _request,
 }

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from proxy.config import meaning_policies, meaning_routes, meaning_timers, meaning_upstreams
+from proxy.config import meaning_policies, meaning_resume, meaning_routes, meaning_timers, meaning_upstreams
 from proxy.config.interpolate import Interpolated
 from proxy.config.notes import Notes
 from proxy.config.resolve import client_digest, is_glob, unusable_upstreams
@@ -26,6 +26,7 @@ def check_meaning(
     meaning_routes.check(config, notes)
     meaning_timers.check(config, notes)
     meaning_policies.check(config, notes)
+    meaning_resume.check(config, notes)
     _check_places(config, notes)
     _check_state(config, notes, has_folder)
     _check_who_may_call(config, notes)

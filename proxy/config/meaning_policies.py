@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxy.config.document import Path
-from proxy.config.meaning_view import StepView, Value, deadline_of, nearer, steps_of
+from proxy.config.meaning_view import StepView, Value, deadline_of, has_second, nearer, steps_of
 from proxy.config.notes import Notes
 from proxy.config.schema import Config, Route
 from proxy.config.schema_policies import Limit
@@ -66,7 +66,7 @@ def _check_weights(name: str, route: Route, notes: Notes) -> None:
 
 
 def _check_strategy(name: str, route: Route, notes: Notes) -> None:
-    if route.strategy == "parallel" and not _has_second(route):
+    if route.strategy == "parallel" and not has_second(route):
         notes.warning(("routes", name, "strategy"), "parallel makes no difference: the chain leads to one deployment")
 
 
@@ -76,16 +76,12 @@ def _check_hedge(name: str, route: Route, deadline: Value, notes: Notes) -> None
         return
     if route.strategy == "parallel":
         notes.error(path, "hedge and `strategy: parallel`: all are called at once anyway; keep one of them", key=True)
-    elif not _has_second(route):
+    elif not has_second(route):
         notes.warning(path, "never starts: the chain leads to one deployment, and a hedge goes to another", key=True)
     seconds = route.hedge.after.seconds
     if seconds is not None and seconds > deadline.number:
         message = f"after {show_duration(seconds)} is longer than {deadline}, so a hedge never starts"
         notes.warning((*path, "after"), message)
-
-
-def _has_second(route: Route) -> bool:
-    return len({step.to for step in route.chain}) > 1
 
 
 def _check_last_resort(name: str, route: Route, notes: Notes) -> None:

@@ -87,6 +87,11 @@ def deadline_of(name: str, route: Route, config: Config) -> Value:
     return Value("deadline", config.defaults.deadline, path, 0 if written else _BUILT_IN)
 
 
+def has_second(route: Route) -> bool:
+    """Whether the chain leads to more than one deployment."""
+    return len({step.to for step in route.chain}) > 1
+
+
 def nearer(first: Value, second: Value) -> Path | None:
     """Where the nearer of two values was written; None when both are built in."""
     return (first if first.nearness >= second.nearness else second).path

@@ -16,6 +16,7 @@ from proxy.config.schema_policies import (
     Nearest,
     NearestChain,
     NearestLimit,
+    ResumeOff,
     Section,
     UpstreamRetry,
 )
@@ -27,6 +28,7 @@ from proxy.policies.outlier import OutlierSettings
 from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.policies.slow_start import RecoverySettings
 from proxy.policies.trend import ForesightSettings
+from proxy.streams.resume import HoldBack, ResumeMode, ResumeSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -81,6 +83,23 @@ def effective_health(nearest: Sequence[Nearest]) -> HealthSettings:
 def effective_outlier(nearest: Sequence[NearestChain]) -> OutlierSettings:
     """When a deployment of the chain is left out for its siblings' sake."""
     return _merged(OutlierSettings(), [each.outlier for each in nearest])
+
+
+def effective_resume(nearest: Sequence[NearestChain]) -> ResumeSettings | None:
+    """How a broken stream of the chain is finished elsewhere; None when the nearest that is said is `off`."""
+    given = [each.resume for each in nearest if each.resume is not None]
+    if given and isinstance(given[-1], ResumeOff):
+        return None
+    built_in = ResumeSettings()
+    modes = _last([each.modes for each in given], None)
+    hold = _last([each.hold for each in given], None)
+    reasoning = _last([each.reasoning for each in given], None)
+    return ResumeSettings(
+        modes=tuple(ResumeMode(mode) for mode in modes) if modes else built_in.modes,
+        hold=HoldBack(hold) if hold else built_in.hold,
+        reasoning_again=reasoning == "again",
+        instruction=_last([each.instruction for each in given], built_in.instruction),
+    )
 
 
 def effective_budget(nearest: Sequence[DefaultRetry | UpstreamRetry | None]) -> RetryBudgetSettings:

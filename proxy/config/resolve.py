@@ -20,6 +20,7 @@ from proxy.config.nearest import (
     effective_budget,
     effective_health,
     effective_outlier,
+    effective_resume,
     effective_retry,
     effective_rules,
     effective_timeouts,
@@ -132,6 +133,7 @@ def _route(name: str, route: Route, config: Config, unusable: Mapping[str, str],
         panic=None if math.isinf(panic) else panic,
         outlier=effective_outlier([defaults, route]),
         degraded_below=defaults.degraded_below if route.degraded_below is None else route.degraded_below,
+        resume=effective_resume([defaults, route]),
     )
 
 
@@ -153,7 +155,9 @@ def _step(step: Step, nearest: list[Nearest], unusable: Mapping[str, str], known
 
 def _upstream(name: str, upstream: Upstream, defaults: Defaults, unconfigured: str | None) -> UpstreamSettings:
     kind = KINDS[upstream.kind]
-    models = {model: ModelFacts(facts.context, facts.quality) for model, facts in upstream.models.items()}
+    models = {
+        model: ModelFacts(facts.context, facts.quality, facts.prefill) for model, facts in upstream.models.items()
+    }
     return UpstreamSettings(
         name=name,
         kind=kind,

@@ -96,6 +96,9 @@ class ModelFacts(Section):
     """Context window in tokens. A request that is too long for one window goes on only to a strictly larger one."""
     quality: Share | None = None
     """How good its answers are, from 0 to 1; told in `x-holdfast-degraded`."""
+    prefill: bool | None = None
+    """Whether it takes an assistant's message at the end for the beginning of its own answer, and goes on with it.
+    Default: what is known of the kind, and what its answers teach."""
 
 
 class Upstream(Nearest):

@@ -268,6 +268,51 @@ class Hedge(Section):
     """The most hedges per request of the route; 0 switches it off. Default 5%."""
 
 
+ModeName = Literal["prefill", "instruct", "restart"]
+
+
+class Resume(Section):
+    """Finishing a broken stream on another deployment: `on`, `off`, or how. Default on."""
+
+    modes: list[ModeName] | None = Field(default=None, min_length=1, json_schema_extra={"uniqueItems": True})
+    """How a deployment may be made to go on, in the order of preference. `prefill`: the part that was said is the
+    beginning of its own answer. `instruct`: it is asked to go on with that part. `restart`: it is asked anew, and must
+    say the same up to there. Default: all three, in this order."""
+    hold: Literal["tools", "all", "none"] | None = None
+    """What the client gets only when it is complete. `tools`: each tool call. `all`: structured output as a whole, too.
+    `none`: nothing. Default tools."""
+    reasoning: Literal["once", "again"] | None = None
+    """Whether the client is also shown the reasoning of the deployment that goes on. Default once."""
+    instruction: str | None = Field(default=None, min_length=1, max_length=4000)
+    """For `instruct`: what is asked, at most 4000 characters; `{tail}` stands for the last characters of what was said.
+    Default: a text of our own."""
+
+
+class ResumeOff(Resume):
+    """What `off` becomes: it says nothing of its own, and whatever was said farther away does not count."""
+
+
+def _resume(value: Any) -> Any:
+    if value is False or value == "off":
+        return ResumeOff()
+    if value is True or value == "on":
+        return {}
+    if isinstance(value, str | int | float):
+        raise UnitError(value, "does not fit here; write `on`, `off`, or {modes: [prefill, instruct], hold: tools}")
+    return value
+
+
+class _ResumeForms:
+    """Tells the JSON Schema about the short forms of `resume`."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "enum": ["on", "off"]}, {"type": "boolean"}, handler(schema)]}
+
+
+ResumeForm = Annotated[Resume, BeforeValidator(_resume), _ResumeForms()]
+"""`on`, `off`, a boolean that means the same, or a mapping."""
+
+
 class LastResort(Section):
     """The answer when every deployment has failed: at least one of the two."""
 
@@ -311,3 +356,6 @@ class NearestChain(NearestLimit):
     """Leaving out a deployment whose siblings do far better."""
     degraded_below: Share | None = None
     """The share of a route's weighted capacity below which /health calls the route degraded. Default 60%."""
+    resume: ResumeForm | None = None
+    """Whether and how a broken stream is finished on another deployment: `on`, `off`, or {modes, hold, reasoning,
+    instruction}. Default on."""

@@ -16,6 +16,7 @@ from proxy.policies.outlier import OutlierSettings
 from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.policies.slow_start import RecoverySettings
 from proxy.policies.trend import ForesightSettings
+from proxy.streams.resume import ResumeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class ModelFacts:
 
     context: int | None = None
     quality: float | None = None
+    prefill: bool | None = None
+    """Whether it goes on with an assistant's message at the end as with its own answer; None for what is known of the
+    kind, and what its answers teach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class RouteSettings:
     outlier: OutlierSettings = field(default_factory=OutlierSettings)
     degraded_below: float = 0.6
     """The share of the route's weighted capacity below which it counts as degraded."""
+    resume: ResumeSettings | None = field(default_factory=ResumeSettings)
+    """How a broken stream is finished on another deployment; None for not at all."""
 
 
 @dataclass(frozen=True, slots=True)

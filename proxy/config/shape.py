@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from proxy.config.document import Path
 from proxy.config.schema import Config
-from proxy.config.schema_policies import Limit
+from proxy.config.schema_policies import Limit, Resume
 
 
 def type_at(path: Path) -> Any:
@@ -32,7 +32,7 @@ def takes_scalar(path: Path) -> bool:
     found = type_at(path)
     if get_origin(found) is Literal:
         return not any(isinstance(choice, str) for choice in get_args(found))
-    return found in {int, float, bool, Limit}  # a limit may be written as a number
+    return found in {int, float, bool, Limit, Resume}  # a limit may be written as a number, `resume` as a boolean
 
 
 def choices_at(path: Path) -> tuple[Any, ...]:

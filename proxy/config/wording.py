@@ -120,6 +120,8 @@ def _wrong_value(path: Path, kind: str, value: str, context: Mapping[str, Any]) 
         return f"{value} {cause.problem}" if isinstance(cause, UnitError) else str(cause)
     if kind in {"too_short", "string_too_short"}:
         return "must not be empty"
+    if kind == "string_too_long":
+        return f"must not be longer than {context['max_length']} characters"
     if kind == "string_pattern_mismatch":
         meaning = _PATTERNS.get(str(path[-1]))
         return f"{value} is not right here; use {meaning}" if meaning else f"{value} is not right here"

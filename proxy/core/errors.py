@@ -61,17 +61,22 @@ class ClientError(Exception):
 
 def error_body(message: str, error_type: str, code: str | None, param: str | None = None) -> bytes:
     """The JSON of an error, in OpenAI's shape."""
-    error = {"message": message, "type": error_type, "param": param, "code": code}
-    return msgspec.json.encode({"error": error})
+    return msgspec.json.encode({"error": _error(message, error_type, code, param)})
 
 
-def error_event(message: str, code: str) -> bytes:
+def error_event(message: str, code: str, *, reason: str, retryable: bool = True) -> bytes:
     """The event that ends a stream which cannot be finished.
 
-    It is followed by the end of the body and never by `[DONE]`: official SDKs raise on it, and take a clean end
+    `reason` says, for machines, why it could not, and `retryable` whether the whole request may succeed if it is sent
+    again. It is followed by the end of the body and never by `[DONE]`: official SDKs raise on it, and take a clean end
     without it for a whole answer.
     """
-    return b"data: " + error_body(message, "upstream_error", code) + b"\n\n"
+    error = {**_error(message, "upstream_error", code), "reason": reason, "retryable": retryable}
+    return b"data: " + msgspec.json.encode({"error": error}) + b"\n\n"
+
+
+def _error(message: str, error_type: str, code: str | None, param: str | None = None) -> dict[str, object]:
+    return {"message": message, "type": error_type, "param": param, "code": code}
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> ClientError:

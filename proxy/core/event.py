@@ -195,6 +195,34 @@ class StreamInterrupted:
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class ResumeEnded:
+    """An attempt to go on with a broken stream elsewhere is over, or nobody was left for one."""
+
+    route: str
+    source: DeploymentId
+    target: DeploymentId | None
+    """None when nobody was left."""
+    cause: str
+    """The code of the failure that broke the stream."""
+    mode: str
+    """`prefill`, `instruct`, `restart`, or `none`."""
+    outcome: str
+    """`continued`; `refused`, by the deployment or because its answer could not be joined; `failed`; `given_up`."""
+    duration: float
+    """Seconds since the break."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """One continuation of a stream elsewhere, as its request's record tells it."""
+
+    source: DeploymentId
+    target: DeploymentId
+    cause: str
+    mode: str
+
+
 @dataclass(slots=True)
 class RequestEnded:
     """One client request is over: the canonical record, and the fields of its log line."""
@@ -212,6 +240,7 @@ class RequestEnded:
     client: str | None = None
     deployment: DeploymentId | None = None
     attempts: tuple[AttemptEnded, ...] = field(default=())
+    resumes: tuple[Resume, ...] = field(default=())
     duration: float = 0.0
     first_token: float | None = None
     waited_for_others: float = 0.0
@@ -242,6 +271,7 @@ Happening = (
     | Degraded
     | Controlled
     | StreamInterrupted
+    | ResumeEnded
     | StoreTrouble
     | StoreRecovered
     | RequestEnded

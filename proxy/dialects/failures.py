@@ -1,8 +1,9 @@
 """What an upstream's error means: the only file that knows providers' status codes, error types, codes and wording.
 
 The knowledge is data. `_CODES` and `_WORDING` are ordered lists of rules, `_STATUSES` says what a bare status means,
-and `refused_field.py` which fields may be left out of a request. The order in which they are asked is in `_class_of`:
-codes are exact, wording is less so (and may quote the prompt), the status alone is always enough.
+and `refused_field.py` which fields may be left out of a request, and how the beginning of an answer is refused. The
+order in which they are asked is in `_class_of`: codes are exact, wording is less so (and may quote the prompt), the
+status alone is always enough.
 
 Sources: the providers' documentation and SDKs, and the public issues named at the rows.
 """
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.error_text import ErrorText, read_error
-from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field
+from proxy.dialects.refused_field import OPTIONAL_FIELDS, PREFILL, refused_field, refuses_prefill
 from proxy.dialects.wait_hints import wait_of
 
-__all__ = ["IN_BAND", "OPTIONAL_FIELDS", "classify", "classify_in_band"]
+__all__ = ["IN_BAND", "OPTIONAL_FIELDS", "PREFILL", "classify", "classify_in_band"]
 
 _C = FailureClass
 
@@ -107,6 +108,7 @@ _CODES: tuple[Rule, ...] = (
 
 _REFUSALS = (400, 401, 402, 403, 404, 422, 429, _NO_STATUS)
 _BAD = (400, 422, _NO_STATUS)
+_PREFILL_REFUSALS = (*_BAD, 500)  # older llama.cpp calls it an error of the server's
 _GATEWAY = (403, _NO_STATUS)
 
 _WORDING: tuple[Rule, ...] = (
@@ -267,7 +269,7 @@ def classify_in_band(kind: str, error: bytes, now: float) -> Failure:
 
 
 def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, str | None]:
-    """The class, and the optional field that was refused if it is PARAMETER_UNSUPPORTED.
+    """The class, and the optional field that was refused, or `PREFILL`, if it is PARAMETER_UNSUPPORTED.
 
     Codes before wording, since a message may quote the prompt ("429", "rate limit": litellm#11455); a refused field
     before wording, since its message names nothing else; wording before the status, since providers send 400 and 429
@@ -276,6 +278,8 @@ def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, s
     if error.told:
         if found := _first(_CODES, kind, status, error.names, ""):
             return found, None
+        if status in _PREFILL_REFUSALS and refuses_prefill(error):
+            return _C.PARAMETER_UNSUPPORTED, PREFILL
         if status in _BAD and (field := refused_field(error)):
             return _C.PARAMETER_UNSUPPORTED, field
     elif status == 403:

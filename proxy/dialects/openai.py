@@ -18,9 +18,9 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.error_text import clean, read_error
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.openai_edits import calls_tools, edited, finish_reason
-from proxy.dialects.openai_shapes import NULL, Document, read_document, says_something
+from proxy.dialects.openai_shapes import NULL, Document, call_indexes, read_document, says_something
 from proxy.dialects.registry import Quirks
-from proxy.streams.event_view import EventKind, EventView
+from proxy.streams.event_view import SAYS, EventKind, EventView
 
 _BOM = b"\xef\xbb\xbf"
 _TRUE = Raw(b"true")
@@ -187,8 +187,6 @@ _DONE = EventView(EventKind.DONE)
 _USAGE = EventView(EventKind.USAGE)
 _NOTHING = EventView(EventKind.NO_CONTENT)
 _FIRST = [0]
-# The views of nearly every event, made once: a stream of one choice that goes on.
-_FIRST_SAYS = EventView(EventKind.CONTENT, (0,))
 _FIRST_SAYS_NOTHING = EventView(EventKind.NO_CONTENT, (0,))
 
 
@@ -224,21 +222,25 @@ def read_event(data: bytes, quirks: Quirks, *, called: bool = False) -> EventVie
         return _view_without_choices(data, document, quirks)
     started = []
     finished = []
+    calls: tuple[int, ...] = ()
     content = may_be_empty = False
     for choice in document.choices:
         index = choice.index or 0
         started.append(index)
-        content = content or (choice.delta is not None and says_something(choice.delta))
+        if choice.delta is not None:
+            content = content or says_something(choice.delta)
+            if choice.delta.tool_calls or choice.delta.function_call is not None:
+                calls += call_indexes(choice.delta)
         if choice.finish_reason is not None and (reason := finish_reason(choice, quirks, called=called)):
             if reason in _FAILED:
                 return _ERROR
             finished.append(index)
             may_be_empty = may_be_empty or reason in _MAY_BE_EMPTY
     change = edited(data, document, "delta", quirks, called=called) if quirks.edits_answers else None
-    if not finished and change is None and started == _FIRST:
-        return _FIRST_SAYS if content else _FIRST_SAYS_NOTHING
+    if not finished and not calls and change is None and started == _FIRST:
+        return SAYS if content else _FIRST_SAYS_NOTHING
     kind = EventKind.CONTENT if content else EventKind.NO_CONTENT
-    return EventView(kind, tuple(started), tuple(finished), may_be_empty, change)
+    return EventView(kind, tuple(started), tuple(finished), may_be_empty, change, calls)
 
 
 def _view_without_choices(data: bytes, document: Document, quirks: Quirks) -> EventView:

@@ -17,6 +17,7 @@ NULL = Raw(b"null")
 class Call(Struct, gc=False):
     """A tool call, whole or a piece of one, or the function in it."""
 
+    index: int | None = None
     id: Raw = NULL
     name: Raw = NULL
     arguments: Raw = NULL
@@ -95,6 +96,11 @@ def calls_something(message: Message) -> bool:
     if message.tool_calls:
         return any(_is_called(call) for call in message.tool_calls)
     return message.function_call is not None and _is_called(message.function_call)
+
+
+def call_indexes(message: Message) -> tuple[int, ...]:
+    """The indexes of the calls of which a delta carries a piece; a function call of old is the only one."""
+    return tuple(call.index or 0 for call in message.tool_calls or ()) or (0,)
 
 
 def is_filled(leaf: Raw) -> bool:

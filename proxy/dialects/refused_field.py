@@ -1,12 +1,13 @@
 """Which optional field of the request an upstream refuses, in every provider's wording.
 
 Such a request is tried once more without the field, so only fields are named here that may go without changing what was
-asked for.
+asked for. A trailing assistant message that is not continued is told like a field, though it is none.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from proxy.dialects.error_text import ErrorText
 
@@ -29,6 +30,9 @@ OPTIONAL_FIELDS = frozenset(
 )  # fmt: skip
 """Fields that may be dropped when a model refuses them. Never messages, tools, tool_choice, response_format, n, stop,
 modalities or audio: without those the answer would be one to another question."""
+
+_OWN_WORDS = 240
+"""Characters at the beginning of a message that are looked at: further on it may quote the prompt."""
 
 _CODES = frozenset(
     {
@@ -57,16 +61,45 @@ _WORDINGS = tuple(
     )
 )
 
+PREFILL: Final = "prefill"
+"""Stands for the name of a field where the last message was refused because it is the assistant's."""
+
+_PREFILL_WORDINGS = tuple(
+    re.compile(wording, re.IGNORECASE)
+    for wording in (
+        r"\bdoes not support (?:assistant )?(?:message |response )?pre-?fill",  # Anthropic, our simulator
+        r"\bconversation must end with a user message",  # Anthropic
+        # Anthropic, of a beginning without thoughts while it thinks
+        r"\bexpected [`'\"]?thinking\b.{0,50}\bbut found [`'\"]?text\b",
+        # llama.cpp, of templates that could think; Bedrock: "pre-filling the `assistant` response is not supported"
+        r"\bpre-?fill(?:ing|ed)?\b.{0,60}\b(?:incompatible|not supported|no longer supported|unsupported)\b",
+        r"\bcannot have 2 or more assistant messages at the end",  # llama.cpp, this and the next
+        r"\bcannot continue an assistant message",
+        r"\brequests ending with a model turn are not supported",  # Gemini
+        r"\bexpected last role user or tool\b",  # Mistral, and vLLM with Mistral's templates
+        # vLLM says "Cannot set both `add_generation_prompt` and `continue_final_message` to True.", in either order.
+        r"\bcannot set (?:both )?[`'\"]?(?:add_generation_prompt|continue_final_message)\b",
+        # vLLM, of templates that leave out or alter the last message
+        r"\bcontinue_final_message[`'\"]? (?:is set but|cannot be|is not supported|requires)\b",
+        r"\blast message\b.{0,60}\b(?:must|should)\b.{0,25}\buser\b",  # DeepSeek without its prefix mode; others
+    )
+)
+
 _OTHER_NAMES = {"thinking": "reasoning_effort", "random_seed": "seed"}
 """Names under which upstreams know a field: Ollama's, and Mistral's, which `registry.py` renames to."""
 
 
 def refused_field(error: ErrorText) -> str | None:
     """The field of `OPTIONAL_FIELDS` that the error refuses as unsupported, as the client spells it; None if none."""
-    # Only the beginning of the message: further on it may quote the prompt.
-    named = error.param if error.names & _CODES and error.param else _in_words(error.message[:240])
+    named = error.param if error.names & _CODES and error.param else _in_words(error.message[:_OWN_WORDS])
     field = _top_level(named) if named else ""
     return field if field in OPTIONAL_FIELDS else None
+
+
+def refuses_prefill(error: ErrorText) -> bool:
+    """Whether the error refuses to go on with the assistant message that the request ends in."""
+    message = error.message[:_OWN_WORDS]
+    return any(wording.search(message) for wording in _PREFILL_WORDINGS)
 
 
 def _in_words(message: str) -> str | None:

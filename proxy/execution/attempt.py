@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, BreakerChanged, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
+from proxy.core.names import DeploymentId
 from proxy.dialects.headroom import headroom
+from proxy.dialects.openai_graft import Resumption
+from proxy.dialects.prefill import Prefill
 from proxy.execution.relay import Clock, Relay
 from proxy.execution.run import JsonAnswer, StreamAnswer
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
 from proxy.routing.plan import PlannedStep
+from proxy.streams.resume import HoldBack
 from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
 
 _SILENT: Final = Failure(FailureClass.TIMEOUT, "first_token_timeout")
@@ -62,10 +67,12 @@ class Attempts:
         deadline: float,
         silence: float,
         ended: list[AttemptEnded],
+        hold: HoldBack = HoldBack.NONE,
+        resumption: Resumption | None = None,
     ) -> JsonAnswer | StreamAnswer | Failure:
         """One attempt on a step's deployment, for a permit. Its record is appended to `ended` when it is over.
 
-        `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
+        `hold` and `resumption` are those of `UpstreamClient.call`. `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
         `without` names fields that the deployment has rejected in this request. `last` gives the first content until
         the deadline, since nobody else is left to ask.
         """
@@ -76,7 +83,7 @@ class Attempts:
         outcome: Outcome = IGNORED
         result: JsonAnswer | StreamAnswer | Failure | None = None
         try:
-            result = await self.reach(permit, request, without, timers)
+            result = await self.reach(permit, request, without, timers, hold, resumption)
             outcome = result if isinstance(result, Failure) else SUCCEEDED
         finally:
             if not isinstance(result, StreamAnswer):
@@ -85,13 +92,27 @@ class Attempts:
         return result
 
     async def reach(
-        self, permit: Permit, request: ChatRequest, without: Collection[str], timers: Timers
+        self,
+        permit: Permit,
+        request: ChatRequest,
+        without: Collection[str],
+        timers: Timers,
+        hold: HoldBack = HoldBack.NONE,
+        resumption: Resumption | None = None,
     ) -> JsonAnswer | StreamAnswer | Failure:
         """Call, and for a stream hold until content. The permit is still to be reported."""
         started = self._clock()
         permit.stream = request.stream
         refused = {*permit.deployment.refused_parameters, *without}
-        reply = await self._client.call(permit.deployment.id, permit.key, request, without=refused, timers=timers)
+        reply = await self._client.call(
+            permit.deployment.id,
+            permit.key,
+            request,
+            without=refused,
+            timers=timers,
+            hold=hold,
+            resumption=resumption,
+        )
         if isinstance(reply, Failure):
             return reply
         if isinstance(reply, JsonReply):
@@ -99,7 +120,14 @@ class Attempts:
             completion = reply.completion
             usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
             return JsonAnswer(completion.body, reply.headers, reply.dropped, usage)
-        relay = Relay(reply.exchange, reply.splice, idle=timers.idle, deadline=timers.deadline, clock=self._clock)
+        relay = Relay(
+            reply.exchange,
+            reply.splice,
+            idle=timers.idle,
+            deadline=timers.deadline,
+            clock=self._clock,
+            heard=partial(self._heard, permit),
+        )
         first: bytes | Failure | None = None
         try:
             first = await relay.gate(timers.first_until)
@@ -108,10 +136,12 @@ class Attempts:
                 relay.close()
         if isinstance(first, Failure):
             return first
-        permit.good_at = self._clock()
-        self._tell(self._pool.first_content(permit, permit.good_at))
         self._heed_headroom(permit, reply.all_headers)
         return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
+
+    def prefill(self, deployment: DeploymentId) -> Prefill | None:
+        """As `UpstreamClient.prefill`."""
+        return self._client.prefill(deployment)
 
     def finish(self, answer: StreamAnswer, outcome: Outcome, ended: list[AttemptEnded]) -> None:
         """The stream is over: close it and report."""
@@ -122,6 +152,11 @@ class Attempts:
         """Give a permit back, tell what that changed, and let somebody else have the place."""
         self._tell(self._pool.report(permit, outcome, self._clock(), self._roll()))
         self._room.freed(permit.deployment.id)
+
+    def _heard(self, permit: Permit) -> None:
+        """A stream's first content has come."""
+        permit.good_at = self._clock()
+        self._tell(self._pool.first_content(permit, permit.good_at))
 
     def _end(
         self,

@@ -49,7 +49,9 @@ async def run_hedged(
         arrived = await race.next(walk.world.clock() + delay)
         if arrived is not None:
             return walk.judge(*arrived)
-        _hedge(walk, race, delay)
+        if permit.good_at is None:
+            # Who has content that is held back is not silent.
+            _hedge(walk, race, delay)
         return await _first_good(walk, race)
 
 

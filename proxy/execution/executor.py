@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from proxy.core.event import Degraded, Shed, StreamInterrupted
-from proxy.core.failure import Failure
+from proxy.core.event import Degraded, Shed
 from proxy.execution.contest import delay_of_hedge, run_hedged, run_parallel
+from proxy.execution.delivery import Delivery, Interruption
 from proxy.execution.kept import Copy, Kept, name_of
 from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.execution.walk import Walk, World
-from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.permit import Permit
 from proxy.pool.snapshot import pull
 from proxy.routing.explain import give_up_error, returned_error
 from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
@@ -60,29 +60,16 @@ class Executor:
             return await run_hedged(walk, step, permit, delay, last=last)
         return walk.judge(step, await walk.make(step, permit, last=last))
 
-    async def relay(self, run: Run, answer: StreamAnswer, write: Callable[[bytes], Awaitable[None]]) -> Failure | None:
-        """Forward a stream to its end; returns None for a whole answer, or the failure that broke it.
-
-        A failure here comes after the commit point: the client has seen a part. What was sent and why it broke are in
-        hand at this place, so this is where a broken answer would be continued on another deployment.
-        """
-        outcome: Outcome = IGNORED
+    async def relay(
+        self, run: Run, answer: StreamAnswer, write: Callable[[bytes], Awaitable[None]]
+    ) -> Interruption | None:
+        """Bring a stream to its end, wherever that is found; returns None for a whole answer, or why it stays a part."""
         copy = Copy(write) if run.keep_as is not None else None
-        try:
-            failure = await self._forward(answer, write if copy is None else copy.write)
-            outcome = SUCCEEDED if failure is None else failure
-        finally:
-            self._world.attempts.finish(answer, outcome, run.ended)
-        if failure is not None:
-            self._world.emit(StreamInterrupted(answer.permit.deployment.id, failure.code))
-        elif copy is not None and copy.whole is not None:
+        delivery = Delivery(Walk(self._world, run), write if copy is None else copy.write)
+        interruption = await delivery.bring(answer)
+        if interruption is None and copy is not None and copy.whole is not None:
             self._keep(run, copy.whole)
-        return failure
-
-    @staticmethod
-    async def _forward(answer: StreamAnswer, write: Callable[[bytes], Awaitable[None]]) -> Failure | None:
-        await write(answer.first)
-        return await answer.relay.run(write)
+        return interruption
 
     def _begin(self, run: Run) -> None:
         plan, world = run.plan, self._world

@@ -22,12 +22,23 @@ Clock = Callable[[], float]
 class Relay:
     """One upstream's stream on its way to the client."""
 
-    def __init__(self, exchange: Exchange, splice: Splice, *, idle: float, deadline: float, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913 - the two ends of a stream, its timers, and who wants to know
+        self,
+        exchange: Exchange,
+        splice: Splice,
+        *,
+        idle: float,
+        deadline: float,
+        clock: Clock,
+        heard: Callable[[], None],
+    ) -> None:
+        """`heard` is called once, at the first content: it may be held back for long before the client sees it."""
         self._exchange = exchange
         self._splice = splice
         self._idle = idle
         self._deadline = deadline
         self._clock = clock
+        self._heard = heard
         self._last_content = 0.0
         self._finished_at: float | None = None
 
@@ -36,24 +47,46 @@ class Relay:
         """The data of the last event that told the usage."""
         return self._splice.usage
 
+    @property
+    def holding(self) -> bool:
+        """Something was begun that the client has not seen."""
+        return self._splice.holding
+
     async def gate(self, first_until: float) -> bytes | Failure:
-        """Read until there is content; returns what the client gets first, or the failure that it never sees."""
-        first = b""
-        while self._splice.state is StreamState.GATED:
-            first = await self._step(first_until, "first_token_timeout")
+        """Read until there is something to show; returns what the client gets first, or the failure that it never sees.
+
+        The first content has until `first_until`. If it is held back, or its place is still looked for, the idle timer
+        runs from then on.
+        """
+        out, contents = b"", 0
+        until, code = first_until, "first_token_timeout"
+        while self._splice.state in {StreamState.GATED, StreamState.RESUMING}:
+            out = await self._step(until, code)
+            if self._splice.contents != contents:
+                self._last_content = self._clock()
+                if not contents:
+                    self._heard()
+                contents = self._splice.contents
+                until, code = self._last_content + self._idle, "idle_timeout"
         if self._splice.failure is not None:
             # Content that came in the same read as the break was shown to nobody, so the break can still be hidden.
             return self._splice.failure
-        self._last_content = self._clock()
-        return first
+        return out
 
-    async def run(self, write: Callable[[bytes], Awaitable[None]]) -> Failure | None:
-        """Forward the rest; returns None for a whole answer, or the failure that broke it."""
+    async def run(
+        self, write: Callable[[bytes], Awaitable[None]], note: Callable[[bytes], None] | None = None
+    ) -> Failure | None:
+        """Forward the rest; returns None for a whole answer, or the failure that broke it.
+
+        `note` hears what is about to be written.
+        """
         self._last_content = self._clock()
         while self._splice.state is StreamState.COMMITTED:
             contents = self._splice.contents
             out = await self._step(self._last_content + self._idle, "idle_timeout")
             if out:
+                if note is not None:
+                    note(out)
                 await self._write(write, out)
             if self._splice.contents != contents:
                 self._last_content = self._clock()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.core.chat import ChatRequest
-from proxy.core.event import AttemptEnded
+from proxy.core.event import AttemptEnded, Resume
 from proxy.core.failure import Failure
 from proxy.execution.kept import Kept
 from proxy.execution.relay import Relay
@@ -79,3 +79,7 @@ class Run:
     """Under which name a good answer is kept for times when all fail."""
     answered: float | None = None
     """When the first content, or the whole JSON answer, was in hand (monotonic seconds)."""
+    usage: bytes | None = None
+    """The JSON in which the answer's usage stands."""
+    resumes: list[Resume] = field(default_factory=list)
+    """Where the answer broke and was gone on with."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from proxy.core.event import BudgetRefused, FailedOver, Happening
 from proxy.core.failure import Failure
+from proxy.dialects.openai_graft import Resumption
 from proxy.execution.attempt import Attempts
 from proxy.execution.kept import Kept, KeptAnswers
 from proxy.execution.relay import Clock
@@ -23,6 +24,8 @@ from proxy.pool.pool import Pool
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.next_move import Attempt, Queue
 from proxy.routing.plan import PlannedStep
+from proxy.streams.resume import HoldBack
+from proxy.streams.transcript import Room
 
 _JITTER = 0.1
 _MOST_JITTER_S = 1.0
@@ -47,6 +50,7 @@ class World:
     load: Callable[[], float]
     """The share of the server's places that are taken."""
     kept: KeptAnswers = field(default_factory=KeptAnswers)
+    transcripts: Room = field(default_factory=Room)
 
 
 class Walk:
@@ -138,9 +142,12 @@ class Walk:
             return None
         return handed
 
-    async def make(self, step: int, permit: Permit, *, last: bool = False) -> Result:
-        """One attempt on a step, for its permit."""
+    async def make(
+        self, step: int, permit: Permit, *, last: bool = False, resumption: Resumption | None = None
+    ) -> Result:
+        """One attempt on a step, for its permit; with a `resumption`, to go on with a broken answer."""
         run = self.run
+        resume = run.plan.resume
         return await self.world.attempts.make(
             permit,
             run.plan.steps[step],
@@ -150,6 +157,8 @@ class Walk:
             deadline=run.plan.deadline,
             silence=_SILENCE_SHARE * run.plan.route_patience,
             ended=run.ended,
+            hold=HoldBack.NONE if resume is None else resume.hold,
+            resumption=resumption,
         )
 
     def judge(self, step: int, result: Result) -> JsonAnswer | StreamAnswer | None:

@@ -12,7 +12,7 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.next_move import GiveUp
-from proxy.routing.plan import Plan, PlannedStep
+from proxy.routing.plan import FORBIDDEN, Plan, PlannedStep
 
 _STATUS = {
     "deadline_exceeded": 504,
@@ -85,11 +85,19 @@ class Explanation:
     """Seconds."""
     steps: tuple[Explained, ...]
     if_all_fail: str
+    if_it_breaks: str
+    """What happens when a stream breaks after its beginning was shown."""
 
     def as_document(self) -> dict[str, object]:
         """The explanation as plain data, for JSON."""
         steps = [{**step._asdict(), "deployment": str(step.deployment)} for step in self.steps]
-        return {"route": self.route, "deadline_s": self.deadline, "steps": steps, "if_all_fail": self.if_all_fail}
+        return {
+            "route": self.route,
+            "deadline_s": self.deadline,
+            "steps": steps,
+            "if_all_fail": self.if_all_fail,
+            "if_it_breaks": self.if_it_breaks,
+        }
 
 
 def explain(
@@ -124,7 +132,23 @@ def explain(
         Explained(skipped.deployment, serves=False, usable=False, why=skipped.reason) for skipped in plan.skipped
     )
     end = "the last resort answers" if plan.last_resort else "the client gets an error that says what was tried"
-    return Explanation(plan.route, plan.deadline - now, tuple(steps), end)
+    return Explanation(plan.route, plan.deadline - now, tuple(steps), end, _if_it_breaks(plan, steps))
+
+
+def _if_it_breaks(plan: Plan, steps: Iterable[Explained]) -> str:
+    if plan.resume is not None and len({step.deployment for step in steps if step.usable}) > 1:
+        *others, last = plan.resume.modes
+        modes = f"{', '.join(others)} or {last}" if others else last
+        return f"a broken stream is continued on the next deployment ({modes})"
+    if any(skipped.reason == FORBIDDEN for skipped in plan.skipped):
+        why = FORBIDDEN
+    elif len({step.deployment for step in plan.steps}) < 2:
+        why = "there is no other deployment"
+    elif plan.resume is None:
+        why = "resume is off"
+    else:
+        why = "no other deployment can be used now"
+    return f"a broken stream ends with an error ({why})"
 
 
 _PASSED_OVER = {

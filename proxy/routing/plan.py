@@ -7,7 +7,7 @@ moment is the pool's knowledge and is asked anew before each move.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.config.settings import (
     LastResortSettings,
@@ -20,6 +20,10 @@ from proxy.config.settings import (
 )
 from proxy.core.names import DeploymentId
 from proxy.policies.hedge import HedgeSettings
+from proxy.streams.resume import ResumeSettings
+
+FORBIDDEN: Final = "the request forbids fallbacks"
+"""Why steps are left out of the plan of a client that wants only the first usable one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class PlannedStep:
     """What guards the deployment when it is reached by this step."""
     weight: float = 1.0
     """Its part of a weighted route's requests, in proportion to the other steps' weights."""
+    prefill: bool | None = None
+    """Whether the model goes on with an assistant's message at the end as with its own answer; None where the
+    configuration does not say."""
 
 
 class Skipped(NamedTuple):
@@ -67,6 +74,8 @@ class Plan:
     """Seconds from the request's arrival to its deadline."""
     route_patience: float = 120.0
     """The same as the route has it; the client may have wanted less."""
+    resume: ResumeSettings | None = field(default_factory=ResumeSettings)
+    """How a broken stream is finished on another deployment; None for not at all."""
 
     def at(self, place: int) -> DeploymentId | None:
         """The deployment at a place of the route's chain."""
@@ -98,23 +107,25 @@ def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes
         if reason is None and wishes.upstream not in {None, step.upstream}:
             reason = f"the request is pinned to {wishes.upstream}"
         if reason is None and not wishes.fallback and steps:
-            reason = "the request forbids fallbacks"
+            reason = FORBIDDEN
         if reason is None:
             steps.append(_planned(settings, step, deployment, place))
         else:
             skipped.append(Skipped(deployment, reason, place))
     patience = route.deadline if wishes.timeout is None else min(route.deadline, wishes.timeout)
     return Plan(
-        route.name,
-        tuple(steps),
-        tuple(skipped),
-        now + patience,
-        route.last_resort,
-        route.strategy,
-        route.panic,
-        route.hedge,
-        patience,
-        route.deadline,
+        route=route.name,
+        steps=tuple(steps),
+        skipped=tuple(skipped),
+        deadline=now + patience,
+        last_resort=route.last_resort,
+        strategy=route.strategy,
+        panic=route.panic,
+        hedge=route.hedge,
+        patience=patience,
+        route_patience=route.deadline,
+        # A wish for no fallback is obeyed in every phase, also after the first token.
+        resume=route.resume if wishes.fallback else None,
     )
 
 
@@ -129,4 +140,5 @@ def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, p
         place=place,
         rules=step.rules,
         weight=step.weight,
+        prefill=facts.prefill if facts else None,
     )

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from proxy.core.errors import ClientError, error_event
 from proxy.core.event import Degraded, RequestEnded
-from proxy.core.failure import DEADLINE_EXCEEDED, Failure
+from proxy.core.failure import DEADLINE_EXCEEDED
 from proxy.core.names import DeploymentId
+from proxy.execution.delivery import Interruption
 from proxy.execution.run import JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.pool.snapshot import threshold
 from proxy.routing.explain import degradation, explain, reason
@@ -20,6 +21,7 @@ from proxy.routing.plan import PlannedStep
 from proxy.server.context import REQUEST_ID, Context
 from proxy.server.sending import Sender
 from proxy.server.wire import SERVER, safe, trail
+from proxy.streams.resume import OBSTACLES
 from proxy.streams.splice import DONE_EVENT
 
 _SSE_HEADERS = {
@@ -61,22 +63,22 @@ async def send_stream(
     response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID]})
     sender = _sender(request, context, run, response)
     try:
-        failure = await context.executor.relay(run, answer, sender.write)
-        if failure is not None:
+        interruption = await context.executor.relay(run, answer, sender.write)
+        if interruption is not None:
             record.outcome = "stream_interrupted"
-            await sender.write(_interruption(run, failure))
+            await sender.write(_told_of(interruption, run))
         await sender.end()
     except asyncio.CancelledError:
         if sender.ended or not response.prepared or not context.lifecycle.ends_this_task():
             raise
         record.outcome = "stream_interrupted"
-        await sender.write(error_event("The proxy is shutting down.", "shutting_down"))
+        await sender.write(error_event("The proxy is shutting down.", "shutting_down", reason="shutting_down"))
         await sender.end()
     except ConnectionError:
         # Gone between two writes, or too slow to read: nobody is left to be told.
         record.status, record.outcome = 499, "client_left"
     finally:
-        record.usage = answer.relay.usage
+        record.usage, record.resumes = run.usage, tuple(run.resumes)
     if context.lifecycle.draining:
         response.force_close()
     return response
@@ -201,7 +203,14 @@ def _dropped(fields: tuple[str, ...]) -> dict[str, str]:
     return {"x-holdfast-dropped": safe(", ".join(fields))} if fields else {}
 
 
-def _interruption(run: Run, failure: Failure) -> bytes:
-    code = DEADLINE_EXCEEDED if failure.code == DEADLINE_EXCEEDED else "upstream_stream_broken"
-    name = run.current.deployment if run.current else "the upstream"
-    return error_event(f"{run.plan.route}: {name} broke off within the answer ({failure.code}).", code)
+def _told_of(interruption: Interruption, run: Run) -> bytes:
+    """The event that ends an answer which stays a part: who broke off, and why nobody went on."""
+    failure = interruption.failure
+    late = DEADLINE_EXCEEDED in {failure.code, interruption.obstacle}
+    why = OBSTACLES[interruption.obstacle]
+    return error_event(
+        f"{run.plan.route}: {interruption.deployment} broke off within the answer ({failure.code}); {why}.",
+        DEADLINE_EXCEEDED if late else "upstream_stream_broken",
+        reason=interruption.obstacle.value,
+        retryable=interruption.retryable,
+    )

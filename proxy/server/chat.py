@@ -71,7 +71,7 @@ def _recorded(context: Context, record: RequestEnded) -> Iterator[None]:
         raise
     finally:
         record.duration = clock() - started
-        record.flag = _FLAGS.get(record.outcome, "")
+        record.flag = _FLAGS.get(record.outcome, "UR" if record.resumes else "")
         context.emit(record)
 
 

@@ -1,23 +1,23 @@
 """What a simulated upstream says: the words, the tool calls and the JSON documents of one answer.
 
 A *token* is a word with the space before it; usage, limits and the parameter `after` of the faults all count them. An
-answer depends on the seed, the upstream and the last message of the user, and on nothing else.
+answer depends on the seed, the upstream, the last message of the user and the beginning that the request shows of it,
+and on nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from proxy.simulator.chat_request import ChatRequest, text_of
+from proxy.simulator.chat_request import ChatRequest
+from proxy.simulator.continuing import Prefill, begun, continued, question_of
 from proxy.simulator.documents import document
-
-Prefill = Literal["continue", "repeat", "ignore"]
+from proxy.simulator.tokens import tokens_of
 
 PROBE_PROMPT = "Reply with the word ok."
 
@@ -31,7 +31,6 @@ _SENTENCES = (
     "Everything around these words, from headers to usage, has the usual shape.",
     "Point a route at a real provider when you want real answers.",
 )
-_TOKEN = re.compile(r"\s*\S+(?:\s+\Z)?")
 
 
 class ToolCall(NamedTuple):
@@ -62,7 +61,14 @@ class Voice:
     usage: Mapping[str, Any] | None = None
     """The usage to report; None counts words."""
     prefill: Prefill = "continue"
-    """What becomes of a trailing assistant message: it is continued, repeated and continued, or ignored."""
+    """How it goes on with an answer that the request shows the beginning of, the *part*.
+
+    `continue`: with exactly what comes next. `repeat`: with the whole part, then what comes next. `tail`: with the last
+    words of the part, up to 100 characters, then what comes next. `restate`: as it was told to, that is with the mark
+    `[…]` and what stands behind it in the user's message, then what comes next; as `continue` where there is no mark.
+    `space`: as `continue`, but white space that was sent at the part's end is written once more. `ignore`: not at all,
+    the own answer starts over.
+    """
     models: Sequence[str] = field(default=("simulated",))
     """The ids that `GET /v1/models` lists; any model is answered."""
 
@@ -96,11 +102,6 @@ def compose(voice: Voice, asked: ChatRequest, serial: int, now: float) -> Answer
     return Answer(f"chatcmpl-{luck.randbytes(12).hex()}", int(now), asked.model, choices, _usage(voice, asked, choices))
 
 
-def tokens_of(text: str) -> tuple[str, ...]:
-    """The words of a text, each with the space before it; joined they are the text again."""
-    return tuple(_TOKEN.findall(text))
-
-
 def _choice(voice: Voice, asked: ChatRequest, index: int, luck: random.Random) -> Choice:
     reasoning = tokens_of(voice.reasoning)
     calls = _tool_calls(voice, asked)
@@ -125,35 +126,20 @@ def _tool_calls(voice: Voice, asked: ChatRequest) -> Sequence[ToolCall]:
 
 
 def _words(voice: Voice, asked: ChatRequest, index: int) -> tuple[str, ...]:
+    part = begun(asked.messages)
     if asked.schema is not None:
-        return tokens_of(json.dumps(document(asked.schema), ensure_ascii=False))
-    messages = asked.messages
-    if PROBE_PROMPT in _question(messages):
+        text = json.dumps(document(asked.schema), ensure_ascii=False)
+        # Whoever is held to a schema can complete a document, but neither comment on one nor write the end of one.
+        goes_on = part is not None and part.request is None and text.startswith(part.said)
+        return tokens_of(continued(text, part, voice.prefill) if part and goes_on else text)
+    question = question_of(asked.messages)
+    if PROBE_PROMPT in question:
         return ("ok",)
-    spoken = text_of(messages[-1]) if messages[-1].get("role") == "assistant" else ""
-    text = _text(voice, _question(messages), index)
-    if not spoken:
-        spoken, text = _interrupted(voice, messages, index) or ("", text)
-    if not spoken or voice.prefill == "ignore":
-        return tokens_of(text)
-    rest = _rest(text, spoken)
-    return tokens_of(spoken + rest) if voice.prefill == "repeat" else tokens_of(rest)
-
-
-def _question(messages: Sequence[Mapping[str, Any]]) -> str:
-    return next((text_of(one) for one in reversed(messages) if one.get("role") == "user"), "")
-
-
-def _interrupted(voice: Voice, messages: Sequence[Mapping[str, Any]], index: int) -> tuple[str, str] | None:
-    """The part that was said and the whole text, when the user asks to go on with an answer that broke off.
-
-    That is so when the last assistant message is the true beginning of the own answer to the question before it.
-    """
-    if len(messages) < 2 or messages[-2].get("role") != "assistant":
-        return None
-    spoken, text = text_of(messages[-2]), _text(voice, _question(messages[:-2]), index)
-    begun = spoken.rstrip()
-    return (spoken, text) if begun and begun != text and text.startswith(begun) else None
+    if part:
+        text = _text(voice, part.question, index)
+        if part.is_of(text):
+            return tokens_of(continued(text, part, voice.prefill))
+    return tokens_of(_text(voice, question, index))
 
 
 def _text(voice: Voice, question: str, index: int) -> str:
@@ -171,15 +157,6 @@ def _text(voice: Voice, question: str, index: int) -> str:
 def _resized(text: str, words: int) -> str:
     given = text.split() or ["word"]
     return " ".join(word for word, _ in zip(cycle(given), range(words), strict=False))
-
-
-def _rest(text: str, spoken: str) -> str:
-    """What follows after `spoken`: the exact rest, or for foreign words the own text from the same word on."""
-    said = spoken.rstrip()
-    if text.startswith(said):
-        return text[len(said) :].removeprefix(spoken[len(said) :])
-    words = tokens_of(text)
-    return "".join(words[min(len(said.split()), len(words) - 1) :])
 
 
 def _usage(voice: Voice, asked: ChatRequest, choices: Sequence[Choice]) -> Mapping[str, Any]:

@@ -189,6 +189,9 @@ FAULTS: Mapping[str, Row] = {
     "split_utf8": Row(
         "good answer in CJK and emoji, written `size` bytes at a time", parameters=("size",), defaults={"size": 1}
     ),
+    "surrogates": Row(
+        "good stream in CJK and emoji, with each emoji cut between its UTF-16 escapes (JSON is answered well)"
+    ),
     "big_event": Row("good answer with one event (JSON: string) of `size` bytes", parameters=("size",)),
     "low_headroom": Row(
         "good answers whose rate limit headers count down from `remaining` of `limit`, then 429 until the reset",

@@ -7,17 +7,20 @@ and are as pure as the rest of the shapes; `behaviour.py` performs them.
 from __future__ import annotations
 
 import random
+import re
+import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
 from proxy.simulator import voices
-from proxy.simulator.answers import Choice, tokens_of
+from proxy.simulator.answers import Choice
 from proxy.simulator.faults import Fault
 from proxy.simulator.good import Exchange, closing, healthy, opening, spoken, whole, words
 from proxy.simulator.refusals import request_limit
 from proxy.simulator.steps import BreakOff, Hang, Head, Script, Send, Sleep, Step
+from proxy.simulator.tokens import tokens_of
 from proxy.simulator.voices import DONE, HTML_TYPE, JSON_TYPE, SSE_TYPE, Spelling, dumps, encoded, sse
 
 _FOREIGN_WORDS = tokens_of(
@@ -295,15 +298,39 @@ def _bom(_: Fault, exchange: Exchange) -> Script:
             yield Send(mark)
 
 
-def _split_utf8(fault: Fault, exchange: Exchange) -> Script:
+def _abroad(exchange: Exchange) -> Exchange:
+    """The same in CJK and emoji; tool calls stay."""
     choices = tuple(
         replace(choice, tokens=_FOREIGN_WORDS) for choice in exchange.answer.choices if not choice.tool_calls
     )
-    for step in healthy(replace(exchange, answer=replace(exchange.answer, choices=choices or exchange.answer.choices))):
+    return replace(exchange, answer=replace(exchange.answer, choices=choices or exchange.answer.choices))
+
+
+def _split_utf8(fault: Fault, exchange: Exchange) -> Script:
+    for step in healthy(_abroad(exchange)):
         if isinstance(step, Send):
             yield from (Send(step.data[at : at + fault.size]) for at in range(0, len(step.data), fault.size))
         else:
             yield step
+
+
+def _surrogates_stream(_: Fault, exchange: Exchange) -> Script:
+    abroad = _abroad(exchange)
+    choices = tuple(
+        replace(choice, tokens=tuple(piece for word in choice.tokens for piece in _cut_in_emoji(word)))
+        for choice in abroad.answer.choices
+    )
+    return spoken(replace(abroad, answer=replace(abroad.answer, choices=choices)), voices.sse_surrogates)
+
+
+def _surrogates_json(_: Fault, exchange: Exchange) -> Script:
+    return healthy(_abroad(exchange))
+
+
+def _cut_in_emoji(word: str) -> list[str]:
+    """The pieces of a word that is cut between the surrogates of each character that takes two UTF-16 units."""
+    units = "".join(chr(unit) for (unit,) in struct.iter_unpack("<H", word.encode("utf-16-le")))
+    return re.split("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])", units)
 
 
 def _big_event(fault: Fault, exchange: Exchange) -> Script:
@@ -346,6 +373,7 @@ SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "bom": (_bom, _bom),
     "multiline": (_spelled(voices.sse_multiline), _well),
     "split_utf8": (_split_utf8, _split_utf8),
+    "surrogates": (_surrogates_stream, _surrogates_json),
     "big_event": (_big_event, _big_event),
     "low_headroom": (_low_headroom, _low_headroom),
 }

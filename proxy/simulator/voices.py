@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, TypeAlias
@@ -146,3 +147,8 @@ def sse_multiline(data: str) -> bytes:
     """One event whose JSON is spread over several data lines."""
     text = data if data == DONE else json.dumps(json.loads(data), ensure_ascii=False, indent=1)
     return encoded("".join(f"data: {line}\n" for line in text.split("\n")) + "\n")
+
+
+def sse_surrogates(data: str) -> bytes:
+    """One event whose lone surrogates are JSON escapes, as servers write them that count in UTF-16 units."""
+    return sse(re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", data))

@@ -39,3 +39,9 @@ class EventView(NamedTuple):
     """The finish reason explains an answer without content: a length limit, a content filter."""
     edited: bytes | None = None
     """The event's data as it must be forwarded, where that differs from what was received."""
+    calls: tuple[int, ...] = ()
+    """Indexes of the tool calls of which the event carries a piece."""
+
+
+SAYS = EventView(EventKind.CONTENT, (0,))
+"""The view of nearly every event, made once: a stream of one choice that goes on, with something that is no call."""

@@ -9,30 +9,39 @@ terminal marker was seen: a finish reason on every choice, then `[DONE]`, which 
 out. Anything else that ends it (a cut, an error event, an event that is not valid) makes it *broken*, with a `failure`
 that says how.
 
-    GATED --content--> COMMITTED --terminal marker--> DONE
-      |                    |
-      +------failure-------+-----------------------> BROKEN
+A stream that goes on with a broken one's answer is *resuming* instead of gated: a `Graft` turns its events into ones
+that continue what the client has seen, and gives none away before it has found the place.
+
+    GATED ----content----> COMMITTED --terminal marker--> DONE
+    RESUMING --new text--> COMMITTED
+      |                       |
+      +--------failure--------+-------------------------> BROKEN
+
+Tool calls are *held* until they are complete, before the commit and after it: a call is complete when the next one
+begins or its choice is finished. A break before that leaves no half call behind. Of structured output all is held, if
+that is wanted.
 
 The machine is sans-IO: `feed` takes bytes as received and returns the bytes to forward, whole events only; `end` says
 that the upstream has ended. It knows no dialect: `read_event` reads an event's data into an `EventView`, `read_error`
-turns the data of an error event into a failure. A broken stream keeps its state, so that whoever drives it may go on
-elsewhere.
+turns the data of an error event into a failure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Protocol
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.streams.event_view import EventKind, EventView
+from proxy.streams.event_view import SAYS, EventKind, EventView
+from proxy.streams.resume import HoldBack
 from proxy.streams.sse import Event, EventFramer, EventTooLargeError
 
 DONE_EVENT = b"data: [DONE]\n\n"
 
 _MAX_HELD = 1024 * 1024
-"""Bytes held back before content. Real upstreams send one role event; an endless row of empty deltas is no answer."""
-
+"""Bytes held back. Real upstreams send one role event before content; an endless row of empty deltas is no answer. A
+tool call that is longer goes to the client as it comes."""
 
 _MAX_USAGE = 16 * 1024
 """Bytes of an event whose usage is kept for the log."""
@@ -42,27 +51,47 @@ class StreamState(Enum):
     """Where a stream is in its life; see the theory of operation above."""
 
     GATED = "gated"
+    RESUMING = "resuming"
     COMMITTED = "committed"
     DONE = "done"
     BROKEN = "broken"
+
+
+_BEFORE = (StreamState.GATED, StreamState.RESUMING)
+_OVER = (StreamState.DONE, StreamState.BROKEN)
+
+
+class Graft(Protocol):
+    """Turns the events of a stream into ones that continue what a client has seen of another."""
+
+    refusal: Failure | None
+    """Why the stream cannot continue it, an empty one included; set by `take`."""
+
+    def take(self, data: bytes) -> bytes | None:
+        """The data of one event; returns that of the event for the client, None where there is nothing for it."""
 
 
 class Splice:
     """The state machine of one upstream's stream."""
 
     __slots__ = (
+        "_call",
         "_choices",
         "_finished",
         "_framer",
+        "_graft",
         "_held",
         "_held_size",
+        "_hold",
         "_may_be_empty",
+        "_plain",
         "_read_error",
         "_read_event",
         "_show_usage",
         "_started",
         "contents",
         "failure",
+        "holding",
         "state",
         "usage",
     )
@@ -74,24 +103,38 @@ class Splice:
         *,
         show_usage: bool,
         choices: int = 1,
+        hold: HoldBack = HoldBack.NONE,
+        graft: Graft | None = None,
     ) -> None:
-        """`choices`: how many answers at once were asked for. `show_usage`: whether the client wants the usage."""
+        """`choices`: how many answers at once were asked for. `show_usage`: whether the client wants the usage.
+
+        `hold`: what is kept back until it is complete; of several choices at once nothing is. `graft`: for a stream
+        that goes on with a broken one's answer.
+        """
         self._choices = choices
         self._read_event = read_event
         self._read_error = read_error
         self._show_usage = show_usage
+        self._hold = hold if choices == 1 else HoldBack.NONE
+        self._graft = graft
         self._framer = EventFramer()
         self._held: list[bytes] = []
         self._held_size = 0
+        self._call = -1
+        """The newest tool call of which something has come."""
         self._started: set[int] = set()
         self._finished: set[int] = set()
         self._may_be_empty = False
-        self.state = StreamState.GATED
+        self._plain = False
+        """The stream is where most of it is spent: committed, nothing held, no event to be changed."""
+        self.state = StreamState.GATED if graft is None else StreamState.RESUMING
         self.failure: Failure | None = None
         self.contents = 0
-        """How many events with content have passed: what timers are fed with."""
+        """How many events with content have come, held ones included: what timers are fed with."""
+        self.holding = False
+        """Something was begun that the client has not seen."""
         self.usage: bytes | None = None
-        """The data of the last event that told the usage."""
+        """The data of the last event that told the usage, as the client gets it."""
 
     @property
     def finished(self) -> bool:
@@ -107,15 +150,23 @@ class Splice:
             self._break("event_too_large", "an event of the stream is too large")
             return b""
         for event in events:
-            self._take(event, out)
-            if self.state in {StreamState.DONE, StreamState.BROKEN}:
+            if self._plain and event.data is not None and event.error is None:
+                view = self._read_event(event.data)
+                if view is SAYS:
+                    self.contents += 1
+                    out.append(event.raw)
+                    continue
+                self._take(event, out, view)
+            else:
+                self._take(event, out)
+            if self.state in _OVER:
                 break
         return b"".join(out)
 
     def end(self) -> bytes:
         """The upstream has ended its stream; return what still goes to the client."""
         out: list[bytes] = []
-        if self.state in {StreamState.GATED, StreamState.COMMITTED}:
+        if self.state not in _OVER:
             self._finish(DONE_EVENT, out, whole=self.finished, missing="truncated")
         return b"".join(out)
 
@@ -125,7 +176,8 @@ class Splice:
             self.state = StreamState.BROKEN
             self.failure = failure
 
-    def _take(self, event: Event, out: list[bytes]) -> None:
+    def _take(self, event: Event, out: list[bytes], view: EventView | None = None) -> None:
+        """One event; `view` is what was read of it, if it was read."""
         if event.error is not None:
             self.fail(self._read_error(event.error))
         elif event.data is None:
@@ -137,10 +189,9 @@ class Splice:
             whole = bool(self._finished) and self._finished >= self._started
             self._finish(event.raw, out, whole=whole, missing="done_without_finish")
         else:
-            self._take_data(event, event.data, out)
+            self._take_data(event, event.data, view or self._read_event(event.data), out)
 
-    def _take_data(self, event: Event, data: bytes, out: list[bytes]) -> None:
-        view = self._read_event(data)
+    def _take_data(self, event: Event, data: bytes, view: EventView, out: list[bytes]) -> None:
         kind = view.kind
         if kind is EventKind.ERROR:
             self.fail(self._read_error(data))
@@ -148,38 +199,79 @@ class Splice:
         if kind is EventKind.MALFORMED:
             self._break("malformed_event", "an event of the stream is not valid")
             return
-        if kind is EventKind.USAGE:
-            self.usage = data if len(data) <= _MAX_USAGE else None
-            if not self._show_usage:
-                return
-        raw = event.raw if view.edited is None else b"data: " + view.edited + b"\n\n"
-        if view.started:
-            self._started.update(view.started)
-        if view.finished:
-            self._finished.update(view.finished)
-            self._may_be_empty |= view.may_be_empty
-            if b'"usage"' in data and len(data) <= _MAX_USAGE:
-                # Some upstreams tell the usage with the finish reason rather than in an event of its own.
-                self.usage = data
-        if kind is EventKind.CONTENT:
-            self.contents += 1
-            self._commit(out)
-        self._forward(raw, out)
-
-    def _forward(self, raw: bytes, out: list[bytes]) -> None:
-        if self.state is not StreamState.GATED:
-            out.append(raw)
+        self._started.update(view.started)
+        self._finished.update(view.finished)
+        self._may_be_empty |= view.may_be_empty
+        content = kind is EventKind.CONTENT
+        self.contents += content
+        shown = self._shown(event, data, view)
+        if self.state is StreamState.BROKEN:
             return
+        if kind is EventKind.USAGE and not self._show_usage:
+            return
+        self._hold_back(view, content=content, out=out)
+        if shown is not None:
+            self._forward(shown, out, content=content or self._graft is not None)
+        self._plain = view is SAYS and self._may_be_plain()
+
+    def _shown(self, event: Event, data: bytes, view: EventView) -> bytes | None:
+        """The event as the client gets it, if it gets it; its usage is noted."""
+        told = data if view.edited is None else view.edited
+        raw = event.raw
+        if self._graft is not None:
+            grafted = self._graft.take(told)
+            if self._graft.refusal is not None:
+                self.fail(self._graft.refusal)
+            if grafted is None:
+                return None
+            told, raw = grafted, b"data: " + grafted + b"\n\n"
+        elif view.edited is not None:
+            raw = b"data: " + told + b"\n\n"
+        # Some upstreams tell the usage with the finish reason rather than in an event of its own.
+        if view.kind is EventKind.USAGE or (view.finished and b'"usage"' in data):
+            self.usage = told if len(told) <= _MAX_USAGE else None
+        return raw
+
+    def _hold_back(self, view: EventView, *, content: bool, out: list[bytes]) -> None:
+        """Begin or end holding, as this event says."""
+        if view.calls and self._hold is not HoldBack.NONE and max(view.calls) > self._call:
+            if self.holding and self._hold is HoldBack.TOOLS:
+                self._release(out)
+            self._call = max(view.calls)
+            self.holding = True
+        elif content and self._hold is HoldBack.ALL:
+            self.holding = True
+        if view.finished and self.holding:
+            self._release(out)
+
+    def _forward(self, raw: bytes, out: list[bytes], *, content: bool) -> None:
+        if not self.holding:
+            if content and self.state in _BEFORE:
+                self._release(out)
+            if self.state is StreamState.COMMITTED:
+                out.append(raw)
+                return
         self._held.append(raw)
         self._held_size += len(raw)
-        if self._held_size > _MAX_HELD:
+        if self._held_size <= _MAX_HELD:
+            return
+        if self.holding:
+            self._hold = HoldBack.NONE
+            self._release(out)
+        else:
             self._break("empty_answer", "the stream holds no content")
 
-    def _commit(self, out: list[bytes]) -> None:
-        if self.state is StreamState.GATED:
-            self.state = StreamState.COMMITTED
-            out.extend(self._held)
-            self._held.clear()
+    def _release(self, out: list[bytes]) -> None:
+        """What was held is the client's, and with it what comes."""
+        self.state = StreamState.COMMITTED
+        self.holding = False
+        out.extend(self._held)
+        self._held.clear()
+        self._held_size = 0
+
+    def _may_be_plain(self) -> bool:
+        committed = self.state is StreamState.COMMITTED and not self.holding
+        return committed and self._graft is None and self._hold is not HoldBack.ALL
 
     def _finish(self, marker: bytes, out: list[bytes], *, whole: bool, missing: str) -> None:
         """The end, by marker or by the connection: a whole answer only if every choice was finished."""
@@ -188,10 +280,10 @@ class Splice:
                 self._break(missing, "the stream ended before the answer was finished")
             else:
                 self._break("empty_answer", "the stream ended without an answer")
-        elif self.state is StreamState.GATED and not self._may_be_empty:
+        elif self.state in _BEFORE and not self._may_be_empty:
             self._break("empty_answer", "the answer holds no content")
         else:
-            self._commit(out)
+            self._release(out)
             out.append(marker)
             self.state = StreamState.DONE
 

@@ -24,6 +24,7 @@ from proxy.core.event import (
     RequestEnded,
     RestCleared,
     Rested,
+    ResumeEnded,
     Shed,
     StoreRecovered,
     StoreTrouble,
@@ -71,6 +72,11 @@ def _request(record: RequestEnded) -> Fields:
             }
             for attempt in record.attempts
         ],
+        "resumes": [
+            {"from": str(each.source), "to": str(each.target), "cause": each.cause, "mode": each.mode}
+            for each in record.resumes
+        ]
+        or None,
         "ttft_s": _rounded(record.first_token, 6),
         "duration_s": _rounded(record.duration, 6),
         "overhead_s": _rounded(max(0.0, record.duration - record.waited_for_others), 6),
@@ -89,6 +95,22 @@ def _failover(event: FailedOver) -> Fields:
         "source": str(event.source),
         "target": str(event.target),
         "reason": event.reason,
+    }
+
+
+def _resume_level(event: ResumeEnded) -> int:
+    return INFO if event.outcome == "continued" else WARNING
+
+
+def _resume(event: ResumeEnded) -> Fields:
+    return {
+        "route": event.route,
+        "source": str(event.source),
+        "target": _or_none(event.target),
+        "cause": event.cause,
+        "mode": event.mode,
+        "outcome": event.outcome,
+        "after_s": _rounded(event.duration, 6),
     }
 
 
@@ -224,6 +246,7 @@ LINES: dict[type, Line] = {
     Hedged: Line(DEBUG, "hedge", _hedge),
     Degraded: Line(DEBUG, "degraded", _degraded),
     StreamInterrupted: Line(WARNING, "stream interrupted", _interrupted),
+    ResumeEnded: Line(_resume_level, "resume", _resume),
     Rested: Line(WARNING, "rest", _rest),
     RestCleared: Line(INFO, "rest cleared", _rest_cleared),
     BreakerChanged: Line(_breaker_level, "breaker", _breaker),

@@ -28,6 +28,7 @@ from proxy.core.event import (
     RequestEnded,
     RestCleared,
     Rested,
+    ResumeEnded,
     Shed,
     StoreRecovered,
     StoreTrouble,
@@ -69,6 +70,7 @@ class Metrics:
         self._shed = counter("shed", "Requests refused because everything was full", "route")
         self._client_retries = counter("client_retries", "Requests that a client's SDK sent again")
         self._interrupted = counter("stream_interruptions", "Streams broken after the commit point", "upstream", "code")
+        self._resumes = counter("resumes", "Attempts to go on with a broken stream", "cause", "mode", "outcome")
 
         self._attempts = counter("attempts", "Calls to upstreams", "upstream", "outcome")
         self._attempt_duration = histogram("attempt_duration_seconds", "Of one call", _DURATIONS, "upstream")
@@ -97,6 +99,7 @@ class Metrics:
             Degraded: lambda event: self._degraded.labels(event.route, event.reason).inc(),
             Shed: lambda event: self._shed.labels(event.route).inc(),
             StreamInterrupted: lambda event: self._interrupted.labels(event.deployment.upstream, event.code).inc(),
+            ResumeEnded: lambda event: self._resumes.labels(event.cause, event.mode, event.outcome).inc(),
             AttemptEnded: self._attempt,
             FailedOver: self._failover,
             Hedged: lambda event: self._hedges.labels(event.route).inc(),

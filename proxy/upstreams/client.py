@@ -19,7 +19,12 @@ from proxy.core.names import DeploymentId
 from proxy.core.secrets import mask
 from proxy.dialects.failures import classify, classify_in_band
 from proxy.dialects.openai import Completion, event_reader, read_answer, write_request
+from proxy.dialects.openai_continue import continued, wanted
+from proxy.dialects.openai_graft import ChatGraft, Resumption
+from proxy.dialects.prefill import Prefill, prefill_of
+from proxy.dialects.refused_field import PREFILL
 from proxy.dialects.registry import Kind, auth
+from proxy.streams.resume import HoldBack, ResumeMode
 from proxy.streams.splice import Splice
 from proxy.upstreams.transport import Exchange, Transport, TransportError
 
@@ -84,18 +89,33 @@ class UpstreamClient:
         *,
         without: Collection[str],
         timers: Timers,
+        hold: HoldBack = HoldBack.NONE,
+        resumption: Resumption | None = None,
     ) -> JsonReply | StreamReply | Failure:
-        """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message."""
+        """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message.
+
+        `hold` is what of a stream is kept back until it is complete. With a `resumption` the upstream is asked to go on
+        with a broken answer, and its stream continues what the client has seen.
+        """
         upstream = self._upstreams[deployment.upstream]
-        reply = await self._call(upstream, deployment.model, key, request, without, timers)
+        reply = await self._call(upstream, deployment.model, key, request, without, timers, hold, resumption)
         if not isinstance(reply, Failure):
             return reply
-        if reply.kind is FailureClass.PARAMETER_UNSUPPORTED and reply.param not in {*request.fields, *_ADDED_FIELDS}:
+        sent = {*request.fields, *_ADDED_FIELDS}
+        if resumption is not None and resumption.continuation.mode is ResumeMode.PREFILL:
+            sent.add(PREFILL)
+        if reply.kind is FailureClass.PARAMETER_UNSUPPORTED and reply.param not in sent:
             # What was never sent cannot be left out: asking again would get the same answer.
             reply = replace(reply, kind=FailureClass.CALLER_FAULT)
         return _masked(reply, upstream.keys)
 
-    async def _call(
+    def prefill(self, deployment: DeploymentId) -> Prefill | None:
+        """How a deployment is made to go on with a trailing assistant message; None if it is not known to do that."""
+        upstream = self._upstreams[deployment.upstream]
+        facts = upstream.models.get(deployment.model)
+        return prefill_of(upstream.kind.name, deployment.model, facts.prefill if facts else None)
+
+    async def _call(  # noqa: PLR0913 - what one call needs to know
         self,
         upstream: UpstreamSettings,
         model: str,
@@ -103,15 +123,23 @@ class UpstreamClient:
         request: ChatRequest,
         without: Collection[str],
         timers: Timers,
+        hold: HoldBack,
+        resumption: Resumption | None,
     ) -> JsonReply | StreamReply | Failure:
-        body, dropped = write_request(request.fields, model, upstream.kind.quirks, without)
+        fields, address = request.fields, upstream.base_url
+        if resumption is not None:
+            prefill = self.prefill(DeploymentId(upstream.name, model))
+            fields = continued(fields, resumption.continuation, prefill)
+            if prefill is not None and resumption.continuation.mode is ResumeMode.PREFILL:
+                address = prefill.address(address)
+        body, dropped = write_request(fields, model, upstream.kind.quirks, without)
         headers = {**upstream.kind.headers, **auth(upstream.kind, upstream.keys[key] if upstream.keys else None)}
         exchange: Exchange | None = None
         streaming = False
         try:
             exchange = await self._transport.post(
                 upstream.name,
-                upstream.base_url + "/chat/completions",
+                address + "/chat/completions",
                 headers,
                 body,
                 connect=timers.connect,
@@ -128,7 +156,7 @@ class UpstreamClient:
                 return JsonReply(checked, passed, exchange.headers, dropped)
             if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
                 return await _read_no_stream(upstream.kind, exchange, timers)
-            splice = _splice(upstream.kind, request)
+            splice = _splice(upstream.kind, request, hold, resumption)
             streaming = True
             return StreamReply(exchange, splice, passed, exchange.headers, dropped)
         except TransportError as error:
@@ -149,11 +177,20 @@ def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
     return replace(failure, message=message or "", error_type=error_type, error_code=error_code, param=param)
 
 
-def _splice(kind: Kind, request: ChatRequest) -> Splice:
+def _splice(kind: Kind, request: ChatRequest, hold: HoldBack, resumption: Resumption | None) -> Splice:
     def error(data: bytes) -> Failure:
         return classify_in_band(kind.name, data, time.time())
 
-    return Splice(event_reader(kind.quirks), error, show_usage=request.include_usage, choices=request.choices)
+    if hold is HoldBack.ALL and not wanted(request.fields).structured:
+        hold = HoldBack.TOOLS
+    return Splice(
+        event_reader(kind.quirks),
+        error,
+        show_usage=request.include_usage,
+        choices=request.choices,
+        hold=hold,
+        graft=None if resumption is None else ChatGraft(resumption),
+    )
 
 
 async def _read_failure(kind: Kind, exchange: Exchange, deadline: float) -> Failure:

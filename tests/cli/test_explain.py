@@ -38,6 +38,7 @@ def test_with_all_down_nobody_serves(cli) -> None:
     assert (["  x keyed/m", "  x primary/m", "  x backup/m"], 1) == marks(cli, "primary", "backup")
     text = cli("explain", "--model", "default", "--down", "primary", "--down", "backup").stdout
     assert text.splitlines()[-1].startswith("Nobody would serve: ")
+    assert "roken stream" not in text
 
 
 def test_as_json(cli) -> None:
@@ -103,6 +104,17 @@ def test_a_last_resort(cli, routes: Path) -> None:
     text = explained(cli, routes, "{last_resort: {text: Later., cached: 1h}, chain: [primary/m, backup/m]}")
     same = "an answer to the same request is given again, if there is one of the last 60 min"
     assert text.endswith(f"If all fail, {same}, else the route's own text is the answer.\n")
+
+
+def test_a_broken_stream(cli, routes: Path) -> None:
+    text = explained(cli, routes, "{resume: {modes: [instruct, prefill]}, chain: [primary/m, backup/m]}")
+    assert "A broken stream is continued on the next deployment (instruct or prefill)." == text.splitlines()[-2]
+    text = explained(cli, routes, "{resume: off, chain: [primary/m, backup/m]}")
+    assert "A broken stream ends with an error (resume is off)." == text.splitlines()[-2]
+    text = explained(cli, routes, "{chain: [primary/m]}")
+    assert "A broken stream ends with an error (there is no other deployment)." == text.splitlines()[-2]
+    shown = json.loads(cli("explain", "--model", "default", "--json").stdout)
+    assert "a broken stream ends with an error (there is no other deployment)" == shown["if_it_breaks"]
 
 
 def test_adaptive_breakers(cli, routes: Path) -> None:

@@ -69,6 +69,12 @@ defaults: {max_concurrent: {initial: 5, max: 9}, panic: 0.5, foresight: {trend: 
 routes: {a: {chain: [{to: x/y, weight: 0.5, quality: 80%}, x/z], strategy: weighted, hedge: {after: p95, ratio: 0}}}
 routes: {a: {chain: [x/y, x/z], hedge: {after: 1.5s}, last_resort: {cached: 24h}, panic: 80%, max_concurrent: 3}}
 state: {path: "${STATE_DIRECTORY:-.}/holdfast.db"}
+defaults: {resume: "off"}
+defaults: {resume: true}
+defaults: {resume: {modes: [instruct, "${M:-prefill}"], hold: all, reasoning: again, instruction: "On: {tail}"}}
+routes: {a: {chain: [x/y, x/z], resume: "${R:-on}"}}
+routes: {a: {chain: [x/y, x/z], resume: {hold: none}}}
+upstreams: {u: {kind: ollama, models: {m: {prefill: true}, n: {prefill: "${P:-false}"}}}}
 state: null
 routes: {a: {chain: [x/y, {to: "x/*", timeout: {connect: 1s}}, "${STEP}"], deadline: 5m, last_resort: {text: hi}}}
 clients: [{name: a, key: "${K}"}, {name: b, key_hash: "${H}", routes: ["*"]}]
@@ -117,6 +123,17 @@ routes: {a: {chain: [x/y], hedge: {after: p40}}}
 routes: {a: {chain: [x/y], last_resort: {cached: 0}}}
 state: {path: ""}
 state: {file: x}
+defaults: {resume: maybe}
+defaults: {resume: 1}
+defaults: {resume: {modes: []}}
+defaults: {resume: {modes: [prefill, prefill]}}
+defaults: {resume: {modes: [continue]}}
+defaults: {resume: {hold: some}}
+defaults: {resume: {reasoning: true}}
+defaults: {resume: {instruction: ""}}
+defaults: {resume: {tail: 5}}
+upstreams: {u: {kind: ollama, resume: "on"}}
+upstreams: {u: {kind: ollama, models: {m: {prefill: 1}}}}
 surprise: 1
 """
 

@@ -42,6 +42,20 @@ def with_defaults(body: str) -> str:
         ("health: {interval: 10ms, timeout: 10ms}", "7:31 error: interval 10ms is shorter than 1s; each question is a request that somebody pays for [defaults.health.interval]"),
         ("health: {probe: auot}", "7:28 error: 'auot' is not known here; did you mean 'auto'? one of: auto, always, suspect, never [defaults.health.probe]"),
         ("health: {prompt: 2+2?}", '7:29 warning: the answer must contain "ok", the default of expect; set `expect`, too [defaults.health.prompt]'),
+        ("resume: offf", "7:20 error: 'offf' does not fit here; write `on`, `off`, or {modes: [prefill, instruct], hold: tools} [defaults.resume]"),
+        ("resume: 0", "7:20 error: 0 does not fit here; write `on`, `off`, or {modes: [prefill, instruct], hold: tools} [defaults.resume]"),
+        ("resume: [prefill]", "7:20 error: expected a mapping (`key: value`), not a list [defaults.resume]"),
+        ("resume: {mode: [prefill]}", "7:21 error: unknown key 'mode'; did you mean 'modes'? [defaults.resume]"),
+        ("resume: {modes: prefill}", "7:28 error: 'prefill' is not a list [defaults.resume.modes]"),
+        ("resume: {modes: []}", "7:28 error: must not be empty [defaults.resume.modes]"),
+        ("resume: {modes: [prefil]}", "7:29 error: 'prefil' is not known here; did you mean 'prefill'? one of: prefill, instruct, restart [defaults.resume.modes[0]]"),
+        ("resume: {modes: [restart, prefill, restart]}", "7:47 error: restart stands here twice; the order is that of preference [defaults.resume.modes[2]]"),
+        ("resume: {hold: tool}", "7:27 error: 'tool' is not known here; did you mean 'tools'? one of: tools, all, none [defaults.resume.hold]"),
+        ("resume: {reasoning: twice}", "7:32 error: 'twice' is not known here; one of: once, again [defaults.resume.reasoning]"),
+        ("resume: {instruction: ''}", "7:34 error: must not be empty [defaults.resume.instruction]"),
+        (f"resume: {{instruction: '{'x' * 4001}'}}", "7:34 error: must not be longer than 4000 characters [defaults.resume.instruction]"),
+        ("resume: {instruction: Go on.}", "7:34 warning: without `{tail}`, the last characters of what was said, the model is not told where to go on [defaults.resume.instruction]"),
+        ("resume: {instruction: 'On: {tail}', modes: [prefill]}", "7:21 warning: never used: `modes` lacks instruct [defaults.resume.instruction]"),
         ("outlier: {latency_factor: 1}", "7:38 error: must be more than 1 [defaults.outlier.latency_factor]"),
     ],
 )  # fmt: skip
@@ -78,6 +92,54 @@ def test_defaults(body: str, expected: str) -> None:
 )  # fmt: skip
 def test_routes(body: str, expected: list[str]) -> None:
     assert found(check(with_route(body))) == expected
+
+
+NOTHING_TO_GO_ON_WITH = "6:7 warning: never happens: the chain leads to one deployment, and a broken stream is finished on another [routes.r.resume]"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("resume: on, chain: [a/m]", [NOTHING_TO_GO_ON_WITH]),
+        ("resume: true, chain: [a/m]", [NOTHING_TO_GO_ON_WITH]),
+        ("resume: {hold: all}, chain: [a/m]", [NOTHING_TO_GO_ON_WITH]),
+        ("resume: off, chain: [a/m]", []),
+        ("resume: false, chain: [a/m]", []),
+        ("resume: null, chain: [a/m]", []),
+        ("resume: {hold: all}, chain: [a/m, b/m]", []),
+        ("resume: {modes: [prefill, prefill], hold: al}, chain: [a/m, b/m]", ["6:49 error: 'al' is not known here; did you mean 'all'? one of: tools, all, none [routes.r.resume.hold]"]),
+        ("resume: {modes: [prefill, prefill]}, chain: [a/m, b/m]", ["6:33 error: prefill stands here twice; the order is that of preference [routes.r.resume.modes[1]]"]),
+        ("chain: [{to: a/m, resume: on}, b/m]", ["6:25 error: unknown key 'resume'; known here: timeout, retry, breaker, health, recovery, foresight, max_concurrent, to, weight, quality [routes.r.chain[0]]"]),
+    ],
+)  # fmt: skip
+def test_resuming(body: str, expected: list[str]) -> None:
+    assert expected == found(check(with_route(body)))
+
+
+def test_resuming_everywhere_says_nothing_about_a_route_that_cannot() -> None:
+    assert [] == found(check(with_route("chain: [a/m]", "defaults: {resume: {hold: all}}\n")))
+
+
+@pytest.mark.parametrize(
+    ("far", "near", "expected"),
+    [
+        ("{modes: [prefill]}", "{instruction: '{tail}'}", ["6:16 warning: never used: `modes` lacks instruct [routes.r.resume.instruction]"]),
+        ("{modes: [prefill]}", "{instruction: '{tail}', modes: [instruct]}", []),
+        ("{modes: [prefill], instruction: '{tail}'}", "{modes: [instruct]}", []),
+        ("{modes: [prefill], instruction: '{tail}'}", "{modes: [instruct], instruction: 'After {tail}'}", ["8:39 warning: never used: `modes` lacks instruct [defaults.resume.instruction]"]),
+        ("{modes: [prefill], instruction: '{tail}'}", "off", ["8:39 warning: never used: `modes` lacks instruct [defaults.resume.instruction]"]),
+        ("{instruction: '{tail}'}", "{modes: [prefill]}", []),
+        ("off", "{instruction: '{tail}'}", []),
+    ],
+)  # fmt: skip
+def test_an_instruction_is_used_wherever_a_mode_asks_for_it(far: str, near: str, expected: list[str]) -> None:
+    text = with_route(f"resume: {near}, chain: [a/m, b/m]", f"defaults: {{resume: {far}}}\n")
+    assert expected == found(check(text))
+
+
+def test_an_instruction_may_be_as_long_as_the_page_says() -> None:
+    longest = "{tail}".ljust(4000, ".")
+    assert [] == found(check(with_defaults(f"resume: {{instruction: '{longest}'}}")))
 
 
 def test_limits_of_upstreams() -> None:

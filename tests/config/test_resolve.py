@@ -41,6 +41,7 @@ from proxy.policies.outlier import OutlierSettings
 from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.policies.slow_start import RecoverySettings
 from proxy.policies.trend import ForesightSettings
+from proxy.streams.resume import DEFAULT_INSTRUCTION, HoldBack, ResumeMode, ResumeSettings
 from tests.config.checking import MINIMAL, check, found
 
 
@@ -61,6 +62,9 @@ def test_defaults() -> None:
     (step,) = route.steps
     assert (route.strategy, route.hedge, route.panic, route.degraded_below) == ("sequential", None, 0.5, 0.6)
     assert route.outlier == OutlierSettings()
+    assert route.resume == ResumeSettings(
+        (ResumeMode.PREFILL, ResumeMode.INSTRUCT, ResumeMode.RESTART), HoldBack.TOOLS, False, DEFAULT_INSTRUCTION
+    )
     assert (step.upstream, step.model, step.unusable) == ("local", "m", None)
     assert (step.weight, step.quality) == (1, None)
     assert step.rules == Rules()
@@ -137,7 +141,11 @@ def test_upstreams() -> None:
         """\
 version: 1
 upstreams:
-  o: {kind: openai, base_url: "https://h/v1/", api_keys: [k1, k2], models: {m: {context: 10, quality: 90%}, n: {}}}
+  o:
+    kind: openai
+    base_url: "https://h/v1/"
+    api_keys: [k1, k2]
+    models: {m: {context: 10, quality: 90%}, n: {prefill: false}, o: {}}
   s: {kind: simulated}
   x: {kind: openai, base_url: "${U}"}
   a: {kind: azure, base_url: "https://r.openai.azure.com", api_key: k}
@@ -149,7 +157,7 @@ telemetry: {log: {format: json, level: debug}}
     )
     o = made.upstreams["o"]
     assert (o.base_url, o.keys, o.kind.name) == ("https://h/v1", ("k1", "k2"), "openai")
-    assert o.models == {"m": ModelFacts(10, 0.9), "n": ModelFacts(None, None)}
+    assert o.models == {"m": ModelFacts(10, 0.9), "n": ModelFacts(prefill=False), "o": ModelFacts(None, None, None)}
     assert made.upstreams["s"].base_url == ""
     assert made.upstreams["x"].unconfigured == "U is not set"
     assert made.upstreams["a"].base_url == "https://r.openai.azure.com/openai/v1"
@@ -315,6 +323,53 @@ def test_policies_of_a_route() -> None:
     assert near.outlier == OutlierSettings(0.1, 2.5, 20, 60, 0)
     assert near.hedge == HedgeSettings(None, 0.8, 0.1)
     assert near.last_resort == LastResortSettings(None, 86400)
+
+
+def resume(far: str, near: str = "{}") -> ResumeSettings | None:
+    """What holds for a route that says `near`, where defaults say `far`."""
+    text = MINIMAL.replace("{chain: [local/m]}", f"{{chain: [local/m, local/n], resume: {near}}}")
+    return settings(f"{text}defaults: {{resume: {far}}}\n").routes["chat"].resume
+
+
+def test_every_word_of_resuming() -> None:
+    for word in ("prefill", "instruct", "restart"):
+        assert ResumeSettings(modes=(ResumeMode(word),)) == resume(f"{{modes: [{word}]}}")
+    for word in ("tools", "all", "none"):
+        assert ResumeSettings(hold=HoldBack(word)) == resume(f"{{hold: {word}}}")
+    assert ResumeSettings(reasoning_again=True) == resume("{reasoning: again}")
+    assert ResumeSettings(reasoning_again=False) == resume("{reasoning: once}")
+    assert ResumeSettings(instruction="After {tail}") == resume("{instruction: 'After {tail}'}")
+
+
+@pytest.mark.parametrize("form", ["on", "true", "'on'", "null", "{}", "{modes: [prefill, instruct, restart]}"])
+def test_resuming_is_on(form: str) -> None:
+    assert ResumeSettings() == resume(form, "null")
+
+
+@pytest.mark.parametrize("form", ["off", "false", "'off'"])
+def test_resuming_is_off(form: str) -> None:
+    assert resume(form, "null") is None
+    assert resume("{hold: all}", form) is None
+    assert ResumeSettings() == resume(form, "on")
+    assert ResumeSettings(hold=HoldBack.NONE) == resume(form, "{hold: none}")
+
+
+def test_resuming_is_the_nearest_key_by_key() -> None:
+    far = "{modes: [restart, prefill], hold: all, reasoning: again, instruction: 'Far {tail}'}"
+    modes = (ResumeMode.RESTART, ResumeMode.PREFILL)
+
+    assert ResumeSettings(modes, HoldBack.ALL, True, "Far {tail}") == resume(far, "on")
+    assert ResumeSettings(modes, HoldBack.NONE, True, "Far {tail}") == resume(far, "{hold: none}")
+    assert ResumeSettings((ResumeMode.INSTRUCT,), HoldBack.ALL, False, "Near {tail}") == resume(
+        far, "{modes: [instruct], reasoning: once, instruction: 'Near {tail}'}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("false", None), ("off", None), ("true", ResumeSettings()), ("on", ResumeSettings())]
+)
+def test_resuming_by_a_variable(value: str, expected: ResumeSettings | None) -> None:
+    assert expected == settings(f"{MINIMAL}defaults:\n  resume: ${{R}}\n", R=value).routes["chat"].resume
 
 
 def test_limits_and_budgets_of_upstreams() -> None:

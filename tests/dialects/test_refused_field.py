@@ -1,11 +1,14 @@
-"""Every provider's way to say that it does not know a field."""
+"""Every provider's way to say that it does not know a field, or does not go on with an answer."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from proxy.dialects.failures import PREFILL, classify_in_band
 from proxy.dialects.refused_field import OPTIONAL_FIELDS
-from tests.dialects.provider_errors import C, anthropic, fail, forbidden, gemini, openai, xai
+from tests.dialects.provider_errors import NOW, C, anthropic, fail, forbidden, gemini, mistral, openai, openrouter, xai
 
 PARAMETERS: list[tuple[str, int, object, str | None]] = [
     (
@@ -102,3 +105,81 @@ def test_fields_that_carry_the_question_are_never_optional() -> None:
         "audio",
         "stream",
     }
+
+
+NO_PREFILL = "This model does not support assistant message prefill. The conversation must end with a user message."
+NO_MODEL_TURN = "Requests ending with a model turn are not supported"
+LAST_ROLE = "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
+THINKS = "Assistant response prefill is incompatible with enable_thinking."
+PREFIX_MODE = (
+    "The last message of deepseek-reasoner must be a user message, or an assistant message with prefix mode on "
+    "(refer to https://api-docs.deepseek.com/guides/chat_prefix_completion)."
+)
+NO_THOUGHTS = (
+    "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`. When `thinking` is "
+    "enabled, a final `assistant` message must start with a thinking block."
+)
+NOT_IN_TEMPLATE = (
+    "continue_final_message is set but the final message does not appear in the chat after applying the chat template! "
+    "This can happen if the chat template deletes portions of the final message."
+)
+PREFILLS: list[tuple[str, int, object]] = [
+    ("anthropic", 400, anthropic("invalid_request_error", NO_PREFILL)),
+    ("anthropic", 400, anthropic("invalid_request_error", "The conversation must end with a user message.")),
+    ("anthropic", 400, anthropic("invalid_request_error", NO_THOUGHTS)),
+    ("gemini", 400, gemini(400, "INVALID_ARGUMENT", NO_MODEL_TURN + ".")),
+    ("gemini", 400, gemini(400, "INVALID_ARGUMENT", NO_MODEL_TURN + " unless the last part is a function response.")),
+    ("llamacpp", 400, {"error": {"code": 400, "message": THINKS, "type": "invalid_request_error"}}),
+    ("llamacpp", 500, {"error": {"code": 500, "message": THINKS, "type": "server_error"}}),  # builds of 2025
+    ("llamacpp", 400, openai("Cannot have 2 or more assistant messages at the end of the list.")),
+    ("llamacpp", 400, openai("Cannot continue an assistant message that contains tool calls.")),
+    ("mistral", 400, mistral(LAST_ROLE, "invalid_request_message_order", "3230")),
+    ("mistral", 422, {"object": "error", "message": {"detail": LAST_ROLE}, "type": "invalid_request_error"}),
+    ("vllm", 400, openai("Cannot set both `continue_final_message` and `add_generation_prompt` to True.")),
+    ("vllm", 400, openai("Cannot set both `add_generation_prompt` and `continue_final_message` to True.")),
+    (
+        "vllm",
+        400,
+        openai("Cannot set `add_generation_prompt` to True when the last message is from the assistant.", None, 400),
+    ),
+    ("vllm", 400, openai(NOT_IN_TEMPLATE, "BadRequestError", 400)),
+    ("vllm", 400, openai("Expected last role User or Tool (or Assistant with prefix or continue_final_message set)")),
+    ("deepseek", 400, openai(PREFIX_MODE, "invalid_request_error", "invalid_request_error")),
+    ("openai", 400, openai("Last message must have role `user`.")),
+    ("openai", 400, {"message": "When using tools, pre-filling the `assistant` response is not supported."}),
+    ("openrouter", 400, openrouter(400, "Provider returned error", raw=json.dumps(anthropic("x", NO_PREFILL)))),
+    ("simulated", 400, openai(NO_PREFILL, "invalid_request_error")),
+]
+
+
+@pytest.mark.parametrize(("kind", "status", "body"), PREFILLS)
+def test_refused_prefill(kind: str, status: int, body: object) -> None:
+    for failure in (fail(kind, status, body), classify_in_band(kind, json.dumps(body).encode(), NOW)):
+        assert C.PARAMETER_UNSUPPORTED is failure.kind
+        assert PREFILL == failure.param
+
+
+NO_PREFILLS: list[tuple[int, object, C]] = [
+    # A page is not the words of a model, and other statuses mean what they mean.
+    (400, NO_PREFILL.encode(), C.CALLER_FAULT),
+    (429, openai(NO_PREFILL), C.RATE_LIMITED),
+    (503, openai(NO_PREFILL), C.OVERLOADED),
+    (500, openai("The server had an error while it processed the last message", "server_error"), C.OVERLOADED),
+    # The words of a prompt, far behind those of the upstream.
+    (400, openai("Invalid type for 'messages[1].content': " + "x" * 240 + NO_PREFILL), C.CALLER_FAULT),
+    (400, openai("messages: at least one message must be from the user"), C.CALLER_FAULT),
+    (400, openai("messages: final assistant content cannot end with trailing whitespace"), C.CALLER_FAULT),
+    (400, openai("messages.1: `tool_use` ids were found without `tool_result` blocks"), C.CALLER_FAULT),
+    (400, openai("This model's maximum context length is 8 tokens; shorten the last message"), C.CONTEXT_TOO_LONG),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), NO_PREFILLS)
+def test_what_is_no_refused_prefill(status: int, body: object, expected: C) -> None:
+    failure = fail("openai", status, body)
+    assert expected is failure.kind
+    assert failure.param is None
+
+
+def test_a_prefill_is_no_field() -> None:
+    assert PREFILL not in OPTIONAL_FIELDS

@@ -7,7 +7,8 @@ from proxy.pool.rest import Rest
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.explain import degradation, explain, give_up_error, reason, returned_error
 from proxy.routing.next_move import GiveUp
-from proxy.routing.plan import Plan, Skipped
+from proxy.routing.plan import FORBIDDEN, Plan, Skipped
+from proxy.streams.resume import ResumeMode, ResumeSettings
 from tests.support.plans import plan, step
 
 A, B = DeploymentId("a", "m"), DeploymentId("b", "m")
@@ -88,6 +89,43 @@ def test_explain_names_who_serves_and_why_the_others_do_not() -> None:
         each.why for each in explained.steps if not each.usable
     ]
     assert "the last resort answers" == explained.if_all_fail
+
+
+def test_explain_says_how_a_broken_stream_is_continued() -> None:
+    def said(*modes: ResumeMode) -> str:
+        return explain(plan("a", "b", resume=ResumeSettings(modes)), [FREE, FREE], 0.0).if_it_breaks
+
+    everything = said(ResumeMode.PREFILL, ResumeMode.INSTRUCT, ResumeMode.RESTART)
+    assert "a broken stream is continued on the next deployment (prefill, instruct or restart)" == everything
+    two = said(ResumeMode.RESTART, ResumeMode.PREFILL)
+    assert "a broken stream is continued on the next deployment (restart or prefill)" == two
+    assert "a broken stream is continued on the next deployment (instruct)" == said(ResumeMode.INSTRUCT)
+
+
+def test_explain_says_why_a_broken_stream_is_not_continued() -> None:
+    forbidden = (Skipped(B, FORBIDDEN, 1),)
+
+    assert "a broken stream ends with an error (resume is off)" == broken(plan("a", "b", resume=None))
+    assert "a broken stream ends with an error (the request forbids fallbacks)" == broken(
+        plan("a", skipped=forbidden, resume=None)
+    )
+    assert "a broken stream ends with an error (there is no other deployment)" == broken(plan("a"))
+    twice = plan(step("a"), step("a", 1))
+    assert "a broken stream ends with an error (there is no other deployment)" == broken(twice)
+    none_left = "a broken stream ends with an error (no other deployment can be used now)"
+    assert none_left == explain(plan("a", "b"), [FREE, RESTING], 0.0).if_it_breaks
+    assert none_left == explain(plan("a", "b"), [FREE, FREE], 0.0, down=["a"]).if_it_breaks
+
+
+def broken(made: Plan) -> str:
+    return explain(made, [FREE] * len(made.steps), 0.0).if_it_breaks
+
+
+def test_an_explanation_as_data_says_both_ends() -> None:
+    document = explain(plan("a"), [FREE], 0.0).as_document()
+
+    assert "the client gets an error that says what was tried" == document["if_all_fail"]
+    assert "a broken stream ends with an error (there is no other deployment)" == document["if_it_breaks"]
 
 
 def test_reasons() -> None:

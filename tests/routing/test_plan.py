@@ -3,17 +3,20 @@
 from proxy.config.settings import LastResortSettings
 from proxy.core.names import DeploymentId
 from proxy.routing.plan import Plan, Skipped, Wishes, make_plan
+from proxy.streams.resume import HoldBack, ResumeSettings
 from tests.support.fleet import settings_of
 
 ROUTES = """\
 version: 1
 upstreams:
-  a: {kind: simulated, models: {m: {context: 8000, quality: 0.9}}}
+  a: {kind: simulated, models: {m: {context: 8000, quality: 0.9, prefill: false}}}
   b: {kind: simulated}
   c: {kind: openai, api_key: "${UNSET}"}
 routes:
   chat: {chain: [a/m, c/m, b/m], deadline: 30s, last_resort: {text: Sorry.}}
-  "x-*": {chain: ["a/*", b/fixed]}
+  "x-*": {chain: ["a/*", b/fixed], resume: {hold: all}}
+  plain: {chain: [a/m, b/m], resume: off}
+  weighted: {chain: [a/m, b/m], strategy: weighted, panic: 80%, hedge: {after: 2s}, deadline: 40s}
 """
 SETTINGS = settings_of(ROUTES)
 
@@ -55,6 +58,30 @@ def test_without_fallback_only_the_first_usable_is_left() -> None:
 
     assert ["a/m"] == names(made)
     assert "the request forbids fallbacks" == made.skipped[-1].reason
+
+
+def test_what_is_known_of_the_model_is_planned_with_it() -> None:
+    assert [False, None] == [step.prefill for step in plan("chat", "chat").steps]
+
+
+def test_broken_streams_are_finished_as_the_route_says() -> None:
+    assert ResumeSettings() == plan("chat", "chat").resume
+    assert ResumeSettings(hold=HoldBack.ALL) == plan("x-*", "x-large").resume
+    assert plan("plain", "plain").resume is None
+
+
+def test_without_fallback_broken_streams_are_not_finished_elsewhere() -> None:
+    assert plan("chat", "chat", Wishes(fallback=False)).resume is None
+
+
+def test_everything_of_the_route_is_in_the_plan() -> None:
+    route = SETTINGS.routes["weighted"]
+    made = make_plan(SETTINGS, route, "weighted", Wishes(timeout=5), 100.0)
+
+    assert ("weighted", "weighted", 0.8, route.hedge, 5.0, 40.0) == (
+        made.route, made.strategy, made.panic, made.hedge, made.patience, made.route_patience,
+    )  # fmt: skip
+    assert route.hedge is not None
 
 
 def test_a_pin_leaves_one_upstream() -> None:

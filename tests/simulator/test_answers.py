@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from proxy.simulator.answers import ToolCall, Voice, compose, tokens_of
+from proxy.simulator.answers import ToolCall, Voice, compose
 from proxy.simulator.chat_request import BadRequestError, parse_chat
+from proxy.simulator.tokens import tokens_of
 
 SAY = " ".join(f"w{number}" for number in range(60))
 USER = {"role": "user", "content": "How are you?"}
@@ -46,6 +47,7 @@ def test_the_text_depends_on_seed_upstream_and_question_only():
 def test_words_are_tokens_that_join_to_the_text():
     assert tokens_of(" a  b\nc \n") == (" a", "  b", "\nc \n")
     assert tokens_of("") == ()
+    assert tokens_of(" \n") == (" \n",)
 
 
 def test_a_set_text_and_a_set_length():
@@ -102,28 +104,6 @@ def test_structured_output_is_a_document():
     assert json.loads(text(response_format=wanted)) == {"mood": "fine"}
     assert json.loads(text(response_format={"type": "json_object"})) == {"simulated": True}
     assert text(response_format={"type": "text"}).startswith("Simulated")
-
-
-def test_a_prefill_is_continued_where_it_ends():
-    spoken = " ".join(SAY.split()[:40])
-    rest = " " + " ".join(SAY.split()[40:])
-    assert text(Voice("b", answer=SAY), [USER, {"role": "assistant", "content": spoken}]) == rest
-    assert text(Voice("b", answer=SAY), [USER, {"role": "assistant", "content": spoken + " "}]) == rest[1:]
-    assert text(Voice("b", answer=SAY, prefill="repeat"), [USER, {"role": "assistant", "content": spoken}]) == SAY
-    assert text(Voice("b", answer=SAY, prefill="ignore"), [USER, {"role": "assistant", "content": spoken}]) == SAY
-
-
-def test_foreign_words_are_continued_from_the_same_word_on():
-    assert text(Voice("b", answer=SAY), [USER, {"role": "assistant", "content": "x y z"}]).startswith(" w3 w4")
-    assert text(Voice("b", answer="a b"), [USER, {"role": "assistant", "content": "x y z"}]) == " b"
-
-
-def test_an_interrupted_answer_goes_on_when_the_user_asks():
-    spoken = " ".join(SAY.split()[:40])
-    asked = [USER, {"role": "assistant", "content": spoken}, {"role": "user", "content": "Go on."}]
-    assert text(Voice("b", answer=SAY), asked).startswith(" w40 w41")
-    complete = [USER, {"role": "assistant", "content": SAY}, {"role": "user", "content": "Again."}]
-    assert text(Voice("b", answer=SAY), complete) == SAY
 
 
 @pytest.mark.parametrize(

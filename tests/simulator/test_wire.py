@@ -95,6 +95,19 @@ async def test_reasoning_comes_before_content(under, simulator):
     assert message["reasoning_content"] == "Let me think."
 
 
+@pytest.mark.parametrize("after", [[], [{"role": "user", "content": f"Go on. […]{SAY}"}]], ids=["prefill", "instruct"])
+async def test_nothing_follows_a_complete_answer(under, after):
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": SAY}, *after]
+    wire = await under(None, messages=messages, stream_options={"include_usage": True})
+    role, finish, usage, done = wire.events
+    assert {"role": "assistant", "content": "", "refusal": None} == role["choices"][0]["delta"]
+    assert ({}, "stop") == (finish["choices"][0]["delta"], finish["choices"][0]["finish_reason"])
+    assert (0, "[DONE]") == (usage["usage"]["completion_tokens"], done)
+    whole = (await under(None, messages=messages, stream=False)).json
+    assert ("", "stop") == (whole["choices"][0]["message"]["content"], whole["choices"][0]["finish_reason"])
+    assert 0 == whole["usage"]["completion_tokens"]
+
+
 # The connection.
 
 
@@ -459,6 +472,21 @@ async def test_split_utf8(under):
     assert "🤖" in wire.text
     assert b"\r\n1\r\n\xe6\r\n1\r\n" in wire.raw
     assert "🤖" in (await under("split_utf8:size=7", stream=False)).body.decode()
+
+
+async def test_surrogates(under):
+    wire = await under("surrogates")
+    pieces = deltas(wire)
+    cut = pieces.index(" \ud83e")
+    assert "\udd16," == pieces[cut + 1]
+    assert b'"content":" \\ud83e"' in wire.body
+    assert b'"content":"\\udd16,"' in wire.body
+    joined = "".join(pieces[:-1]).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    whole = (await under("surrogates", stream=False)).json["choices"][0]["message"]["content"]
+    assert whole == joined
+    assert "👨‍👩‍👧" in whole
+    assert [] == [piece for piece in pieces[:-1] for character in piece if ord(character) > 0xFFFF]
+    assert "[DONE]" == wire.events[-1]
 
 
 async def test_big_event(under):

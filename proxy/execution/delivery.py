@@ -1,0 +1,207 @@
+"""A stream on its way to its client, over as many deployments as it takes to bring it whole.
+
+Until the stream's head is out, the executor may send the request anywhere; from then on the client holds a part of an
+answer, and only its continuation is of any use. So when the stream breaks, what was said is looked up, the chain is
+asked for the next deployment as always (`next_move`: one deadline, one history, the same budgets), and that one is
+asked to go on, in a mode that it can and that the answer allows. What it says goes through the seam before the client
+sees any of it. If it breaks, too, the same begins anew with all that the client has by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from proxy.core.event import Resume, ResumeEnded, StreamInterrupted
+from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment
+from proxy.core.names import DeploymentId
+from proxy.dialects.openai_continue import wanted
+from proxy.dialects.openai_graft import Resumption
+from proxy.dialects.openai_said import condense
+from proxy.dialects.prefill import Prefill
+from proxy.execution.run import StreamAnswer
+from proxy.execution.walk import Walk
+from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
+from proxy.pool.standing import Hold, Standing
+from proxy.routing.next_move import Attempt, Queue, next_move
+from proxy.streams.resume import Obstacle, ResumeMode, continuation, modes_for, next_mode, refused
+from proxy.streams.seam import Echo
+from proxy.streams.transcript import Said, Transcript
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """Why an answer stays a part: who broke off and how, and what stood in the way of going on."""
+
+    deployment: DeploymentId
+    failure: Failure
+    obstacle: Obstacle
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the whole request may succeed if it is sent again."""
+        return self.failure.verdict.next is not NextDeployment.NO
+
+
+@dataclass(frozen=True, slots=True)
+class _Break:
+    """A stream that broke: where, how and when, what was said by then, and how it may be gone on with."""
+
+    deployment: DeploymentId
+    failure: Failure
+    at: float
+    said: Said
+    modes: tuple[ResumeMode, ...]
+
+
+class Delivery:
+    """Brings one stream to its client."""
+
+    def __init__(self, walk: Walk, write: Write) -> None:
+        """`walk` is the request's, with the stream's step as its current one."""
+        self._walk = walk
+        self._write = write
+        self._settings = walk.run.plan.resume
+        self._transcript = None if self._settings is None else Transcript(condense, walk.world.transcripts)
+        # After a part of an answer there is no last resort, so whoever is left may take until the deadline.
+        self._plan = replace(walk.run.plan, last_resort=None)
+
+    async def bring(self, answer: StreamAnswer) -> Interruption | None:
+        """Forward a stream to the end of its answer; None if the client has all of it."""
+        first: tuple[DeploymentId, Failure] | None = None
+        try:
+            while True:
+                failure = await self._forward(answer)
+                if failure is None:
+                    return None
+                deployment = answer.permit.deployment.id
+                # What stands in an error is the first cause: later ones came of the attempts to mend it.
+                first = first or (deployment, failure)
+                since = self._walk.world.clock()
+                following = await self._go_on(answer, failure)
+                if isinstance(following, Obstacle):
+                    self._tell(deployment, None, failure, "none", "given_up", since)
+                    return Interruption(*first, following)
+                answer = following
+        finally:
+            if self._transcript is not None:
+                self._transcript.close()
+
+    async def _forward(self, answer: StreamAnswer) -> Failure | None:
+        """Send what the client has to see of one stream, up to its end or break."""
+        world, run = self._walk.world, self._walk.run
+        note = None if self._transcript is None else self._transcript.add
+        outcome: Outcome = IGNORED
+        try:
+            if note is not None:
+                note(answer.first)
+            await self._write(answer.first)
+            failure = await answer.relay.run(self._write, note)
+            outcome = SUCCEEDED if failure is None else failure
+        finally:
+            world.attempts.finish(answer, outcome, run.ended)
+            run.usage = answer.relay.usage
+        if failure is not None:
+            world.emit(StreamInterrupted(answer.permit.deployment.id, failure.code))
+        return failure
+
+    async def _go_on(self, answer: StreamAnswer, failure: Failure) -> StreamAnswer | Obstacle:
+        """The stream that goes on with a broken one, with its first new text in hand, or what stands in the way."""
+        run, world = self._walk.run, self._walk.world
+        now = world.clock()
+        assert run.current is not None  # noqa: S101 - a stream has a step
+        run.history.record(run.plan, run.plan.steps.index(run.current), failure, now, world.roll())
+        said = None if self._transcript is None else self._transcript.said()
+        modes = modes_for(said, wanted(run.request.fields), self._settings, holding=answer.relay.holding)
+        if isinstance(modes, Obstacle):
+            return modes
+        assert said is not None  # noqa: S101 - else there is an obstacle
+        broken = _Break(answer.permit.deployment.id, failure, now, said, modes)
+        while True:
+            now = world.clock()
+            standings = self._standings(broken, now)
+            move = next_move(self._plan, run.history, standings, self._walk, now)
+            if not isinstance(move, Attempt | Queue):
+                return self._obstacle(now)
+            admitted = await (self._walk.admitted(move) if isinstance(move, Attempt) else self._walk.place(move))
+            following = None if admitted is None else await self._try(broken, *admitted, last=move.last)
+            if following is not None:
+                return following
+
+    async def _try(self, broken: _Break, step: int, permit: Permit, *, last: bool) -> StreamAnswer | None:
+        """Ask one deployment to go on; None when that brought nothing."""
+        run = self._walk.run
+        target = permit.deployment.id
+        mode = self._mode(broken, step)
+        assert mode is not None  # noqa: S101 - a step without one is off
+        self._walk.go_to(step)
+        resume = Resume(broken.deployment, target, broken.failure.code, mode)
+        resumption = self._resumption(broken, mode, target, resume)
+        result = await self._walk.make(step, permit, last=last, resumption=resumption)
+        if isinstance(result, Failure):
+            failure = refused(result, mode)
+            outcome = "refused" if failure.kind is FailureClass.PARAMETER_UNSUPPORTED else "failed"
+            self._walk.judge(step, failure)
+            self._tell(broken.deployment, target, broken.failure, mode, outcome, broken.at)
+            return None
+        following = self._walk.judge(step, result)
+        assert isinstance(following, StreamAnswer)  # noqa: S101 - a stream was asked for
+        run.resumes.append(resume)
+        self._tell(broken.deployment, target, broken.failure, mode, "continued", broken.at)
+        taken = (self._walk.world.clock() - broken.at) * 1000
+        return replace(following, first=_comment(resume, taken) + following.first)
+
+    def _standings(self, broken: _Break, now: float) -> list[Standing]:
+        """Where each step stands; those that cannot go on with this answer are off."""
+        standings = self._walk.standings(now)
+        return [
+            standing if self._mode(broken, step) is not None else standing._replace(hold=Hold.OFF, rest=None)
+            for step, standing in enumerate(standings)
+        ]
+
+    def _mode(self, broken: _Break, step: int) -> ResumeMode | None:
+        """In which mode a step can be asked to go on; None when in none."""
+        run, world = self._walk.run, self._walk.world
+        deployment = run.plan.steps[step].deployment
+        known = world.pool.find(deployment)
+        names = run.history.refused_fields(run.plan, step) | (known.refused_parameters if known else set())
+        return next_mode(broken.modes, names, prefill=world.attempts.prefill(deployment) is not None)
+
+    def _resumption(self, broken: _Break, mode: ResumeMode, target: DeploymentId, resume: Resume) -> Resumption:
+        settings = self._settings
+        assert settings is not None  # noqa: S101 - else there is an obstacle
+        prefill: Prefill | None = self._walk.world.attempts.prefill(target)
+        resumes = (*self._walk.run.resumes, resume)
+        return Resumption(
+            continuation(mode, broken.said, settings),
+            broken.said.text,
+            broken.said.identity,
+            prefill.echo if prefill is not None and mode is ResumeMode.PREFILL else Echo.UNKNOWN,
+            settings.reasoning_again,
+            tuple(_told(each) for each in resumes),
+        )
+
+    def _obstacle(self, now: float) -> Obstacle:
+        last = self._walk.run.history.tried[-1].failure
+        if now >= self._plan.deadline or last.code == DEADLINE_EXCEEDED:
+            return Obstacle.DEADLINE
+        return Obstacle.FINAL if last.verdict.next is NextDeployment.NO else Obstacle.NOBODY
+
+    def _tell(
+        self, source: DeploymentId, target: DeploymentId | None, failure: Failure, mode: str, outcome: str, since: float
+    ) -> None:
+        world = self._walk.world
+        duration = world.clock() - since
+        world.emit(ResumeEnded(self._plan.route, source, target, failure.code, mode, outcome, duration))
+
+
+def _told(resume: Resume) -> dict[str, str]:
+    return {"from": str(resume.source), "to": str(resume.target), "cause": resume.cause, "mode": resume.mode}
+
+
+def _comment(resume: Resume, ms: float) -> bytes:
+    """What those learn who look at the stream itself; clients pass over comments."""
+    parts = "; ".join(f"{name}={value}" for name, value in _told(resume).items())
+    return f": holdfast-resumed {parts}; ms={ms:.0f}\n\n".encode()
