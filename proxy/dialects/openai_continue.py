@@ -7,14 +7,13 @@ are never decoded. All of this is needed only once a stream has broken.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy.dialects.openai_shapes import NULL
 from proxy.dialects.prefill import Prefill
-from proxy.streams.resume import Continuation, ResumeMode
+from proxy.streams.resume import Continuation, ResumeMode, Wanted
 
 _COUNTS = {"max_tokens": 1, "max_completion_tokens": 1, "min_tokens": 0}
 """Fields that count the tokens of the whole answer, and what must be left of each. The last is vLLM's, which refuses a
@@ -34,6 +33,13 @@ _decode_count = msgspec.json.Decoder(int).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class _Part(Struct):
+    text: str | None = None
+
+
+_decode_content = msgspec.json.Decoder(str | list[_Part] | None).decode
 
 
 def continued(fields: Mapping[str, Raw], continuation: Continuation, prefill: Prefill | None) -> dict[str, Raw]:
@@ -65,6 +71,21 @@ def continued(fields: Mapping[str, Raw], continuation: Continuation, prefill: Pr
     return request
 
 
+def own_beginning(fields: Mapping[str, Raw]) -> str:
+    """The words that the client itself has put at the beginning of the answer; "" if it has not. Never raises.
+
+    A model that gives the beginning back gives them back, too.
+    """
+    try:
+        own = _begun_message(_decode_items(fields["messages"]))
+        content = _decode_content(own["content"]) if own is not None else None
+    except (KeyError, ValueError, RecursionError):
+        return ""
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content)
+    return content or ""
+
+
 def _with_answer(messages: list[Raw], text: str, prefill: Prefill | None = None) -> list[Raw]:
     """The messages with the answer so far at their end. Without `prefill` it is an ordinary message of the assistant's.
 
@@ -72,7 +93,7 @@ def _with_answer(messages: list[Raw], text: str, prefill: Prefill | None = None)
     the assistant's in a row, or take the first for an answer that is complete.
     """
     members = prefill.message if prefill is not None else {}
-    own = _own_beginning(messages)
+    own = _begun_message(messages)
     if own is None:
         return [*messages, _raw({"role": "assistant", "content": text, **members})]
     if prefill is None:
@@ -80,7 +101,7 @@ def _with_answer(messages: list[Raw], text: str, prefill: Prefill | None = None)
     return [*messages[:-1], _raw({**own, "content": _joined(own.get("content", NULL), text), **members})]
 
 
-def _own_beginning(messages: list[Raw]) -> dict[str, Raw] | None:
+def _begun_message(messages: list[Raw]) -> dict[str, Raw] | None:
     """The members of the client's last message, if it is one of the assistant's that text can be added to."""
     try:
         last = _decode_object(messages[-1])
@@ -122,26 +143,6 @@ def _raw(value: object) -> Raw:
     return Raw(_encode(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request asks for, as far as it decides whether and how an answer to it may be continued."""
-
-    choices: int = 1
-    """How many answers at once (`n`)."""
-    logprobs: bool = False
-    audio: bool = False
-    """Sound besides text."""
-    structured: bool = False
-    """An answer whose form is enforced: JSON, or after a grammar."""
-    forced_tool: bool = False
-    """A call of a tool, whatever the model would rather do."""
-    fixed: bool = False
-    """The same answer every time, as far as the model can: a seed, or a temperature of 0."""
-    begun: bool = False
-    """An answer that goes on with a message of the client's own making. A model that gives the beginning back gives
-    that back, too."""
-
-
 def wanted(fields: Mapping[str, Raw]) -> Wanted:
     """What the request asks for. Never raises, whatever the bytes: a value that cannot be read counts as absent."""
     choices = _read(fields, "n")
@@ -154,15 +155,7 @@ def wanted(fields: Mapping[str, Raw]) -> Wanted:
         structured=_is_structured(fields),
         forced_tool=_is_forced(_read(fields, "tool_choice")) or isinstance(_read(fields, "function_call"), dict),
         fixed=_read(fields, "seed") is not None or (temperature is not False and temperature == 0),
-        begun=_is_begun(fields),
     )
-
-
-def _is_begun(fields: Mapping[str, Raw]) -> bool:
-    try:
-        return _own_beginning(_decode_items(fields["messages"])) is not None
-    except (KeyError, ValueError, RecursionError):
-        return False
 
 
 def _is_structured(fields: Mapping[str, Raw]) -> bool:

@@ -36,6 +36,8 @@ ANCHOR: Final = 64
 """Characters of a repeat from which on it is taken for one without further proof."""
 _NOTICED: Final = 16
 """Characters of what looks like a repeat from which on it is not taken for the rest either."""
+_ROUND: Final = 3
+"""Characters that a part and what stands before it end in alike, from which on both are taken for rounds of one song."""
 _REACH: Final = 2048
 """How far back, in characters, a repeat of the last part may begin."""
 _MOST_PLACES: Final = 32
@@ -156,7 +158,7 @@ class Join:
         common = _common(head, self._core)
         if common == len(head) < len(self._core) and not over:
             return None
-        if self._echo is not Echo.NEVER and (found := self._tail(head, over=over)) is not None:
+        if self._echo is Echo.UNKNOWN and (found := self._tail(head, over=over)) is not None:
             return before + found if found >= 0 else None
         if common == len(self._core) > 0:
             if self._echo is Echo.ALWAYS or (common >= ANCHOR and not _is_periodic(self._core)):
@@ -200,11 +202,24 @@ class Join:
             place = core.find(head[:_NOTICED], place + 1)
         if longest in {0, end}:
             return None  # a repeat of the whole is judged by what is known of the model
-        tail = core[end - longest :]
-        if longest >= ANCHOR and core.find(tail) == end - longest and not _is_periodic(tail):
+        if longest >= ANCHOR and self._is_singular(end - longest):
             return longest
         self.refused = _UNCLEAR
         return -1
+
+    def _is_singular(self, place: int) -> bool:
+        """Whether nothing in what was said speaks for its last part, from a place on, to come again by right.
+
+        It would if it stood elsewhere, too, or were made of repeats; or if what stands before it ended as it does, as
+        in the third round of a song.
+        """
+        core = self._core
+        tail = core[place:]
+        return (
+            core.find(tail) == place
+            and not _is_periodic(tail)
+            and core[max(0, place - _ROUND) : place] != core[-min(_ROUND, place) :]
+        )
 
     def _after_space(self, *, over: bool) -> str | None:
         """The rest without the white space that the client has seen; None while more of it may come."""
@@ -250,11 +265,14 @@ def _common(one: str, other: str) -> int:
 
 
 def _is_periodic(text: str) -> bool:
-    """Whether a text is made of repeats: whether it can be laid over itself, moved by at most its half."""
-    half = (len(text) + 1) // 2
-    place = text.find(text[:half], 1)
-    while 0 <= place <= len(text) // 2:
+    """Whether a text is made of repeats: whether it can be laid over itself, moved by at most two thirds.
+
+    Half would be enough for whole repeats; white space at both ends may be missing here.
+    """
+    least = len(text) - len(text) * 2 // 3
+    place = text.find(text[:least], 1)
+    while 0 <= place <= len(text) - least:
         if text.startswith(text[place:]):
             return True
-        place = text.find(text[:half], place + 1)
+        place = text.find(text[:least], place + 1)
     return False

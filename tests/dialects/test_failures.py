@@ -118,7 +118,7 @@ TABLE: list[tuple[str, int, object, FailureClass]] = [
         "anthropic",
         400,
         anthropic("invalid_request_error", "This model does not support assistant message prefill"),
-        C.CALLER_FAULT,
+        C.PARAMETER_UNSUPPORTED,
     ),
     # Gemini
     (

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy.dialects.openai_continue import Wanted, continued, wanted
+from proxy.dialects.openai_continue import continued, own_beginning, wanted
 from proxy.dialects.prefill import PREFILLS, Prefill
-from proxy.streams.resume import Continuation, ResumeMode
+from proxy.streams.resume import Continuation, ResumeMode, Wanted
 
 SAID = 'It is a "fish" \\ é 🐟'
 MODES = [ResumeMode.PREFILL, ResumeMode.INSTRUCT]
@@ -260,9 +260,6 @@ WANTED: list[tuple[dict[str, Any], Wanted]] = [
     ({"temperature": 0}, Wanted(fixed=True)),
     ({"temperature": 0.0}, Wanted(fixed=True)),
     *(({"seed": None, "temperature": value}, Wanted()) for value in (None, 0.001, 1, "0", False, [])),
-    ({"messages": [USER, answer("Well, ")]}, Wanted(begun=True)),
-    ({"messages": [answer(PARTS)]}, Wanted(begun=True)),
-    *(({"messages": value}, Wanted()) for value in (None, [], [USER], [answer(), USER], 7, [7])),
 ]
 
 
@@ -275,11 +272,34 @@ READ = sorted({name for request_fields, _ in WANTED for name in request_fields})
 DEEP = b"[" * 100_000
 
 
+BEGINNINGS = [
+    ([USER, answer("Well, ")], "Well, "),
+    ([answer([*PARTS, {"type": "image_url"}, {"type": "text", "text": "you"}])], "Well, you"),
+    ([answer(None)], ""),
+    ([{"role": "assistant"}], ""),
+    ([answer("Well, "), USER], ""),
+    ([answer([7])], ""),
+    ([], ""),
+    (7, ""),
+]
+
+
+@pytest.mark.parametrize(("told", "expected"), BEGINNINGS)
+def test_own_beginning(told: Any, expected: str) -> None:
+    assert expected == own_beginning(fields(json.dumps({"messages": told})))
+
+
 @given(st.dictionaries(st.sampled_from(READ), st.binary() | json_values.map(lambda value: json.dumps(value).encode())))
 def test_wanted_never_raises(values: dict[str, bytes]) -> None:
     assert isinstance(wanted({name: Raw(value) for name, value in values.items()}), Wanted)
 
 
+@given(st.dictionaries(st.just("messages"), st.binary() | messages.map(lambda told: json.dumps(told).encode())))
+def test_own_beginning_never_raises(values: dict[str, bytes]) -> None:
+    assert isinstance(own_beginning({name: Raw(value) for name, value in values.items()}), str)
+
+
 @pytest.mark.parametrize("unreadable", [b"", b"{", b"nul", b'"\xff"', b'"\\ud800"', DEEP, b"1" * 5000])
 def test_what_cannot_be_read_is_not_there(unreadable: bytes) -> None:
     assert Wanted() == wanted(dict.fromkeys(READ, Raw(unreadable)))
+    assert "" == own_beginning({"messages": Raw(unreadable)})

@@ -125,6 +125,7 @@ NOT_IN_TEMPLATE = (
 )
 PREFILLS: list[tuple[str, int, object]] = [
     ("anthropic", 400, anthropic("invalid_request_error", NO_PREFILL)),
+    ("anthropic", 400, anthropic("invalid_request_error", "claude-opus-4-6 does not support prefill.")),
     ("anthropic", 400, anthropic("invalid_request_error", "The conversation must end with a user message.")),
     ("anthropic", 400, anthropic("invalid_request_error", NO_THOUGHTS)),
     ("gemini", 400, gemini(400, "INVALID_ARGUMENT", NO_MODEL_TURN + ".")),

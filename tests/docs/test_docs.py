@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from proxy.cli.main import cli
 from proxy.config.load import Loaded, load
 from proxy.config.schema import Config
-from proxy.config.schema_policies import Limit
+from proxy.config.schema_policies import Limit, Resume
 from proxy.config.shape import bare
 from proxy.control import urls as control_urls
 from proxy.core.event import AttemptEnded, RequestEnded
@@ -43,7 +43,8 @@ CONFIGURATION, FAILURES, OPERATIONS = read("configuration.md"), read("failures.m
 SIMULATOR, DEPENDENCIES = read("simulator.md"), read("dependencies.md")
 ENVIRON_KEYS = re.compile(r"\$\{([A-Z_0-9]+)\}")
 NEARER = re.compile(
-    r"(?:^|\.)((?:timeout|retry|breaker|health|recovery|foresight|max_concurrent|panic|outlier|degraded_below)(?:\..*)?)$"
+    r"(?:^|\.)((?:timeout|retry|breaker|health|recovery|foresight|max_concurrent|panic|outlier|degraded_below|resume)"
+    r"(?:\..*)?)$"
 )
 OWN_PLACE = re.compile(r"server\.|defaults\.retry\.budget|upstreams\.NAME\.(retry\.budget|max_concurrent$)")
 
@@ -58,7 +59,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
         below = f"{path}{name}"
         found, below = _inside(bare(field.annotation), below)
         if isinstance(found, type) and issubclass(found, BaseModel):
-            if found is Limit:  # has short forms
+            if found in {Limit, Resume}:  # have short forms
                 yield _told_as(below), field.description or ""
             yield from keys(found, f"{below}.")
         else:

@@ -87,10 +87,9 @@ def test_the_tail_of_a_text_without_gaps():
 
 
 def test_the_tail_starts_at_a_word_that_begins_right_there():
-    part = "a " * 30 + "x" * 100
-    assert "x" * 100 + " end" == text(prefill(part), "tail", part + " end")
-    assert "x" * 99 + " end" == text(prefill(part[1:-1]), "tail", part[1:-1] + " end")
-    assert "x" * 100 + " end" == text(prefill("x" + part[-100:]), "tail", "x" + part[-100:] + " end")
+    words = "one " * 24 + "last"  # 100 characters
+    assert words + " end" == text(prefill("a " + words), "tail", f"a {words} end")
+    assert words[4:] + " end" == text(prefill("a" + words), "tail", f"a{words} end")
 
 
 # As it was told to.
@@ -104,6 +103,10 @@ def test_the_mark_and_what_is_behind_it_are_restated(part):
 def test_a_mark_within_the_quoted_words_is_restated_with_them():
     part, rest = "So he went […] and then […] away", " for good."
     assert f"[…]{part}{rest}" == text(instruct(part), "restate", part + rest)
+
+
+def test_what_is_restated_has_the_white_space_behind_it():
+    assert "[…]" + PART[-100:] + REST == text(instruct(PART + " "), "restate")
 
 
 def test_words_behind_the_quote_are_not_restated():
@@ -147,7 +150,9 @@ def test_foreign_words_must_be_quoted_by_their_end(asked, said):
     assert said == text(instruct(FOREIGN, asked))[:3]
 
 
-@pytest.mark.parametrize(("asked", "said"), [("Go on: I", " w1"), ("[…]I", " w1"), ("In short?", "w0 ")])
+@pytest.mark.parametrize(
+    ("asked", "said"), [("Go on: I", " w1"), ("[…]I", " w1"), ("In short?", "w0 "), ("AI?", "w0 ")]
+)
 def test_a_short_part_is_quoted_as_a_word(asked, said):
     assert said == text(instruct("I", asked))[:3]
 
