@@ -71,6 +71,12 @@ def _say_who(answer: Answer) -> None:
         cure = "; give a client's key with --key or HOLDFAST_API_KEY" if answer.status == 401 else ""
         click.echo(f"holdfast: {answer.error}{cure}", err=True)
         return
-    line = f"{answer.told.get('x-holdfast-trail', '')}  ({answer.told.get('x-holdfast-reason', '')})"
-    # click strips the style where standard error is no terminal.
-    click.echo(line if os.environ.get("NO_COLOR") else click.style(line, dim=True), err=True)
+    lines = [f"{answer.told.get('x-holdfast-trail', '')}  ({answer.told.get('x-holdfast-reason', '')})"]
+    lines += [
+        f"{each.source} broke off after {each.at} characters ({each.cause}); "
+        f"{each.target} went on {each.ms:.0f} ms later ({each.mode})"
+        for each in answer.resumes
+    ]
+    for line in lines:
+        # click strips the style where standard error is no terminal.
+        click.echo(line if os.environ.get("NO_COLOR") else click.style(line, dim=True), err=True)

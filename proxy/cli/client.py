@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -20,6 +20,19 @@ class Question:
     key: str | None = None
 
 
+class Resumed(NamedTuple):
+    """One place where a stream broke and another deployment went on with it, as the stream's comment tells it."""
+
+    source: str
+    target: str
+    cause: str
+    mode: str
+    ms: float
+    """From the break to the first new text."""
+    at: int
+    """Characters of the answer that had come by then."""
+
+
 @dataclass(slots=True)
 class Answer:
     """What the client saw."""
@@ -30,6 +43,10 @@ class Answer:
     """The message of an error, also of one within a stream; None for a whole answer."""
     told: dict[str, str] = field(default_factory=dict)
     """Our reply headers."""
+    resumes: list[Resumed] = field(default_factory=list)
+
+
+_RESUMED = b": holdfast-resumed "
 
 
 class NotOurs(Exception):  # noqa: N818 - it is about the other side
@@ -63,6 +80,8 @@ async def chat(
 async def _take_stream(answer: Answer, lines: aiohttp.StreamReader, on_text: Callable[[str], None]) -> None:
     whole = False
     async for line in lines:
+        if line.startswith(_RESUMED):
+            answer.resumes.append(_resumed(line.removeprefix(_RESUMED).decode(), len(answer.text)))
         if not line.startswith(b"data:"):
             continue
         data = line[5:].strip()
@@ -76,6 +95,12 @@ async def _take_stream(answer: Answer, lines: aiohttp.StreamReader, on_text: Cal
             _take_text(answer, choice["delta"].get("content"), on_text)
     if not whole and answer.error is None:
         answer.error = "the stream ended without its terminal marker"
+
+
+def _resumed(comment: str, at: int) -> Resumed:
+    """Of `from=primary/demo; to=backup/demo; cause=cut; mode=prefill; ms=12`."""
+    told = dict(part.partition("=")[::2] for part in comment.strip().split("; "))
+    return Resumed(told["from"], told["to"], told["cause"], told["mode"], float(told["ms"]), at)
 
 
 def _take_document(answer: Answer, document: Any, on_text: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ from proxy.config.settings import Settings, StepSettings
 from proxy.core.chat import parse_chat
 from proxy.core.failure import Failure
 from proxy.core.names import DeploymentId
-from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
+from proxy.upstreams.client import Ask, JsonReply, Timers, UpstreamClient
 from proxy.upstreams.transport import Transport
 
 _PROMPT = {"messages": [{"role": "user", "content": "Reply with the word ok."}]}
@@ -81,7 +81,7 @@ async def _ask(client: UpstreamClient, id_: DeploymentId, step: StepSettings, ke
     request = parse_chat(msgspec.json.encode({"model": id_.model, **_PROMPT}))
     until = started + step.timeouts.first_token
     timers = Timers(step.timeouts.connect, until, step.timeouts.idle, until + step.timeouts.idle)
-    reply = await client.call(id_, key, request, without=(), timers=timers)
+    reply = await client.call(id_, key, Ask(request), timers)
     name = f"{id_} (key {key + 1} of {keys})" if keys > 1 else str(id_)
     ms = round((clock() - started) * 1000, 1)
     if isinstance(reply, JsonReply):

@@ -1,7 +1,8 @@
 """The demo's story: one fault after another, and what the client saw of each.
 
-The client here is an HTTP client on the proxy's own port. What Holdfast did is read from the reply's headers, what the
-client saw is what came; so what is printed is what happened.
+The client here is an HTTP client on the proxy's own port. What Holdfast did is read from the reply's headers, and from
+the comment that it puts where a stream was gone on with elsewhere; what the client saw is what came. So what is printed
+is what happened.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 import aiohttp
@@ -20,8 +23,16 @@ from proxy.cli.client import Answer, Question, chat
 from proxy.core.event import Happening, RequestEnded
 from proxy.pool.operator import Operator
 
-_ACT, _DID = 26, 44
-"""Widths of the columns; with the number and the last column a line fits into 100."""
+TEXT = (
+    "Three simulated models stand behind this address. Should one fall silent in the middle of a sentence, "
+    "another goes on from there, and the reader notices nothing."
+)
+"""What every upstream answers: where one of them is cut, the others know how the sentence goes on."""
+
+_ACT, _DID, _WATCHED = 26, 52, 44
+"""Widths of the columns, the last one for what is watched after the story; with the number and what the client saw a
+line fits into 100."""
+_WIDTH, _INDENT = 100, 6
 _PACE_S = 0.01
 """Seconds from word to word: slow enough to be seen streaming, quick enough for a story of seven answers."""
 _SPOKEN = {"first_token_timeout": "silent", "connect_refused": "refused", "empty_answer": "empty"}
@@ -32,19 +43,17 @@ class Chapter(NamedTuple):
 
     act: str
     fault: str | None
-    stream: bool
-    hidden: bool
-    """Whether this version promises that the client sees nothing of it."""
+    stream: bool = True
 
 
 CHAPTERS = (
-    Chapter("just ask", None, stream=True, hidden=True),
-    Chapter("break the primary", "503", stream=True, hidden=True),
-    Chapter("silence it", "hang", stream=True, hidden=True),
-    Chapter("let it say nothing", "empty", stream=False, hidden=True),
-    Chapter("pull its plug", "refuse", stream=True, hidden=True),
-    Chapter("cut its text", "cut:after=9", stream=True, hidden=False),
-    Chapter("heal it", None, stream=True, hidden=True),
+    Chapter("just ask", None),
+    Chapter("break the primary", "503"),
+    Chapter("silence it", "hang"),
+    Chapter("let it say nothing", "empty", stream=False),
+    Chapter("pull its plug", "refuse"),
+    Chapter("cut its text", "cut:after=9"),
+    Chapter("heal it", None),
 )
 
 
@@ -57,15 +66,16 @@ class Try(NamedTuple):
 
 
 async def tell_story(proxy: Holdfast) -> bool:
-    """Play every chapter; True if the client saw no failure that this version promises to hide."""
+    """Play every chapter; True if the client saw no failure in any of them."""
     simulator = proxy.simulator
     assert simulator is not None  # noqa: S101 - the demo's upstreams are simulated
     for upstream in simulator.upstreams.values():
-        upstream.voice.pace = _PACE_S
+        upstream.voice.pace, upstream.voice.answer = _PACE_S, TEXT
     url = f"http://127.0.0.1:{proxy.port}"
     click.echo(f"proxy      {url}/v1")
-    click.echo(f"upstreams  {', '.join(simulator.upstreams)}: simulated, no key needed\n")
-    click.echo(dim(f"    {'what is done':<{_ACT}}  {'what Holdfast did':<{_DID}}  what the client saw"))
+    names = ", ".join(simulator.upstreams)
+    click.echo(f"upstreams  {names}: simulated, no key needed; all give the same answer\n")
+    click.echo(dim(f"    {'what is done':<{_ACT}}  {'what Holdfast did':<{_DID}}  the client saw"))
     saw: list[tuple[Chapter, str | None]] = []
     async with aiohttp.ClientSession() as session:
         for number, chapter in enumerate(CHAPTERS, 1):
@@ -77,10 +87,12 @@ async def tell_story(proxy: Holdfast) -> bool:
             click.echo(f"  {number} {act:<{_ACT}}  ", nl=False)
             answer = await chat(session, url, Question("chat", "Tell me something.", stream=chapter.stream))
             click.echo(f"{_did(answer):<{_DID}}  {_seen(answer)}")
+            for line in _parts(answer):
+                click.echo(line)
             saw.append((chapter, _failure(answer)))
     await simulator.inject("primary", None)
     click.echo(f"\n{_sum(saw)}")
-    return not any(failure for chapter, failure in saw if chapter.hidden)
+    return not any(failure for _, failure in saw)
 
 
 def dim(text: str) -> str:
@@ -105,31 +117,56 @@ class Watcher:
 def _told(event: RequestEnded) -> str:
     tries = [Try(each.deployment.upstream, each.outcome, each.duration * 1000) for each in event.attempts]
     saw = "whole answer" if event.outcome == "ok" else f"{event.status} {event.outcome.replace('_', ' ')}"
-    return f"    {event.model_asked[:_ACT]:<{_ACT}}  {spoken(tries):<{_DID}}  {saw}"
+    if event.resumes:
+        saw += ", resumed"
+    return f"    {event.model_asked[:_ACT]:<{_ACT}}  {spoken(tries):<{_WATCHED}}  {saw}"
 
 
 def _failure(answer: Answer) -> str | None:
-    """What is wrong with an answer in the eyes of a client; an answer without a word is wrong, too."""
-    return answer.error or (None if answer.text else "an empty answer")
+    """What is wrong with an answer in the eyes of a client; a word too few or too many is wrong, too."""
+    return answer.error or (None if answer.text == TEXT else f"an answer of other words: {answer.text!r}")
 
 
 def _did(answer: Answer) -> str:
     tries = list(_tries(answer.told.get("x-holdfast-trail", "")))
-    if answer.status == 200 and _failure(answer) is not None:
-        # The trail was sent ahead of the text; what became of the text, only the text tells.
-        upstream = answer.told.get("x-holdfast-upstream", "")
-        return f"{spoken(tries[:-1]) + ' > ' if tries[:-1] else ''}{upstream} broke off after {_words(answer)} words"
-    return spoken(tries)
+    if answer.status != 200 or not (answer.resumes or answer.error):
+        return spoken(tries)
+    # The trail was sent ahead of the text; what became of the text, only the text tells.
+    parts = [spoken(tries[:-1])] if tries[:-1] else []
+    for each in answer.resumes:
+        words = len(answer.text[: each.at].split())
+        parts.append(f"{_upstream(each.source)} {_outcome(each.cause)} after {words} words")
+    if answer.error is None:
+        parts.append(f"{_upstream(answer.resumes[-1].target)} went on ({answer.resumes[-1].mode})")
+    else:
+        last = answer.resumes[-1].target if answer.resumes else answer.told.get("x-holdfast-upstream", "")
+        parts.append(f"{_upstream(last)} broke off after {len(answer.text.split())} words")
+    return " > ".join(parts)
 
 
 def _seen(answer: Answer) -> str:
-    if _failure(answer) is None:
-        return "a whole answer"
-    return f"{_words(answer)} words, then an error" if answer.status == 200 else f"error {answer.status}"
+    if answer.status != 200:
+        return f"error {answer.status}"
+    if answer.error is None:
+        return "a whole answer" if answer.text == TEXT else "other words"
+    return f"{len(answer.text.split())} of {len(TEXT.split())} words"
 
 
-def _words(answer: Answer) -> int:
-    return len(answer.text.split())
+def _parts(answer: Answer) -> Iterator[str]:
+    """Who said which part of an answer, as it came; nothing for an answer of one part."""
+    if not answer.resumes:
+        return
+    names = [_upstream(name) for name in (answer.resumes[0].source, *(each.target for each in answer.resumes))]
+    places = [0, *(each.at for each in answer.resumes), len(answer.text)]
+    widest = max(map(len, names))
+    for name, (begin, end) in zip(names, pairwise(places), strict=True):
+        lines = textwrap.wrap(answer.text[begin:end].strip(), _WIDTH - _INDENT - widest - 2) or [""]
+        for label, line in zip_longest([f"{name}:"], lines, fillvalue=""):
+            yield f"{' ' * _INDENT}{dim(f'{label:<{widest + 1}}')} {line}"
+
+
+def _upstream(deployment: str) -> str:
+    return deployment.partition("/")[0]
 
 
 def _sum(saw: Sequence[tuple[Chapter, str | None]]) -> str:
@@ -137,7 +174,7 @@ def _sum(saw: Sequence[tuple[Chapter, str | None]]) -> str:
     shown = [failure for failure in faults if failure]
     hidden = f"{len(faults)} faults, {len(faults) - len(shown)} of them hidden from the client"
     if not shown:
-        return f"{len(faults)} faults, none seen by the client."
+        return f"{len(faults)} faults, all of them hidden from the client."
     return f"{hidden}. It was told of the other:\n" + "\n".join(f"  {failure}" for failure in shown)
 
 
@@ -145,7 +182,7 @@ def _tries(trail: str) -> Iterable[Try]:
     """Of `primary/demo;o=http_503;ms=12, backup/demo;o=ok;ms=51`."""
     for item in filter(None, trail.split(", ")):
         parts = dict(part.partition("=")[::2] for part in item.split(";")[1:])
-        yield Try(item.partition("/")[0], parts.get("o", ""), float(parts.get("ms", "0")))
+        yield Try(_upstream(item), parts.get("o", ""), float(parts.get("ms", "0")))
 
 
 def spoken(tries: Sequence[Try]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -48,22 +49,42 @@ class Part(Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_all = msgspec.json.Decoder(list[_Chunk]).decode
 _decode_part = msgspec.json.Decoder(Part).decode
 _decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def condense(block: bytes, said: Said) -> None:
     """Read whole events into what was said. They were checked before they were sent, so all of them can be read."""
-    for event in EventFramer().feed(block):
-        if event.data is None or event.data == b"[DONE]":
-            continue
-        if not said.identity:
-            said.identity = identity_of(event.data)
-        for choice in _choices(event.data):
-            if choice.delta is not None:
-                _add(choice.delta, said)
-            if is_filled(choice.logprobs):
-                said.others.add("logprobs")
+    datas = _datas(block)
+    if datas and not said.identity:
+        said.identity = identity_of(datas[0])
+    for choice in _all_choices(datas):
+        if choice.delta is not None:
+            _add(choice.delta, said)
+        if is_filled(choice.logprobs):
+            said.others.add("logprobs")
+
+
+def _datas(block: bytes) -> list[bytes]:
+    """The data of all events but the terminal marker."""
+    lines = block.removesuffix(b"\n\n").split(b"\n\n")
+    if not all(line.startswith(b"data: {") and b"\n" not in line for line in lines):
+        # Comments, names, several lines: seldom, and not worth a second way to read them.
+        lines = [b"data: " + event.data for event in EventFramer().feed(block) if event.data is not None]
+    return [line[6:] for line in lines if line != b"data: [DONE]"]
+
+
+def _all_choices(datas: list[bytes]) -> Iterator[_Choice]:
+    try:
+        # As one document: this is the pass that every healthy stream of some length goes through.
+        chunks = _decode_all(b"[" + b",".join(datas) + b"]")
+    except (ValueError, RecursionError):
+        for data in datas:
+            yield from _choices(data)
+        return
+    for chunk in chunks:
+        yield from chunk.choices or ()
 
 
 def identity_of(data: bytes) -> dict[str, bytes]:
@@ -110,21 +131,24 @@ def _raw(value: object) -> Raw:
 
 
 def _add(delta: _Delta, said: Said) -> None:
-    reasoning = delta.reasoning_content or delta.reasoning
-    if isinstance(delta.content, list):
-        parts = [_decode_part(part) for part in delta.content]
-        text = "".join(part.text for part in parts)
-        if any(part.thinking is not None for part in parts):
-            reasoning = reasoning or str([part.thinking for part in parts])
-        if any(part.type not in {"text", "thinking"} for part in parts):
+    content = delta.content
+    if isinstance(content, str) and content:
+        said.add(content)
+        said.pieces += 1
+    if delta.reasoning_content or delta.reasoning or isinstance(content, list):
+        _add_seldom(delta, said)
+    if not (delta.tool_calls is delta.function_call is delta.refusal is delta.audio is NULL):
+        said.others.update(name for name in _OTHERS if is_filled(getattr(delta, name)))
+
+
+def _add_seldom(delta: _Delta, said: Said) -> None:
+    """Reasoning, and content that is a list of parts."""
+    thoughts = len(delta.reasoning_content or delta.reasoning or "")
+    for part in (_decode_part(part) for part in delta.content or () if isinstance(part, Raw)):
+        if part.text:
+            said.add(part.text)
+        thoughts += len(str(part.thinking or ""))
+        if part.type not in {"text", "thinking"}:
             said.others.add("parts")
-    else:
-        text = delta.content or ""
-    if text:
-        said.add(text)
-    if reasoning:
-        said.reasoning += len(reasoning)
-    said.pieces += bool(text or reasoning)
-    for name in _OTHERS:
-        if is_filled(getattr(delta, name)):
-            said.others.add(name)
+    said.reasoning += thoughts
+    said.pieces += 1

@@ -8,16 +8,15 @@ failure, or ignored when the attempt was cancelled because the client left or an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, BreakerChanged, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.dialects.headroom import headroom
-from proxy.dialects.openai_graft import Resumption
 from proxy.dialects.prefill import Prefill
 from proxy.execution.relay import Clock, Relay
 from proxy.execution.run import JsonAnswer, StreamAnswer
@@ -25,8 +24,7 @@ from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
 from proxy.routing.plan import PlannedStep
-from proxy.streams.resume import HoldBack
-from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
+from proxy.upstreams.client import Ask, JsonReply, Timers, UpstreamClient
 
 _SILENT: Final = Failure(FailureClass.TIMEOUT, "first_token_timeout")
 """What a deployment is charged with that was silent for as long as it may be, when the deadline ended the attempt."""
@@ -60,30 +58,26 @@ class Attempts:
         self,
         permit: Permit,
         step: PlannedStep,
-        request: ChatRequest,
-        without: Collection[str],
+        ask: Ask,
         *,
         last: bool,
         deadline: float,
         silence: float,
         ended: list[AttemptEnded],
-        hold: HoldBack = HoldBack.NONE,
-        resumption: Resumption | None = None,
     ) -> JsonAnswer | StreamAnswer | Failure:
         """One attempt on a step's deployment, for a permit. Its record is appended to `ended` when it is over.
 
-        `hold` and `resumption` are those of `UpstreamClient.call`. `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
-        `without` names fields that the deployment has rejected in this request. `last` gives the first content until
-        the deadline, since nobody else is left to ask.
+        `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
+        `last` gives the first content until the deadline, since nobody else is left to ask.
         """
         started = self._clock()
-        patience = step.timeouts.first_token if request.stream else step.timeouts.answer
+        patience = step.timeouts.first_token if ask.request.stream else step.timeouts.answer
         first_until = deadline if last else min(deadline, started + patience)
         timers = Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline)
         outcome: Outcome = IGNORED
         result: JsonAnswer | StreamAnswer | Failure | None = None
         try:
-            result = await self.reach(permit, request, without, timers, hold, resumption)
+            result = await self.reach(permit, ask, timers)
             outcome = result if isinstance(result, Failure) else SUCCEEDED
         finally:
             if not isinstance(result, StreamAnswer):
@@ -91,28 +85,14 @@ class Attempts:
                 self._end(permit, outcome, started, ended, charged=_SILENT if silent else None)
         return result
 
-    async def reach(
-        self,
-        permit: Permit,
-        request: ChatRequest,
-        without: Collection[str],
-        timers: Timers,
-        hold: HoldBack = HoldBack.NONE,
-        resumption: Resumption | None = None,
-    ) -> JsonAnswer | StreamAnswer | Failure:
+    async def reach(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
         """Call, and for a stream hold until content. The permit is still to be reported."""
         started = self._clock()
-        permit.stream = request.stream
-        refused = {*permit.deployment.refused_parameters, *without}
-        reply = await self._client.call(
-            permit.deployment.id,
-            permit.key,
-            request,
-            without=refused,
-            timers=timers,
-            hold=hold,
-            resumption=resumption,
-        )
+        permit.stream = ask.request.stream
+        known = permit.deployment.refused_parameters
+        if known:
+            ask = replace(ask, without={*known, *ask.without})
+        reply = await self._client.call(permit.deployment.id, permit.key, ask, timers)
         if isinstance(reply, Failure):
             return reply
         if isinstance(reply, JsonReply):

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from proxy.core.event import Resume, ResumeEnded, StreamInterrupted
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment
 from proxy.core.names import DeploymentId
-from proxy.dialects.openai_continue import wanted
+from proxy.dialects.openai_continue import own_beginning, wanted
 from proxy.dialects.openai_graft import Resumption
 from proxy.dialects.openai_said import condense
-from proxy.dialects.prefill import Prefill
 from proxy.execution.run import StreamAnswer
 from proxy.execution.walk import Walk
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
@@ -54,6 +53,8 @@ class _Break:
     at: float
     said: Said
     modes: tuple[ResumeMode, ...]
+    begun: bool
+    """The client itself began the answer."""
 
 
 class Delivery:
@@ -114,11 +115,12 @@ class Delivery:
         assert run.current is not None  # noqa: S101 - a stream has a step
         run.history.record(run.plan, run.plan.steps.index(run.current), failure, now, world.roll())
         said = None if self._transcript is None else self._transcript.said()
-        modes = modes_for(said, wanted(run.request.fields), self._settings, holding=answer.relay.holding)
+        asked, begun = wanted(run.request.fields), bool(own_beginning(run.request.fields))
+        modes = modes_for(said, asked, self._settings, holding=answer.relay.holding)
         if isinstance(modes, Obstacle):
             return modes
         assert said is not None  # noqa: S101 - else there is an obstacle
-        broken = _Break(answer.permit.deployment.id, failure, now, said, modes)
+        broken = _Break(answer.permit.deployment.id, failure, now, said, modes, begun)
         while True:
             now = world.clock()
             standings = self._standings(broken, now)
@@ -137,19 +139,19 @@ class Delivery:
         mode = self._mode(broken, step)
         assert mode is not None  # noqa: S101 - a step without one is off
         self._walk.go_to(step)
-        resume = Resume(broken.deployment, target, broken.failure.code, mode)
+        resume = Resume(broken.deployment, target, broken.failure.code, mode.value)
         resumption = self._resumption(broken, mode, target, resume)
         result = await self._walk.make(step, permit, last=last, resumption=resumption)
         if isinstance(result, Failure):
             failure = refused(result, mode)
             outcome = "refused" if failure.kind is FailureClass.PARAMETER_UNSUPPORTED else "failed"
             self._walk.judge(step, failure)
-            self._tell(broken.deployment, target, broken.failure, mode, outcome, broken.at)
+            self._tell(broken.deployment, target, broken.failure, mode.value, outcome, broken.at)
             return None
         following = self._walk.judge(step, result)
         assert isinstance(following, StreamAnswer)  # noqa: S101 - a stream was asked for
         run.resumes.append(resume)
-        self._tell(broken.deployment, target, broken.failure, mode, "continued", broken.at)
+        self._tell(broken.deployment, target, broken.failure, mode.value, "continued", broken.at)
         taken = (self._walk.world.clock() - broken.at) * 1000
         return replace(following, first=_comment(resume, taken) + following.first)
 
@@ -167,12 +169,15 @@ class Delivery:
         deployment = run.plan.steps[step].deployment
         known = world.pool.find(deployment)
         names = run.history.refused_fields(run.plan, step) | (known.refused_parameters if known else set())
-        return next_mode(broken.modes, names, prefill=world.attempts.prefill(deployment) is not None)
+        prefill = world.attempts.prefill(deployment)
+        # Who says the beginning again would say the client's own, too, which the seam does not know.
+        able = prefill is not None and (prefill.echo is Echo.NEVER or not broken.begun)
+        return next_mode(broken.modes, names, prefill=able)
 
     def _resumption(self, broken: _Break, mode: ResumeMode, target: DeploymentId, resume: Resume) -> Resumption:
         settings = self._settings
         assert settings is not None  # noqa: S101 - else there is an obstacle
-        prefill: Prefill | None = self._walk.world.attempts.prefill(target)
+        prefill = self._walk.world.attempts.prefill(target)
         resumes = (*self._walk.run.resumes, resume)
         return Resumption(
             continuation(mode, broken.said, settings),

@@ -63,7 +63,7 @@ class Executor:
     async def relay(
         self, run: Run, answer: StreamAnswer, write: Callable[[bytes], Awaitable[None]]
     ) -> Interruption | None:
-        """Bring a stream to its end, wherever that is found; returns None for a whole answer, or why it stays a part."""
+        """Bring a stream to its end, wherever that is found; returns None for a whole answer, or why it is none."""
         copy = Copy(write) if run.keep_as is not None else None
         delivery = Delivery(Walk(self._world, run), write if copy is None else copy.write)
         interruption = await delivery.bring(answer)

@@ -22,7 +22,7 @@ Clock = Callable[[], float]
 class Relay:
     """One upstream's stream on its way to the client."""
 
-    def __init__(  # noqa: PLR0913 - the two ends of a stream, its timers, and who wants to know
+    def __init__(
         self,
         exchange: Exchange,
         splice: Splice,

@@ -26,6 +26,7 @@ from proxy.routing.next_move import Attempt, Queue
 from proxy.routing.plan import PlannedStep
 from proxy.streams.resume import HoldBack
 from proxy.streams.transcript import Room
+from proxy.upstreams.client import Ask
 
 _JITTER = 0.1
 _MOST_JITTER_S = 1.0
@@ -151,14 +152,16 @@ class Walk:
         return await self.world.attempts.make(
             permit,
             run.plan.steps[step],
-            run.request,
-            run.history.refused_fields(run.plan, step),
+            Ask(
+                run.request,
+                run.history.refused_fields(run.plan, step),
+                HoldBack.NONE if resume is None else resume.hold,
+                resumption,
+            ),
             last=last,
             deadline=run.plan.deadline,
             silence=_SILENCE_SHARE * run.plan.route_patience,
             ended=run.ended,
-            hold=HoldBack.NONE if resume is None else resume.hold,
-            resumption=resumption,
         )
 
     def judge(self, step: int, result: Result) -> JsonAnswer | StreamAnswer | None:

@@ -24,7 +24,7 @@ from proxy.execution.run import StreamAnswer
 from proxy.health.schedule import Cause
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
-from proxy.upstreams.client import Timers
+from proxy.upstreams.client import Ask, Timers
 
 _MOST_HEARD = 1024 * 1024
 
@@ -72,7 +72,7 @@ class Prober:
 
     async def _ask(self, permit: Permit, settings: HealthSettings, timers: Timers) -> Outcome:
         question = _question(settings.prompt, stream=permit.deployment.streams)
-        answer = await self._attempts.reach(permit, question, (), timers)
+        answer = await self._attempts.reach(permit, Ask(question), timers)
         if isinstance(answer, Failure):
             return answer
         if not isinstance(answer, StreamAnswer):

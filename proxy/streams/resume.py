@@ -1,9 +1,9 @@
 """Whether and how a broken answer may be continued elsewhere: the words, the settings and the decision.
 
 An answer is continued in one of three modes. `prefill`: the next model is given the part that was said as the beginning
-of its own answer, and goes on. `instruct`: it is given the part as an earlier message, and is asked to go on. `restart`:
-it is asked the client's own question anew, and its answer counts from where it leaves what the client has seen; it is
-of use only if it says the same up to there, word for word.
+of its own answer, and goes on. `instruct`: it is given the part as an earlier message, and is asked to go on.
+`restart`: it is asked the client's own question anew, and its answer counts from where it leaves what the client has
+seen; it is of use only if it says the same up to there, word for word.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def may_be_over(text: str) -> bool:
     return bool(last) and not last.isalnum() and last not in _GOES_ON
 
 
-_GOES_ON: Final = frozenset(",;:-–—/\\([{<«“‘&+=@#$%")
+_GOES_ON: Final = frozenset(",;:-/\\([{<&+=@#$%\N{EN DASH}\N{EM DASH}\xab\N{LEFT DOUBLE QUOTATION MARK}")
 """Characters after which more is to come."""
 
 
@@ -204,11 +204,10 @@ def not_joined(mode: ResumeMode, why: str, code: str = "seam_refused") -> Failur
 def refused(failure: Failure, mode: ResumeMode) -> Failure:
     """A failure of an attempt to go on, as the history takes it.
 
-    The deployment that broke had taken the client's request, so a caller's fault is ours here: what was added to it.
-    Then the next mode is tried, or the next deployment.
+    The deployment that broke had taken the client's request, so a caller's fault is none here: it is about what was
+    added to the request, or about this deployment. Then the next mode is tried, or the next deployment.
     """
-    ours = failure.kind is FailureClass.CALLER_FAULT or failure.param == PREFILL
-    if not ours or mode is ResumeMode.RESTART:
+    if failure.kind is not FailureClass.CALLER_FAULT and failure.param != PREFILL:
         return failure
     return Failure(
         FailureClass.PARAMETER_UNSUPPORTED,

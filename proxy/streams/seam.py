@@ -37,7 +37,7 @@ ANCHOR: Final = 64
 _NOTICED: Final = 16
 """Characters of what looks like a repeat from which on it is not taken for the rest either."""
 _ROUND: Final = 3
-"""Characters that a part and what stands before it end in alike, from which on both are taken for rounds of one song."""
+"""Characters in which a part and what stands before it end alike, from which on both are rounds of one song."""
 _REACH: Final = 2048
 """How far back, in characters, a repeat of the last part may begin."""
 _MOST_PLACES: Final = 32

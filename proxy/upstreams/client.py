@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from msgspec import Raw
+
 from proxy.config.settings import UpstreamSettings
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
@@ -24,7 +26,7 @@ from proxy.dialects.openai_graft import ChatGraft, Resumption
 from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.refused_field import PREFILL
 from proxy.dialects.registry import Kind, auth
-from proxy.streams.resume import HoldBack, ResumeMode
+from proxy.streams.resume import Continuation, HoldBack, ResumeMode
 from proxy.streams.splice import Splice
 from proxy.upstreams.transport import Exchange, Transport, TransportError
 
@@ -74,6 +76,19 @@ class Timers(NamedTuple):
     deadline: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one deployment is asked."""
+
+    request: ChatRequest
+    without: Collection[str] = ()
+    """Fields of the request that it has rejected."""
+    hold: HoldBack = HoldBack.NONE
+    """What of a stream is kept back until it is complete."""
+    resumption: Resumption | None = None
+    """To go on with a broken answer; the stream then continues what the client has seen."""
+
+
 class UpstreamClient:
     """Calls deployments. Holds credentials; shows them to nobody but their upstream."""
 
@@ -82,27 +97,15 @@ class UpstreamClient:
         self._transport = transport
 
     async def call(
-        self,
-        deployment: DeploymentId,
-        key: int,
-        request: ChatRequest,
-        *,
-        without: Collection[str],
-        timers: Timers,
-        hold: HoldBack = HoldBack.NONE,
-        resumption: Resumption | None = None,
+        self, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
     ) -> JsonReply | StreamReply | Failure:
-        """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message.
-
-        `hold` is what of a stream is kept back until it is complete. With a `resumption` the upstream is asked to go on
-        with a broken answer, and its stream continues what the client has seen.
-        """
+        """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message."""
         upstream = self._upstreams[deployment.upstream]
-        reply = await self._call(upstream, deployment.model, key, request, without, timers, hold, resumption)
+        reply = await self._call(upstream, deployment, key, ask, timers)
         if not isinstance(reply, Failure):
             return reply
-        sent = {*request.fields, *_ADDED_FIELDS}
-        if resumption is not None and resumption.continuation.mode is ResumeMode.PREFILL:
+        sent = {*ask.request.fields, *_ADDED_FIELDS}
+        if ask.resumption is not None and ask.resumption.continuation.mode is ResumeMode.PREFILL:
             sent.add(PREFILL)
         if reply.kind is FailureClass.PARAMETER_UNSUPPORTED and reply.param not in sent:
             # What was never sent cannot be left out: asking again would get the same answer.
@@ -115,24 +118,22 @@ class UpstreamClient:
         facts = upstream.models.get(deployment.model)
         return prefill_of(upstream.kind.name, deployment.model, facts.prefill if facts else None)
 
-    async def _call(  # noqa: PLR0913 - what one call needs to know
-        self,
-        upstream: UpstreamSettings,
-        model: str,
-        key: int,
-        request: ChatRequest,
-        without: Collection[str],
-        timers: Timers,
-        hold: HoldBack,
-        resumption: Resumption | None,
+    def _continued(
+        self, fields: Mapping[str, Raw], address: str, deployment: DeploymentId, asked: Continuation
+    ) -> tuple[Mapping[str, Raw], str]:
+        """The request to go on with an answer, and the address for it."""
+        prefill = self.prefill(deployment)
+        if prefill is not None and asked.mode is ResumeMode.PREFILL:
+            address = prefill.address(address)
+        return continued(fields, asked, prefill), address
+
+    async def _call(
+        self, upstream: UpstreamSettings, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
     ) -> JsonReply | StreamReply | Failure:
-        fields, address = request.fields, upstream.base_url
-        if resumption is not None:
-            prefill = self.prefill(DeploymentId(upstream.name, model))
-            fields = continued(fields, resumption.continuation, prefill)
-            if prefill is not None and resumption.continuation.mode is ResumeMode.PREFILL:
-                address = prefill.address(address)
-        body, dropped = write_request(fields, model, upstream.kind.quirks, without)
+        request, fields, address = ask.request, ask.request.fields, upstream.base_url
+        if ask.resumption is not None:
+            fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
+        body, dropped = write_request(fields, deployment.model, upstream.kind.quirks, ask.without)
         headers = {**upstream.kind.headers, **auth(upstream.kind, upstream.keys[key] if upstream.keys else None)}
         exchange: Exchange | None = None
         streaming = False
@@ -156,7 +157,7 @@ class UpstreamClient:
                 return JsonReply(checked, passed, exchange.headers, dropped)
             if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
                 return await _read_no_stream(upstream.kind, exchange, timers)
-            splice = _splice(upstream.kind, request, hold, resumption)
+            splice = _splice(upstream.kind, ask)
             streaming = True
             return StreamReply(exchange, splice, passed, exchange.headers, dropped)
         except TransportError as error:
@@ -177,10 +178,11 @@ def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
     return replace(failure, message=message or "", error_type=error_type, error_code=error_code, param=param)
 
 
-def _splice(kind: Kind, request: ChatRequest, hold: HoldBack, resumption: Resumption | None) -> Splice:
+def _splice(kind: Kind, ask: Ask) -> Splice:
     def error(data: bytes) -> Failure:
         return classify_in_band(kind.name, data, time.time())
 
+    request, hold = ask.request, ask.hold
     if hold is HoldBack.ALL and not wanted(request.fields).structured:
         hold = HoldBack.TOOLS
     return Splice(
@@ -189,7 +191,7 @@ def _splice(kind: Kind, request: ChatRequest, hold: HoldBack, resumption: Resump
         show_usage=request.include_usage,
         choices=request.choices,
         hold=hold,
-        graft=None if resumption is None else ChatGraft(resumption),
+        graft=None if ask.resumption is None else ChatGraft(ask.resumption),
     )
 
 

@@ -2,10 +2,15 @@
 
 import pytest
 
-from tests.support.fleet import Fleet, fleet
+from proxy.core.names import DeploymentId
+from tests.support.fleet import ROUTES, Fleet, fleet
 from tests.support.virtual_time import run_virtual
 
 ANSWER = "one two three four five six seven eight nine ten eleven twelve 漢字 🎉 end"
+PRIMARY, BACKUP = DeploymentId("primary", "m"), DeploymentId("backup", "m")
+NO_RETRIES = ROUTES.replace("{deadline: 60s,", "{deadline: 60s, retry: {attempts: 1},") + (
+    "  off: {chain: [primary/m, backup/m], resume: off}\n"
+)
 
 HIDDEN = (
     "refuse", "reset", "reset_after_headers", "close", "hang", "400:probability=0", "408", "409", "425", "500",
@@ -35,12 +40,12 @@ AFTER_COMMIT = {
     "cut_clean:after=9": "truncated",
     "stall:after=9": "idle_timeout",
     "malformed:after=9": "malformed_event",
-    "error_later:after=9": "in_band_error",
-    "error_then_done:after=9": "in_band_error",
-    "error_field:after=9": "in_band_error",
+    "error_later:after=9,times=1": "in_band_error",
+    "error_then_done:after=9,times=1": "in_band_error",
+    "error_field:after=9,times=1": "in_band_error",
     "truncated_json": "truncated",
 }
-"""Faults after the first content of a stream, and the word that the error event says of each."""
+"""Faults after the first content of a stream, and the word that the proxy has for each."""
 
 HARMLESS = ("gzip", "crlf", "cr_only", "comments", "bom", "multiline", "no_done", "no_done_hang")
 """Good answers in unusual spellings."""
@@ -82,11 +87,41 @@ def test_hidden_in_json(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", AFTER_COMMIT)
-def test_after_the_commit_the_client_is_told(fault: str) -> None:
+def test_after_the_commit_the_answer_is_finished_elsewhere(fault: str) -> None:
     async def scenario() -> None:
-        async with fleet() as running:
+        async with fleet(NO_RETRIES) as running:
             await prepared(running, fault)
             seen = await running.chat(stream=True)
+
+            assert (200, ANSWER, True) == (seen.status, seen.text, seen.done)
+            record = running.records[-1]
+            assert ("ok", "UR") == (record.outcome, record.flag)
+            assert [(PRIMARY, BACKUP, AFTER_COMMIT[fault], "prefill")] == [
+                (each.source, each.target, each.cause, each.mode) for each in record.resumes
+            ]
+            assert [AFTER_COMMIT[fault], "ok"] == [attempt.outcome for attempt in record.attempts]
+            assert (1, 1) == (running.received("primary"), running.received("backup"))
+
+    run_virtual(scenario())
+
+
+ONLY_TOLD = {
+    "nobody else": ("alone", {}, "no_deployment_left"),
+    "switched off": ("off", {}, "resume_off"),
+    "forbidden by the client": ("chat", {"x-holdfast-fallback": "off"}, "resume_off"),
+}
+"""When a broken stream stays a part: the route, the client's headers, and the reason that it is told."""
+
+
+@pytest.mark.parametrize("case", ONLY_TOLD)
+@pytest.mark.parametrize("fault", AFTER_COMMIT)
+def test_after_the_commit_the_client_is_told_where_nobody_may_go_on(fault: str, case: str) -> None:
+    route, headers, reason = ONLY_TOLD[case]
+
+    async def scenario() -> None:
+        async with fleet(NO_RETRIES) as running:
+            await prepared(running, fault)
+            seen = await running.chat(route, stream=True, headers=headers)
 
             assert 200 == seen.status
             assert seen.text
@@ -94,10 +129,24 @@ def test_after_the_commit_the_client_is_told(fault: str) -> None:
             assert ANSWER != seen.text
             assert "[DONE]" not in seen.events
             assert ("upstream_error", "upstream_stream_broken") == (seen.error["type"], seen.error["code"])
-            assert AFTER_COMMIT[fault] in seen.error["message"]
-            assert 0 == running.received("backup")
+            assert (reason, True) == (seen.error["reason"], seen.error["retryable"])
+            assert f"primary/m broke off within the answer ({AFTER_COMMIT[fault]})" in seen.error["message"]
+            assert (1, 0) == (running.received("primary"), running.received("backup"))
             record = running.records[-1]
-            assert ("stream_interrupted", "US") == (record.outcome, record.flag)
+            assert ("stream_interrupted", "US", ()) == (record.outcome, record.flag, record.resumes)
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("fault", ["error_later", "error_then_done", "error_field"])
+def test_an_upstream_that_says_that_it_is_overloaded_may_go_on_itself(fault: str) -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            await prepared(running, f"{fault}:after=9,times=1")
+            seen = await running.chat("alone", stream=True)
+
+            assert (ANSWER, True) == (seen.text, seen.done)
+            assert [(PRIMARY, PRIMARY)] == [(each.source, each.target) for each in running.records[-1].resumes]
 
     run_virtual(scenario())
 

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -18,6 +19,14 @@ def test_a_failover_is_told(cli, running) -> None:
     running.inject("primary", "refuse")
     result = cli("ask", "hi", "--model", "chat", "--url", running.fleet.url, "--no-stream")
     assert (0, True) == (result.exit_code, "failover from primary/m" in result.stderr)
+
+
+def test_a_stream_that_was_gone_on_with_elsewhere_is_told(cli, running) -> None:
+    running.inject("primary", "cut:after=4")
+    result = cli("ask", "hi", "--model", "chat", "--url", running.fleet.url)
+    assert (0, 2) == (result.exit_code, len(result.stderr.splitlines()))
+    said = r"primary/m broke off after \d+ characters \(cut\); backup/m went on \d+ ms later \(prefill\)"
+    assert re.fullmatch(said, result.stderr.splitlines()[1])
 
 
 @pytest.mark.parametrize("given", ["{0}", "{0}/", "{0}/v1", "127.0.0.1:{1}"])

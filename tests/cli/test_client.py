@@ -24,6 +24,26 @@ async def test_an_error_within_a_stream_keeps_the_text_so_far() -> None:
     assert answer.error is not None
 
 
+async def test_where_a_stream_was_gone_on_with_elsewhere() -> None:
+    async with fleet() as made:
+        for name in ("primary", "backup"):
+            made.simulator.upstream(name).voice.answer = "One two three four five."
+        await made.simulator.inject("primary", "cut:after=3")
+        answer = await chat(made.session, made.url, Question("chat", "hi", stream=True))
+    (resume,) = answer.resumes
+    assert (None, "One two three four five.") == (answer.error, answer.text)
+    assert ("primary/m", "backup/m", "cut", "prefill", len("One two three")) == (*resume[:4], resume.at)
+    assert resume.ms >= 0
+
+
+@pytest.mark.parametrize("comment", [b"from=a/m; to=b/m", b"from=a; to=b; cause=cut; mode=prefill; ms=soon"])
+async def test_a_comment_that_looks_like_ours_and_is_not(answering, comment: bytes) -> None:
+    url = answering(b": holdfast-resumed " + comment + b"\n\ndata: [DONE]\n\n", "text/event-stream").url
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(NotOurs):
+            await chat(session, url, Question("chat", "hi", stream=True))
+
+
 async def test_an_error_instead_of_an_answer() -> None:
     async with fleet() as made:
         answer = await chat(made.session, made.url, Question("nobody", "hi", stream=True))

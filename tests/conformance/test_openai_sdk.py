@@ -176,12 +176,13 @@ def test_unknown_model_names_the_nearest(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["cut:after=5", "cut_clean:after=5", "stall:after=5", "malformed:after=5", "error_later:after=5"]
+    "fault", ["cut:after=5", "cut_clean:after=5", "stall:after=5", "malformed:after=5", "error_later:after=5,times=2"]
 )
 def test_a_stream_that_breaks_raises_and_never_ends_silently(running: RunningFleet, client: OpenAI, fault: str) -> None:
     running.inject("primary", fault)
     pieces: list[str] = []
-    stream = client.chat.completions.create(model="chat", messages=ASKING, stream=True)
+    forbidden = {"x-holdfast-fallback": "off"}
+    stream = client.chat.completions.create(model="chat", messages=ASKING, stream=True, extra_headers=forbidden)
 
     with pytest.raises(openai.APIError) as caught:
         pieces.extend(chunk.choices[0].delta.content or "" for chunk in stream)
@@ -189,6 +190,8 @@ def test_a_stream_that_breaks_raises_and_never_ends_silently(running: RunningFle
     assert "".join(pieces)
     assert ANSWER.startswith("".join(pieces))
     assert "upstream_stream_broken" == caught.value.code
+    assert isinstance(caught.value.body, dict)
+    assert ("resume_off", True) == (caught.value.body["reason"], caught.value.body["retryable"])
 
 
 def test_models(client: OpenAI) -> None:

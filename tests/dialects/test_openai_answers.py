@@ -197,6 +197,8 @@ def event(delta: object, finish: object = None, index: object = 0, **more: objec
 
 CONTENT = EventView(EventKind.CONTENT, (0,))
 NOTHING = EventView(EventKind.NO_CONTENT, (0,))
+CALLS = EventView(EventKind.CONTENT, (0,), calls=(0,))
+BEGINS_A_CALL = EventView(EventKind.NO_CONTENT, (0,), calls=(0,))
 EVENTS: list[tuple[bytes, EventView]] = [
     (event({"content": "x"}), CONTENT),
     (event({"content": " "}), CONTENT),
@@ -207,10 +209,18 @@ EVENTS: list[tuple[bytes, EventView]] = [
     (event({"content": "", "reasoning": "x"}), CONTENT),
     (event({"reasoning_details": [{"text": "x"}]}), CONTENT),
     (event({"audio": {"data": "x"}}), CONTENT),
-    (event({"tool_calls": [{"index": 0, "id": "1"}]}), CONTENT),
-    (event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}), CONTENT),
-    (event({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}), CONTENT),
-    (event({"function_call": {"arguments": "{"}}), CONTENT),
+    (event({"tool_calls": [{"index": 0, "id": "1"}]}), CALLS),
+    (event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}), CALLS),
+    (event({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}), CALLS),
+    (event({"function_call": {"arguments": "{"}}), CALLS),
+    (
+        event({"tool_calls": [{"index": 1, "id": "2"}, {"index": 2, "id": "3"}]}),
+        EventView(EventKind.CONTENT, (0,), calls=(1, 2)),
+    ),
+    (
+        event({"tool_calls": [{"index": 1, "id": "2"}]}, "tool_calls"),
+        EventView(EventKind.CONTENT, (0,), (0,), calls=(1,)),
+    ),
     (event({"content": "x"}, "stop"), EventView(EventKind.CONTENT, (0,), (0,))),
     (event({"content": "x"}, index=2), EventView(EventKind.CONTENT, (2,))),
     (event({"content": "x"}, index=None), CONTENT),
@@ -220,8 +230,11 @@ EVENTS: list[tuple[bytes, EventView]] = [
     (event({"content": [], "tool_calls": [], "reasoning_details": [], "audio": {}}), NOTHING),
     (event({"content": [{"type": "text", "text": ""}]}), NOTHING),
     (event({"content": [5]}), NOTHING),
-    (event({"tool_calls": [{"index": 0}]}), NOTHING),
-    (event({"tool_calls": [{"index": 0, "type": "function", "function": {"name": None, "arguments": ""}}]}), NOTHING),
+    (event({"tool_calls": [{"index": 0}]}), BEGINS_A_CALL),
+    (
+        event({"tool_calls": [{"index": 0, "type": "function", "function": {"name": None, "arguments": ""}}]}),
+        BEGINS_A_CALL,
+    ),
     (event({}), NOTHING),
     (event(None), NOTHING),
     (event({}, ""), NOTHING),

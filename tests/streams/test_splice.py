@@ -4,6 +4,7 @@ import pytest
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.streams.event_view import EventKind, EventView
+from proxy.streams.resume import HoldBack
 from proxy.streams.splice import Splice, StreamState
 
 
@@ -15,6 +16,8 @@ def read_event(data: bytes) -> EventView:
         return EventView(EventKind.CONTENT, places)
     if word in {"stop", "length"}:
         return EventView(EventKind.NO_CONTENT, places, places, may_be_empty=word == "length")
+    if word.startswith("call"):
+        return EventView(EventKind.CONTENT, calls=places, started=(0,))
     if word == "edit":
         return EventView(EventKind.CONTENT, places, edited=b"edited")
     fixed = {
@@ -37,8 +40,8 @@ def events(*words: str) -> bytes:
 class Script:
     """A splice and what it let through."""
 
-    def __init__(self, *, show_usage: bool = False, choices: int = 1) -> None:
-        self.splice = Splice(read_event, read_error, show_usage=show_usage, choices=choices)
+    def __init__(self, *, show_usage: bool = False, choices: int = 1, hold: HoldBack = HoldBack.NONE) -> None:
+        self.splice = Splice(read_event, read_error, show_usage=show_usage, choices=choices, hold=hold)
 
     def sees(self, *words: str) -> list[str]:
         """Feed events; the words that the client gets now."""
@@ -230,3 +233,71 @@ def test_whole_events_only() -> None:
     assert b"" == script.splice.feed(b"data: say-a")
     assert b"data: say-a\n\n" == script.splice.feed(b"\n\ndata: say")
     assert b"data: say-b\n\n" == script.splice.feed(b"-b\n\n")
+
+
+# What is held until it is complete.
+
+
+def test_a_tool_call_is_held_until_the_next_begins_or_the_choice_is_finished() -> None:
+    script = Script(hold=HoldBack.TOOLS)
+
+    assert [] == script.sees("role", "call-a 0", "call-b 0")
+    assert StreamState.GATED is script.splice.state
+    assert 2 == script.splice.contents
+    assert ["role", "call-a 0", "call-b 0"] == script.sees("call-c 1")
+    assert [] == script.sees("call-d 1")
+    assert script.splice.holding
+    assert ["call-c 1", "call-d 1", "stop"] == script.sees("stop")
+    assert not script.splice.holding
+    assert ["[DONE]"] == script.sees("[DONE]")
+
+
+def test_text_before_a_call_is_shown_and_what_comes_after_it_waits_its_turn() -> None:
+    script = Script(hold=HoldBack.TOOLS)
+
+    assert ["role", "say-a"] == script.sees("role", "say-a")
+    assert [] == script.sees("call-a 0", "say-b")
+    assert ["call-a 0", "say-b", "stop"] == script.sees("stop")
+
+
+def test_calls_that_take_turns_are_held_to_the_end() -> None:
+    script = Script(hold=HoldBack.TOOLS)
+
+    assert ["call-a 0"] == script.sees("call-a 0", "call-b 1")
+    assert [] == script.sees("call-c 0", "call-d 1")
+    assert ["call-b 1", "call-c 0", "call-d 1", "stop"] == script.sees("stop")
+
+
+def test_a_break_within_a_held_call_shows_nothing_of_it() -> None:
+    script = Script(hold=HoldBack.TOOLS)
+    script.sees("role", "call-a 0")
+
+    assert [] == script.ends()
+    assert script.broke_with("truncated")
+
+
+def test_without_holding_calls_go_as_they_come() -> None:
+    script = Script()
+
+    assert ["call-a 0"] == script.sees("call-a 0")
+
+
+def test_of_several_choices_nothing_is_held() -> None:
+    script = Script(choices=2, hold=HoldBack.ALL)
+
+    assert ["say-a 0"] == script.sees("say-a 0")
+
+
+def test_all_is_held_where_that_is_wanted() -> None:
+    script = Script(hold=HoldBack.ALL)
+
+    assert [] == script.sees("role", "say-a", "say-b")
+    assert ["role", "say-a", "say-b", "stop"] == script.sees("stop")
+
+
+def test_a_call_that_is_too_long_goes_as_it_comes() -> None:
+    script = Script(hold=HoldBack.TOOLS)
+    pieces = [f"call-{'x' * 100_000}" for _ in range(12)]
+
+    assert len(script.sees(*pieces)) > 10
+    assert ["call-y 1"] == script.sees("call-y 1")

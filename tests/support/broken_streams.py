@@ -236,7 +236,20 @@ def any_text(luck: random.Random) -> str:
     return kind(luck)
 
 
-_WORDS = "the a of one quick brown fox jumps over lazy dog and then it was night 42 3.14159 1,000,000 don't é naïve".split()
+_WORDS = [
+    *["the", "a", "of", "one", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "and", "then", "it", "was"],
+    *["night", "42", "3.14159", "1,000,000", "don't", "\xe9", "na\xefve"],
+]
+_HAN = "\u5929\u5730\u7384\u9ec4\u5b87\u5b99\u6d2a\u8352\u65e5\u6708\u3002\uff0c\u3053\u306e\u306f\ud55c\uad6d\uc5b4"
+_PICTURES = [
+    "\N{PARTY POPPER}",
+    "\U0001f469\u200d\U0001f467",
+    "\U0001f1f0\U0001f1f7",
+    "\U0001f645\U0001f3fd",
+    "e\u0301",
+    " ",
+    "a",
+]
 
 
 def _prose(luck: random.Random) -> str:
@@ -257,11 +270,11 @@ def _table(luck: random.Random) -> str:
 
 
 def _han(luck: random.Random) -> str:
-    return "".join(luck.choice("天地玄黄宇宙洪荒日月盈昃。，この文は日本語です한국어") for _ in range(luck.randint(1, 400))) + "。"
+    return "".join(luck.choice(_HAN) for _ in range(luck.randint(1, 400))) + "\u3002"
 
 
 def _pictures(luck: random.Random) -> str:
-    return "".join(luck.choice(["🎉", "👩‍👩‍👧‍👦", "🇰🇷", "🙅🏽‍♀️", "e\u0301", " ", "a"]) for _ in range(luck.randint(1, 120))) + "!"
+    return "".join(luck.choice(_PICTURES) for _ in range(luck.randint(1, 120))) + "!"
 
 
 def _repeated(luck: random.Random) -> str:
@@ -276,4 +289,5 @@ def _refrain(luck: random.Random) -> str:
 
 
 def _noise(luck: random.Random) -> str:
-    return "".join(chr(luck.choice([luck.randint(32, 126), luck.randint(160, 0x2FF), 10])) for _ in range(luck.randint(1, 300)))
+    signs = [luck.choice([luck.randint(32, 126), luck.randint(160, 0x2FF), 10]) for _ in range(luck.randint(1, 300))]
+    return "".join(map(chr, signs))

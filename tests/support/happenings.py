@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
-from proxy.core.event import AttemptEnded, Happening
+from proxy.core.event import AttemptEnded, Happening, Resume
 from proxy.core.names import DeploymentId
 
 A = DeploymentId("openai", "gpt-4o")
@@ -32,6 +32,7 @@ def one_of_each() -> list[Any]:
 
 
 def _value(hint: Any) -> Any:
-    if hint == tuple[AttemptEnded, ...]:
-        return (one_of(AttemptEnded),)
+    for inner in (AttemptEnded, Resume):
+        if hint == tuple[inner, ...]:
+            return (one_of(inner),)
     return next(_VALUES[each] for each in (hint, *get_args(hint)) if each in _VALUES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.event import AttemptEnded, BudgetRefused, RequestEnded
+from proxy.core.event import AttemptEnded, BudgetRefused, RequestEnded, Resume
 from proxy.core.names import DeploymentId
 from proxy.telemetry.bus import Bus
 from proxy.telemetry.feed import Feed
@@ -70,6 +70,16 @@ def test_deployments_are_written_as_everywhere_else() -> None:
     assert ("AttemptEnded", "a/m", 503) == (first["event"], first["deployment"], first["status"])
     assert ["a/m"] == [attempt["deployment"] for attempt in second["attempts"]]
     assert None is second["deployment"]
+
+
+def test_where_a_stream_was_gone_on_with_is_told() -> None:
+    feed = Feed()
+    resumes = (Resume(A, DeploymentId("b", "m"), "cut", "prefill"),)
+    feed(RequestEnded("id", "chat", "m", stream=True, resumes=resumes))
+    (told,) = feed.after(0)
+
+    expected = {"source": "a/m", "target": "b/m", "cause": "cut", "mode": "prefill"}
+    assert [expected] == json.loads(told.as_json())["resumes"]
 
 
 def test_who_follows_is_woken_and_who_waits_in_vain_is_let_go() -> None:

@@ -24,6 +24,8 @@ from proxy.core.event import (
     RequestEnded,
     RestCleared,
     Rested,
+    Resume,
+    ResumeEnded,
     Shed,
     StoreRecovered,
     StoreTrouble,
@@ -74,6 +76,7 @@ def test_json_line(record: RequestEnded) -> None:
     fields = json.loads(line)
 
     assert ["ts", "level", "event"] == list(fields)[:3]
+    assert "resumes" not in fields
     assert ("info", "request", "req-1", "chat", "claude", "sonnet", 200, "ok", True) == tuple(
         fields[name]
         for name in ("level", "event", "request_id", "route", "upstream", "model", "status", "outcome", "stream")
@@ -83,6 +86,21 @@ def test_json_line(record: RequestEnded) -> None:
     ]
     assert (1.2, 0.4, 5, 9) == (fields["duration_s"], fields["ttft_s"], fields["tokens_in"], fields["tokens_out"])
     assert pytest.approx(0.043) == fields["overhead_s"]
+
+
+def test_json_line_of_a_stream_that_was_finished_elsewhere(record: RequestEnded) -> None:
+    record.resumes = (Resume(A, B, "idle_timeout", "prefill"),)
+    (line,) = told(record)
+
+    expected = {"from": "openai/gpt-4o", "to": "claude/sonnet", "cause": "idle_timeout", "mode": "prefill"}
+    assert [expected] == line["resumes"]
+
+
+def test_nobody_left_to_go_on_is_told_without_a_target() -> None:
+    (line,) = told(ResumeEnded("chat", A, None, "cut", "none", "given_up", 2.0))
+
+    assert ("warning", "none", "given_up") == (line["level"], line["mode"], line["outcome"])
+    assert "target" not in line
 
 
 def test_text_line(record: RequestEnded) -> None:
@@ -183,6 +201,14 @@ def test_no_event_forges_a_line(form: str) -> None:
         (Rested(A, None, False, "http_404", 300.0), "warning", {"target": "openai/gpt-4o", "for_s": 300.0}),
         (RestCleared(A, 0, True, "probe"), "info", {"event": "rest cleared", "target": "openai", "cause": "probe"}),
         (StreamInterrupted(A, "cut"), "warning", {"event": "stream interrupted", "code": "cut"}),
+        (
+            ResumeEnded("chat", A, B, "cut", "prefill", "continued", 0.31),
+            "info",
+            {"event": "resume", "route": "chat", "source": "openai/gpt-4o", "target": "claude/sonnet", "cause": "cut",
+             "mode": "prefill", "outcome": "continued", "after_s": 0.31},
+        ),
+        (ResumeEnded("chat", A, B, "cut", "prefill", "refused", 0.1), "warning", {"outcome": "refused"}),
+        (ResumeEnded("chat", A, B, "cut", "instruct", "failed", 0.1), "warning", {"outcome": "failed"}),
         (BudgetRefused(A, "hedge"), "warning", {"event": "budget used up", "upstream": "openai", "purpose": "hedge"}),
         (Shed("chat"), "warning", {"event": "shed", "route": "chat", "times": 1}),
     ],

@@ -23,6 +23,7 @@ from proxy.core.event import (
     RequestEnded,
     RestCleared,
     Rested,
+    ResumeEnded,
     Shed,
     StoreRecovered,
     StoreTrouble,
@@ -90,6 +91,14 @@ def test_every_event_changes_the_page(cls: type) -> None:
         (Degraded("chat", B, "failover", 0.6), ("degraded_responses_total", "reason=failover", "route=chat")),
         (Controlled(None, "reset"), ("control_changes_total", "action=reset")),
         (StreamInterrupted(A, "cut"), ("stream_interruptions_total", "code=cut", "upstream=openai")),
+        (
+            ResumeEnded("chat", A, B, "cut", "prefill", "continued", 0.3),
+            ("resumes_total", "cause=cut", "mode=prefill", "outcome=continued"),
+        ),
+        (
+            ResumeEnded("chat", A, None, "cut", "none", "given_up", 0.3),
+            ("resumes_total", "cause=cut", "mode=none", "outcome=given_up"),
+        ),
     ],
 )
 def test_counted_once(event: Any, expected: tuple[str, ...]) -> None:
