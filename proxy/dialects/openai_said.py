@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.dialects.openai_shapes import NULL, is_filled
+from proxy.dialects.openai_shapes import NULL
 from proxy.streams.sse import EventFramer
 from proxy.streams.transcript import Said
 
@@ -24,16 +24,16 @@ class _Delta(Struct, gc=False):
     content: str | list[Raw] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: Raw = NULL
-    function_call: Raw = NULL
-    refusal: Raw = NULL
-    audio: Raw = NULL
+    tool_calls: Any = None
+    function_call: Any = None
+    refusal: Any = None
+    audio: Any = None
 
 
 class _Choice(Struct, gc=False):
     index: int = 0
     delta: _Delta | None = None
-    logprobs: Raw = NULL
+    logprobs: Any = None
 
 
 class _Chunk(Struct, gc=False):
@@ -59,11 +59,24 @@ def condense(block: bytes, said: Said) -> None:
     datas = _datas(block)
     if datas and not said.identity:
         said.identity = identity_of(datas[0])
+    texts: list[str] = []
     for choice in _all_choices(datas):
-        if choice.delta is not None:
-            _add(choice.delta, said)
-        if is_filled(choice.logprobs):
-            said.others.add("logprobs")
+        delta = choice.delta
+        if delta is None:
+            continue
+        if isinstance(delta.content, list):
+            _add_parts(delta.content, texts, said)
+        elif delta.content:
+            texts.append(delta.content)
+        if delta.reasoning_content or delta.reasoning:
+            said.reasoning += len(delta.reasoning_content or delta.reasoning or "")
+            said.pieces += not delta.content
+        if delta.tool_calls or delta.refusal or choice.logprobs or delta.function_call or delta.audio:
+            said.others.update(name for name in _OTHERS if getattr(delta, name))
+            if choice.logprobs:
+                said.others.add("logprobs")
+    said.pieces += len(texts)
+    said.add("".join(texts))
 
 
 def _datas(block: bytes) -> list[bytes]:
@@ -117,38 +130,18 @@ def _choices(data: bytes) -> list[_Choice]:
 
 def _lenient(choice: dict[str, Any]) -> _Choice:
     members = choice.get("delta") or {}
-    delta = _Delta()
+    delta = _Delta(**{name: members.get(name) for name in _OTHERS})
     for name in ("content", *REASONING):
         if isinstance(members.get(name), str):
             setattr(delta, name, members[name])
-    for name in _OTHERS:
-        setattr(delta, name, _raw(members.get(name)))
-    return _Choice(choice.get("index") or 0, delta, _raw(choice.get("logprobs")))
+    return _Choice(choice.get("index") or 0, delta, choice.get("logprobs"))
 
 
-def _raw(value: object) -> Raw:
-    return Raw(json.dumps(value).encode())
-
-
-def _add(delta: _Delta, said: Said) -> None:
-    content = delta.content
-    if isinstance(content, str) and content:
-        said.add(content)
-        said.pieces += 1
-    if delta.reasoning_content or delta.reasoning or isinstance(content, list):
-        _add_seldom(delta, said)
-    if not (delta.tool_calls is delta.function_call is delta.refusal is delta.audio is NULL):
-        said.others.update(name for name in _OTHERS if is_filled(getattr(delta, name)))
-
-
-def _add_seldom(delta: _Delta, said: Said) -> None:
-    """Reasoning, and content that is a list of parts."""
-    thoughts = len(delta.reasoning_content or delta.reasoning or "")
-    for part in (_decode_part(part) for part in delta.content or () if isinstance(part, Raw)):
+def _add_parts(parts: list[Raw], texts: list[str], said: Said) -> None:
+    """Content that is a list of parts."""
+    for part in map(_decode_part, parts):
         if part.text:
-            said.add(part.text)
-        thoughts += len(str(part.thinking or ""))
+            texts.append(part.text)
+        said.reasoning += len(str(part.thinking or ""))
         if part.type not in {"text", "thinking"}:
             said.others.add("parts")
-    said.reasoning += thoughts
-    said.pieces += 1

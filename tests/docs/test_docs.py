@@ -23,13 +23,17 @@ from proxy.config.schema import Config
 from proxy.config.schema_policies import Limit, Resume
 from proxy.config.shape import bare
 from proxy.control import urls as control_urls
-from proxy.core.event import AttemptEnded, RequestEnded
+from proxy.core.event import AttemptEnded, RequestEnded, Resume
 from proxy.core.failure import VERDICTS, Rests
 from proxy.core.names import DeploymentId
+from proxy.dialects.prefill import PREFILLS
 from proxy.dialects.registry import KINDS
 from proxy.routing import explain
 from proxy.server import chat, urls
 from proxy.simulator.faults import FAULTS, Fault, parse_fault
+from proxy.streams.resume import Obstacle
+from proxy.streams.seam import ANCHOR
+from proxy.streams.transcript import BLOCK, MOST_OF_ALL, MOST_SAID
 from proxy.telemetry.feed import Feed, Told
 from proxy.telemetry.lines import LINES
 from proxy.telemetry.log import Log
@@ -40,12 +44,13 @@ from tests.support.happenings import one_of, one_of_each
 from tests.support.virtual_time import run_virtual
 
 CONFIGURATION, FAILURES, OPERATIONS = read("configuration.md"), read("failures.md"), read("operations.md")
-SIMULATOR, DEPENDENCIES = read("simulator.md"), read("dependencies.md")
+SIMULATOR, DEPENDENCIES, RESUME = read("simulator.md"), read("dependencies.md"), read("resume.md")
 ENVIRON_KEYS = re.compile(r"\$\{([A-Z_0-9]+)\}")
 NEARER = re.compile(
     r"(?:^|\.)((?:timeout|retry|breaker|health|recovery|foresight|max_concurrent|panic|outlier|degraded_below|resume)"
     r"(?:\..*)?)$"
 )
+RESUME_MEMBERS = ("from", "to", "cause", "mode")
 OWN_PLACE = re.compile(r"server\.|defaults\.retry\.budget|upstreams\.NAME\.(retry\.budget|max_concurrent$)")
 
 
@@ -150,6 +155,55 @@ def test_every_class_is_described() -> None:
     assert [kind.value for kind in VERDICTS] == described
 
 
+# Resuming
+
+
+def test_every_reason_is_on_the_page() -> None:
+    assert [*(obstacle.value for obstacle in Obstacle), "shutting_down"] == [
+        quoted(row[0])[0] for row in tables(RESUME, "reason")
+    ]
+
+
+def test_every_kind_that_goes_on_is_on_the_page_with_how_it_is_told() -> None:
+    told = {
+        quoted(kind)[0]: ({*quoted(added)} - {"enable_thinking", "/beta"}, {*quoted(left_out)}, repeats)
+        for kind, _, added, left_out, repeats in tables(RESUME, "kind")
+    }
+
+    assert {
+        kind: ({*prefill.message, *prefill.fields}, {*prefill.drop}, prefill.echo.value)
+        for kind, prefill in PREFILLS.items()
+    } == told
+
+
+def test_the_models_that_the_page_names_go_on_or_do_not() -> None:
+    for kind, models, *_ in tables(RESUME, "kind"):
+        able, _, unable = models.partition("; not ")
+        pattern = PREFILLS[quoted(kind)[0]].models
+        found = {name: bool(pattern.fullmatch(name.rpartition("/")[2].lower())) for name in quoted(models)}
+        assert {**dict.fromkeys(quoted(able), True), **dict.fromkeys(quoted(unable), False)} == found, kind
+
+
+def test_every_address_of_its_own_is_on_the_page() -> None:
+    own = [kind for kind, prefill in PREFILLS.items() if prefill.path is not None]
+
+    assert own == [quoted(row[0])[0] for row in tables(RESUME, "kind") if "/beta" in row[2]]
+
+
+def test_the_figures_of_the_seam_and_of_the_memory() -> None:
+    assert f"{ANCHOR} characters or more" in RESUME
+    assert f"16 to {ANCHOR - 1} characters" in RESUME
+    assert f"up to {BLOCK // 1024} KB" in RESUME
+    assert f"{MOST_SAID // 1024**2} MiB of text is kept" in RESUME
+    assert f"together {MOST_OF_ALL // 1024**2} MB" in RESUME
+
+
+def test_every_code_of_a_break_is_one_of_a_failure() -> None:
+    known = {code for row in tables(FAILURES, "class") if len(row) == 2 for code in quoted(row[1])}
+
+    assert {code for row in tables(RESUME, "break") for code in quoted(row[1])} <= known
+
+
 # Operations
 
 
@@ -161,7 +215,9 @@ def test_every_endpoint_is_on_the_page() -> None:
 
 
 def test_every_flag_is_on_the_page() -> None:
-    assert chat._FLAGS == {quoted(row[1])[0]: quoted(row[0])[0] for row in tables(OPERATIONS, "flag")}
+    told = {quoted(row[1])[0]: quoted(row[0])[0] for row in tables(OPERATIONS, "flag")}
+
+    assert {**chat._FLAGS, "ok": "UR"} == told
 
 
 def sources(*folders: str) -> str:
@@ -187,16 +243,17 @@ def test_every_header_is_on_the_page() -> None:
 def test_every_field_of_the_log_is_on_the_page() -> None:
     stream = io.TextIOWrapper(io.BytesIO())
     attempt = AttemptEnded(DeploymentId("u", "m"), "ok", 0.1, 200)
+    resume = Resume(attempt.deployment, attempt.deployment, "cut", "prefill")
     log = Log("json", "info", stream)
     log(
         RequestEnded(
             "id", "r", "m", stream=True, status=200, flag="US", client="c", deployment=attempt.deployment,
-            attempts=(attempt,), first_token=0.1, degraded="reason=failover", client_retry=1, tags="t",
+            attempts=(attempt,), resumes=(resume,), first_token=0.1, degraded="reason=failover", client_retry=1, tags="t",
             usage=b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}',
         )
     )  # fmt: skip
     log.close()
-    fields = set(re.findall(r'"(\w+)":', stream.buffer.getvalue().decode())) - {"deployment", "ms"}
+    fields = set(re.findall(r'"(\w+)":', stream.buffer.getvalue().decode())) - {"deployment", "ms", *RESUME_MEMBERS}
     told = {name for row in tables(OPERATIONS, "field") for name in quoted(row[0])}
 
     assert fields == told
