@@ -23,6 +23,7 @@ from proxy.execution.walk import Walk
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.next_move import Attempt, Queue, next_move
+from proxy.routing.plan import Plan
 from proxy.streams.resume import Obstacle, ResumeMode, continuation, modes_for, next_mode, refused
 from proxy.streams.seam import Echo
 from proxy.streams.transcript import Said, Transcript
@@ -66,8 +67,6 @@ class Delivery:
         self._write = write
         self._settings = walk.run.plan.resume
         self._transcript = None if self._settings is None else Transcript(condense, walk.world.transcripts)
-        # After a part of an answer there is no last resort, so whoever is left may take until the deadline.
-        self._plan = replace(walk.run.plan, last_resort=None)
 
     async def bring(self, answer: StreamAnswer) -> Interruption | None:
         """Forward a stream to the end of its answer; None if the client has all of it."""
@@ -83,7 +82,8 @@ class Delivery:
                 since = self._walk.world.clock()
                 following = await self._go_on(answer, failure)
                 if isinstance(following, Obstacle):
-                    self._tell(deployment, None, failure, "none", "given_up", since)
+                    if following is not Obstacle.OFF:
+                        self._tell(deployment, None, failure, "none", "given_up", since)
                     return Interruption(*first, following)
                 answer = following
         finally:
@@ -120,11 +120,12 @@ class Delivery:
         if isinstance(modes, Obstacle):
             return modes
         assert said is not None  # noqa: S101 - else there is an obstacle
+        plan = _impatient(run.plan)
         broken = _Break(answer.permit.deployment.id, failure, now, said, modes, begun)
         while True:
             now = world.clock()
             standings = self._standings(broken, now)
-            move = next_move(self._plan, run.history, standings, self._walk, now)
+            move = next_move(plan, run.history, standings, self._walk, now)
             if not isinstance(move, Attempt | Queue):
                 return self._obstacle(now)
             admitted = await (self._walk.admitted(move) if isinstance(move, Attempt) else self._walk.place(move))
@@ -190,7 +191,7 @@ class Delivery:
 
     def _obstacle(self, now: float) -> Obstacle:
         last = self._walk.run.history.tried[-1].failure
-        if now >= self._plan.deadline or last.code == DEADLINE_EXCEEDED:
+        if now >= self._walk.run.plan.deadline or last.code == DEADLINE_EXCEEDED:
             return Obstacle.DEADLINE
         return Obstacle.FINAL if last.verdict.next is NextDeployment.NO else Obstacle.NOBODY
 
@@ -199,7 +200,14 @@ class Delivery:
     ) -> None:
         world = self._walk.world
         duration = world.clock() - since
-        world.emit(ResumeEnded(self._plan.route, source, target, failure.code, mode, outcome, duration))
+        world.emit(ResumeEnded(self._walk.run.plan.route, source, target, failure.code, mode, outcome, duration))
+
+
+def _impatient(plan: Plan) -> Plan:
+    """The plan for going on. After a part of an answer there is no last resort; and a client that is reading waits for
+    nobody while another one is ready."""
+    steps = (replace(step, retry=replace(step.retry, patience=0.0)) for step in plan.steps)
+    return replace(plan, steps=tuple(steps), last_resort=None)
 
 
 def _told(resume: Resume) -> dict[str, str]:

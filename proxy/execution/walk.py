@@ -136,7 +136,7 @@ class Walk:
             return None
         step, permit = handed
         upstream = steps[step].deployment.upstream
-        if not self.run.history.of(self.run.plan, step):
+        if not self.run.history.retries(self.run.plan, step):
             self.world.budgets.first_attempt(upstream, clock())
         elif not self.world.budgets.withdraw(upstream, clock()):
             self.world.attempts.report(permit, IGNORED)
@@ -148,7 +148,8 @@ class Walk:
     ) -> Result:
         """One attempt on a step, for its permit; with a `resumption`, to go on with a broken answer."""
         run = self.run
-        resume = run.plan.resume
+        # What is held can be hidden only where somebody else can say it.
+        resume = run.plan.resume if len(run.plan.steps) > 1 else None
         return await self.world.attempts.make(
             permit,
             run.plan.steps[step],

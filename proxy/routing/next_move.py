@@ -29,9 +29,12 @@ from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDep
 from proxy.policies.backoff import backoff
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.plan import Plan
+from proxy.streams.resume import ResumeMode
 
 _SOON_S = 1.0
 """What a client is told to wait for what ends soon, though nobody knows when: a place, the end of a probe."""
+_WAYS = frozenset(ResumeMode)
+"""Of an attempt to go on with a broken answer, what may have been refused instead of a field of the request."""
 _USEFUL_S = 1.0
 _USEFUL_SHARE = 0.1
 """The time that must be left for an attempt after a wait for a place: a tenth of the request's, at most a second."""
@@ -74,6 +77,10 @@ class History:
         """The failed attempts on a step's deployment, by identity: two steps may name the same one."""
         deployment = plan.steps[step].deployment
         return [tried for tried in self.tried if plan.steps[tried.step].deployment == deployment]
+
+    def retries(self, plan: Plan, step: int) -> int:
+        """How many of these count as tries: one that only refused a way of going on has cost nothing to speak of."""
+        return sum(tried.failure.param not in _WAYS for tried in self.of(plan, step))
 
     def refused_fields(self, plan: Plan, step: int) -> set[str]:
         """The request fields that a step's deployment has rejected in this request."""
@@ -164,7 +171,7 @@ def next_move(plan: Plan, history: History, standings: Sequence[Standing], means
     for step in _order(plan, history, standings, ready, now):
         if ready[step] > now and queue is not None:
             break
-        retry = bool(history.of(plan, step))
+        retry = bool(history.retries(plan, step))
         if ready[step] < plan.deadline and (not retry or means.pays(step)):
             return Attempt(step, max(now, ready[step]), retry, last=_is_last(plan, ready, step))
     if queue is not None:
@@ -210,7 +217,7 @@ def _queue(
     full = tuple(
         step
         for step, at in ready.items()
-        if standings[step].hold is Hold.FULL and at <= now and (not history.of(plan, step) or means.pays(step))
+        if standings[step].hold is Hold.FULL and at <= now and (not history.retries(plan, step) or means.pays(step))
     )
     if not full or not means.may_queue():
         return None
@@ -256,7 +263,7 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
     if standing.doubtful:
         # Its breaker has opened since, and others find out whether it is well.
         return None
-    if len(failures) >= plan.steps[step].retry.attempts:
+    if history.retries(plan, step) >= plan.steps[step].retry.attempts:
         return None
     last = failures[-1]
     same = last.failure.verdict.same

@@ -10,6 +10,8 @@ import asyncio
 
 from aiohttp import web
 
+_AT_ONCE = 16 * 1024
+"""Bytes that a connection takes in any case once it is empty; asyncio's buffers hold 64 KB."""
 BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
 
 
@@ -27,6 +29,12 @@ class Sender:
 
     async def write(self, data: bytes) -> None:
         """Send a piece, the head before the first. Raises ConnectionError when the client is gone, or far too slow."""
+        transport = self._request.transport
+        empty = transport is not None and not transport.get_write_buffer_size()
+        if empty and len(data) < _AT_ONCE and self._response.prepared:
+            # All before it has been taken, so this goes out without waiting for anybody.
+            await self._response.write(data)
+            return
         try:
             async with asyncio.timeout_at(self._deadline):
                 await self._begin()

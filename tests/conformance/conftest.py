@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from proxy.simulator.server import Simulator
+from proxy.simulator.upstream import SimulatedUpstream
 from tests.support.fleet import Fleet, fleet
 
 ROUTES = """\
@@ -27,41 +29,39 @@ routes:
 class RunningFleet:
     """A fleet on a loop in a thread; `inject` and the like may be called from the test's own thread."""
 
-    def __init__(self, running: Fleet, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, running: Fleet, outside: Simulator, loop: asyncio.AbstractEventLoop) -> None:
         self.fleet = running
         self.loop = loop
         self.base_url = f"{running.url}/v1"
+        self.upstreams: dict[str, SimulatedUpstream] = {**running.simulator.upstreams, **outside.upstreams}
 
     def inject(self, upstream: str, fault: str | None) -> None:
-        asyncio.run_coroutine_threadsafe(self.fleet.simulator.inject(upstream, fault), self.loop).result(5)
-
-    def forget(self) -> None:
-        """Forget every rest, as if nothing had happened."""
-        for deployment in self.fleet.proxy.pool.deployments():
-            deployment.rest = None
-            deployment.key_rests.clear()
-            deployment.refusals.clear()
-            deployment.refused_parameters.clear()
-        for rests in self.fleet.proxy.pool._key_rests.values():
-            rests.clear()
+        asyncio.run_coroutine_threadsafe(self.upstreams[upstream].inject(fault), self.loop).result(5)
 
     def voice(self, **settings: object) -> None:
         """Set members of every upstream's voice."""
-        for upstream in self.fleet.simulator.upstreams.values():
+        for upstream in self.upstreams.values():
             for name, value in settings.items():
                 setattr(upstream.voice, name, value)
 
 
-def run_fleet() -> tuple[RunningFleet, Callable[[], None]]:
+OUTSIDE = "http://outside/v1"
+"""Stands in a routes.yaml for the address of an upstream that is simulated, too, but unknown to the proxy as such."""
+
+
+def run_fleet(routes: str = ROUTES) -> tuple[RunningFleet, Callable[[], None]]:
     """A fleet on a loop in a thread, and what stops it."""
     started: list[RunningFleet] = []
     ready, stop = threading.Event(), asyncio.Event()
 
     async def main() -> None:
-        async with fleet(ROUTES) as made:
-            for name in made.simulator.upstreams:
-                made.simulator.upstream(name).voice.pace = 0.001
-            started.append(RunningFleet(made, asyncio.get_running_loop()))
+        async with (
+            Simulator(["outside"]) as outside,
+            fleet(routes.replace(OUTSIDE, outside.base_url("outside"))) as made,
+        ):
+            running = RunningFleet(made, outside, asyncio.get_running_loop())
+            running.voice(pace=0.001, first_token_delay=0.01)
+            started.append(running)
             ready.set()
             await stop.wait()
 

@@ -20,7 +20,8 @@ from pydantic import BaseModel
 from proxy.cli.main import cli
 from proxy.config.load import Loaded, load
 from proxy.config.schema import Config
-from proxy.config.schema_policies import Limit, Resume
+from proxy.config.schema_policies import Limit
+from proxy.config.schema_policies import Resume as ResumeSection
 from proxy.config.shape import bare
 from proxy.control import urls as control_urls
 from proxy.core.event import AttemptEnded, RequestEnded, Resume
@@ -64,7 +65,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
         below = f"{path}{name}"
         found, below = _inside(bare(field.annotation), below)
         if isinstance(found, type) and issubclass(found, BaseModel):
-            if found in {Limit, Resume}:  # have short forms
+            if found in {Limit, ResumeSection}:  # have short forms
                 yield _told_as(below), field.description or ""
             yield from keys(found, f"{below}.")
         else:
@@ -248,8 +249,8 @@ def test_every_field_of_the_log_is_on_the_page() -> None:
     log(
         RequestEnded(
             "id", "r", "m", stream=True, status=200, flag="US", client="c", deployment=attempt.deployment,
-            attempts=(attempt,), resumes=(resume,), first_token=0.1, degraded="reason=failover", client_retry=1, tags="t",
-            usage=b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}',
+            attempts=(attempt,), resumes=(resume,), first_token=0.1, degraded="reason=failover", client_retry=1,
+            tags="t", usage=b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}',
         )
     )  # fmt: skip
     log.close()
