@@ -199,6 +199,16 @@ CASES: dict[str, tuple[Case, Move]] = {
         Case(two()).fails(0, F.PARAMETER_UNSUPPORTED, param="seed").fails(0, F.PARAMETER_UNSUPPORTED, param="user"),
         again(0),
     ),
+    "a way of going on: another way, and no try": (
+        Case(plan("a", attempts=1), budget=False).fails(0, F.PARAMETER_UNSUPPORTED, param="prefill"),
+        first(0, last=True),
+    ),
+    "no way of going on is left": (
+        Case(two())
+        .fails(0, F.PARAMETER_UNSUPPORTED, param="restart")
+        .fails(0, F.PARAMETER_UNSUPPORTED, param="restart"),
+        first(1, last=True),
+    ),
     "parameter without a name": (Case(two()).fails(0, F.PARAMETER_UNSUPPORTED), first(1, last=True)),
     "bad answer: next": (Case(two()).fails(0, F.BAD_ANSWER), first(1, last=True)),
     "unknown: next": (Case(two()).fails(0, F.UNKNOWN), first(1, last=True)),
