@@ -18,7 +18,7 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.error_text import clean, read_error
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.openai_edits import calls_tools, edited, finish_reason
-from proxy.dialects.openai_shapes import NULL, Document, call_indexes, read_document, says_something
+from proxy.dialects.openai_shapes import NULL, Document, call_indexes, calls_something, read_document, says_something
 from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import SAYS, EventKind, EventView
 
@@ -229,7 +229,7 @@ def read_event(data: bytes, quirks: Quirks, *, called: bool = False) -> EventVie
         started.append(index)
         if choice.delta is not None:
             content = content or says_something(choice.delta)
-            if choice.delta.tool_calls or choice.delta.function_call is not None:
+            if (choice.delta.tool_calls or choice.delta.function_call is not None) and calls_something(choice.delta):
                 calls += call_indexes(choice.delta)
         if choice.finish_reason is not None and (reason := finish_reason(choice, quirks, called=called)):
             if reason in _FAILED:

@@ -20,6 +20,8 @@ _COUNTS = {"max_tokens": 1, "max_completion_tokens": 1, "min_tokens": 0}
 minimum above the cap."""
 _PREFILL_FIELDS = ("continue_final_message", "add_generation_prompt")
 """What vLLM's clients say of a trailing assistant message of their own; refused when it is no longer the last."""
+_MARK_TOKENS = 16
+"""Tokens of the mark, and for luck: two characters are taken for a token of the tail, and some scripts need more."""
 _GRAMMARS = (
     "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",  # vLLM
     "grammar", "json_schema",  # llama.cpp
@@ -51,9 +53,11 @@ def continued(fields: Mapping[str, Raw], continuation: Continuation, prefill: Pr
     request = dict(fields)
     if continuation.mode is ResumeMode.RESTART or not continuation.text:
         return request
+    # Whoever repeats the last characters first needs room for that, too.
+    repeat = len(continuation.tail) // 2 + _MARK_TOKENS if continuation.mode is ResumeMode.INSTRUCT else 0
     for name, least in _COUNTS.items():
         if name in request:
-            request[name] = _reduced(request[name], continuation.tokens, least)
+            request[name] = _reduced(request[name], continuation.tokens, least, repeat if least else 0)
     messages = _decode_items(fields["messages"])
     if continuation.mode is ResumeMode.INSTRUCT:
         for name in _PREFILL_FIELDS:
@@ -130,13 +134,13 @@ def _merged(own: Raw, value: object) -> Raw:
         return _raw(value)  # the client sent none, or something that is no object
 
 
-def _reduced(count: Raw, tokens: int, least: int) -> Raw:
-    """A count without the tokens that were spent. What is no number, or means no limit (0, -1), stays as it is."""
+def _reduced(count: Raw, tokens: int, least: int, more: int) -> Raw:
+    """A count without the tokens that were spent, but with `more`. What is no number or no limit (0, -1) stays."""
     try:
         given = _decode_count(count)
     except (ValueError, RecursionError):
         return count
-    return _raw(max(least, given - tokens)) if given > least else count
+    return _raw(max(least, given - tokens) + more) if given > 0 else count
 
 
 def _raw(value: object) -> Raw:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from proxy.core.failure import Failure
-from proxy.dialects.openai_said import REASONING, text_of
+from proxy.dialects.openai_said import IDENTITY, REASONING, text_of
 from proxy.streams.resume import Continuation, ResumeMode, may_be_over, not_joined
 from proxy.streams.seam import Echo, Join, Replay, Seam
 
@@ -31,6 +32,8 @@ class Resumption:
     continuation: Continuation
     said: str
     """The text that the client has seen, white space at its end included."""
+    before: str
+    """What the client itself put before the answer, as its beginning."""
     identity: Mapping[str, bytes]
     """What all events of the client's stream have in common, as raw JSON."""
     echo: Echo = Echo.UNKNOWN
@@ -41,39 +44,48 @@ class Resumption:
 
 
 class ChatGraft:
-    """One stream's events for the client; see `splice.py: Graft`."""
+    """One stream's events for the client; see `splice.py: Graft`.
+
+    It keeps no text: what was said may be long, and lasts as long as the seam looks at it.
+    """
 
     def __init__(self, resumption: Resumption) -> None:
-        self._resumption = resumption
         self._mode = resumption.continuation.mode
         self._seam = _seam(resumption)
-        self._identity = {name: msgspec.json.decode(raw) for name, raw in resumption.identity.items()}
+        self._bill = _Bill(resumption)
+        self._identity = {name: Raw(raw) for name, raw in resumption.identity.items()}
+        self._again = resumption.reasoning_again
+        self._told = resumption.told
+        self._could_be_over = may_be_over(resumption.said)
         self._said_something = False
+        self._finished = False
         self.refusal: Failure | None = None
 
     def take(self, data: bytes) -> bytes | None:
         """As in `Graft`."""
         event = _read(data)
-        choices = [choice for choice in event.get("choices") or () if not choice.get("index")]
-        shown = [self._choice(choice) for choice in choices]
+        choices = event.get("choices") or ()
+        shown = [self._choice(choice) for choice in choices if not choice.get("index")]
         if self._seam.refused is not None:
             self.refusal = not_joined(self._mode, self._seam.refused)
-        if self.refusal is not None:
-            return None
-        told = self._usage(event)
-        if not told and not any(choice is not None for choice in shown):
-            return None
         event["choices"] = [choice for choice in shown if choice is not None]
-        event.pop("system_fingerprint", None)
-        return _written({**event, **self._identity})
+        # Before the end a usage by itself tells of what may never be shown.
+        if self.refusal is not None or not (event["choices"] or (self._finished and not choices)):
+            return None
+        if isinstance(usage := event.get("usage"), dict):
+            event["usage"] = self._bill.whole(usage, self._seam.cut)
+            if self._finished:
+                resumes = [dict(each) for each in self._told]
+                event["holdfast"] = {"resumes": resumes, "usage_estimated": self._bill.estimated}
+        return _written({name: value for name, value in event.items() if name not in IDENTITY}, self._identity)
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         """The choice with what is new in it; None when that is nothing."""
         delta = choice.get("delta") or {}
         finish = choice.get("finish_reason") or None
-        text = self._seam.feed(text_of(delta.get("content") or ""))
+        text = self._seam.feed(text_of(delta.get("content")))
         kept = {name: value for name, value in delta.items() if value and name not in {"role", "content"}}
-        if not self._resumption.reasoning_again:
+        if not self._again:
             kept = {name: value for name, value in kept.items() if name not in _THOUGHTS}
         if finish is not None or kept.keys() - set(_THOUGHTS):
             # Whatever it is that comes now, the text before it is over.
@@ -81,8 +93,10 @@ class ChatGraft:
         if text:
             kept["content"] = text
         self._said_something |= bool(kept.keys() - set(_THOUGHTS))
-        if finish is not None and self._seam.refused is None:
-            self._check_end(str(finish))
+        if finish is not None:
+            self._finished = True
+            if self._seam.refused is None:
+                self._check_end(str(finish))
         if not kept and finish is None:
             return None
         return {**choice, "delta": kept, "finish_reason": finish}
@@ -90,39 +104,40 @@ class ChatGraft:
     def _check_end(self, finish: str) -> None:
         """An end without a word more is taken for one only where the answer could be over."""
         cap = finish in {"length", "content_filter", "model_length"}
-        repeated = self._seam.cut > 0 or self._mode is ResumeMode.RESTART
-        if not (self._said_something or cap or repeated or may_be_over(self._resumption.said)):
+        # Who has begun anew has said the whole answer.
+        whole = self._mode is ResumeMode.RESTART or self._could_be_over
+        if not (self._said_something or cap or whole):
             self.refusal = not_joined(self._mode, "it says that the answer is over in the middle of it", "empty_answer")
 
-    def _usage(self, event: dict[str, Any]) -> bool:
-        """Make the usage of an event that of the whole message; False if the event has none."""
-        usage = event.get("usage")
-        if not isinstance(usage, dict):
-            return False
-        exact = self._mode is ResumeMode.RESTART
-        if not exact:
-            event["usage"] = self._whole(usage)
-        event["holdfast"] = {"resumes": [dict(each) for each in self._resumption.told], "usage_estimated": not exact}
-        return True
 
-    def _whole(self, usage: dict[str, Any]) -> dict[str, Any]:
-        """What the message took as if one deployment had written all of it.
+class _Bill:
+    """The usage of a message that several deployments have written.
 
-        That is the prompt without what was added to it, and both parts of the answer. What the first deployment counted
-        broke off with it, so its part is an estimate.
-        """
-        asked = self._resumption.continuation
-        prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        added = asked.tokens + _MESSAGE_TOKENS
+    It is what the message took as if one had written all of it: the prompt without what was added to it, and both parts
+    of the answer. What the first deployment counted broke off with it, so its part is an estimate.
+    """
+
+    __slots__ = ("_added", "_each", "_tokens", "estimated")
+
+    def __init__(self, resumption: Resumption) -> None:
+        asked = resumption.continuation
+        self.estimated = asked.mode is not ResumeMode.RESTART
+        self._tokens = asked.tokens
+        # The answer itself tells how this model's family counts.
+        self._each = asked.tokens / max(1, len(asked.text))
+        self._added = asked.tokens + _MESSAGE_TOKENS
         if asked.mode is ResumeMode.INSTRUCT:
-            # The answer itself tells how this model's family counts.
-            each = asked.tokens / len(asked.text.encode("utf-8", "replace"))
-            added += round(each * len(asked.instruction + asked.tail)) + _MESSAGE_TOKENS
-        again = 0
-        if self._resumption.echo is not Echo.ALWAYS and self._resumption.said:
-            again = round(asked.tokens * self._seam.cut / len(self._resumption.said))
-        prompt = prompt - added if prompt > added else prompt
-        completion = asked.tokens + max(0, completion - again)
+            self._added += round(self._each * len(asked.instruction + asked.tail)) + _MESSAGE_TOKENS
+        if resumption.echo is Echo.ALWAYS:
+            self._each = 0.0  # what it gives back it did not write
+
+    def whole(self, usage: dict[str, Any], cut: int) -> dict[str, Any]:
+        """The usage of the whole, from that of the last part, of which `cut` characters were said before."""
+        if not self.estimated:
+            return usage
+        prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        prompt = prompt - self._added if prompt > self._added else prompt
+        completion = self._tokens + max(0, completion - round(self._each * cut))
         return {
             **usage,
             "prompt_tokens": prompt,
@@ -132,12 +147,12 @@ class ChatGraft:
 
 
 def _seam(resumption: Resumption) -> Seam:
-    asked = resumption.continuation
-    if asked.mode is ResumeMode.RESTART and resumption.said.strip():
-        return Replay(resumption.said)
+    asked, said = resumption.continuation, resumption.said
+    if asked.mode is ResumeMode.RESTART and said.strip():
+        return Replay(said)
     if asked.mode is ResumeMode.PREFILL:
-        return Join(resumption.said, resumption.echo)
-    return Join(resumption.said, asked=asked.tail)
+        return Join(said, resumption.echo, before=resumption.before)
+    return Join(said, asked=asked.tail, before=resumption.before)
 
 
 def _count(usage: dict[str, Any], name: str) -> int:
@@ -154,8 +169,9 @@ def _read(data: bytes) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _written(event: dict[str, Any]) -> bytes:
+def _written(event: dict[str, Any], identity: dict[str, Raw]) -> bytes:
     try:
-        return msgspec.json.encode(event)
+        return msgspec.json.encode({**identity, **event})
     except UnicodeEncodeError:
-        return json.dumps(event).encode()
+        told = b"".join(b'"%s":%s,' % (name.encode(), bytes(raw)) for name, raw in identity.items())
+        return b"{" + told + json.dumps(event).encode()[1:]

@@ -115,7 +115,7 @@ class Attempts:
             if not isinstance(first, bytes):
                 relay.close()
         if isinstance(first, Failure):
-            return first
+            return self._client.judged(first, permit.deployment.id, ask)
         self._heed_headroom(permit, reply.all_headers)
         return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
 

@@ -53,9 +53,8 @@ class _Break:
     failure: Failure
     at: float
     said: Said
+    text: str
     modes: tuple[ResumeMode, ...]
-    begun: bool
-    """The client itself began the answer."""
 
 
 class Delivery:
@@ -115,13 +114,12 @@ class Delivery:
         assert run.current is not None  # noqa: S101 - a stream has a step
         run.history.record(run.plan, run.plan.steps.index(run.current), failure, now, world.roll())
         said = None if self._transcript is None else self._transcript.said()
-        asked, begun = wanted(run.request.fields), bool(own_beginning(run.request.fields))
-        modes = modes_for(said, asked, self._settings, holding=answer.relay.holding)
+        modes = modes_for(said, wanted(run.request.fields), self._settings, holding=answer.relay.holding)
         if isinstance(modes, Obstacle):
             return modes
         assert said is not None  # noqa: S101 - else there is an obstacle
         plan = _impatient(run.plan)
-        broken = _Break(answer.permit.deployment.id, failure, now, said, modes, begun)
+        broken = _Break(answer.permit.deployment.id, failure, now, said, said.text, modes)
         while True:
             now = world.clock()
             standings = self._standings(broken, now)
@@ -144,7 +142,12 @@ class Delivery:
             return None
         self._walk.go_to(step)
         resume = Resume(broken.deployment, target, broken.failure.code, mode.value)
-        resumption = self._resumption(broken, mode, target, resume)
+        try:
+            resumption = self._resumption(broken, mode, target, resume)
+        except BaseException:
+            # From here on the attempt gives the permit back.
+            self._walk.world.attempts.report(permit, IGNORED)
+            raise
         result = await self._walk.make(step, permit, last=last, resumption=resumption)
         if isinstance(result, Failure):
             failure = refused(result, mode)
@@ -173,10 +176,7 @@ class Delivery:
         deployment = run.plan.steps[step].deployment
         known = world.pool.find(deployment)
         names = run.history.refused_fields(run.plan, step) | (known.refused_parameters if known else set())
-        prefill = world.attempts.prefill(deployment)
-        # Who says the beginning again would say the client's own, too, which the seam does not know.
-        able = prefill is not None and (prefill.echo is Echo.NEVER or not broken.begun)
-        return next_mode(broken.modes, names, prefill=able)
+        return next_mode(broken.modes, names, prefill=world.attempts.prefill(deployment) is not None)
 
     def _resumption(self, broken: _Break, mode: ResumeMode, target: DeploymentId, resume: Resume) -> Resumption:
         settings = self._settings
@@ -184,8 +184,9 @@ class Delivery:
         prefill = self._walk.world.attempts.prefill(target)
         resumes = (*self._walk.run.resumes, resume)
         return Resumption(
-            continuation(mode, broken.said, settings),
-            broken.said.text,
+            continuation(mode, broken.text, broken.said.tokens, settings),
+            broken.text,
+            own_beginning(self._walk.run.request.fields),
             broken.said.identity,
             prefill.echo if prefill is not None and mode is ResumeMode.PREFILL else Echo.UNKNOWN,
             settings.reasoning_again,
@@ -210,7 +211,8 @@ def _impatient(plan: Plan) -> Plan:
     """The plan for going on. After a part of an answer there is no last resort; and a client that is reading waits for
     nobody while another one is ready."""
     steps = (replace(step, retry=replace(step.retry, patience=0.0)) for step in plan.steps)
-    return replace(plan, steps=tuple(steps), last_resort=None)
+    # Nor is there panic: those who merely cannot go on look as if they were out.
+    return replace(plan, steps=tuple(steps), last_resort=None, panic=None)
 
 
 def _told(resume: Resume) -> dict[str, str]:

@@ -75,9 +75,11 @@ class Copy:
 
     async def write(self, data: bytes) -> None:
         """Pass on."""
-        self._size += len(data)
+        # Whatever comments say, they say it of this time, not of a later one.
+        kept = data.partition(b"\n\n")[2] if data.startswith(b":") else data
+        self._size += len(kept)
         if self._size <= MOST_BYTES_EACH:
-            self._pieces.append(data)
+            self._pieces.append(kept)
         await self._write(data)
 
     @property

@@ -15,7 +15,7 @@ from typing import Final
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.streams.seam import MARK, tail_of
-from proxy.streams.transcript import Said
+from proxy.streams.transcript import UNREADABLE, Said
 
 
 class ResumeMode(StrEnum):
@@ -132,6 +132,7 @@ _ALONE = (
     ("function_call", Obstacle.TOOLS),
     ("refusal", Obstacle.REFUSAL),
     ("parts", Obstacle.PARTS),
+    (UNREADABLE, Obstacle.LOST),
 )
 """What cannot be gone on with once the client has seen it."""
 
@@ -148,11 +149,12 @@ def modes_for(
         return Obstacle.OFF
     if said is None:
         return Obstacle.LOST
-    obstacle = _obstacle(said, wanted)
+    text = said.text
+    obstacle = _obstacle(said, text, wanted)
     if obstacle is not None:
         return obstacle
     modes = settings.modes
-    if holding or wanted.forced_tool or not said.text.strip():
+    if holding or wanted.forced_tool or not text.strip():
         modes = tuple(mode for mode in modes if mode is ResumeMode.RESTART)
     elif wanted.fixed:
         # Another model's other words are not what was asked for. Its prefill is: it was never promised to be the same.
@@ -160,7 +162,7 @@ def modes_for(
     return modes or Obstacle.MODE
 
 
-def _obstacle(said: Said, wanted: Wanted) -> Obstacle | None:
+def _obstacle(said: Said, text: str, wanted: Wanted) -> Obstacle | None:
     if wanted.choices > 1:
         return Obstacle.CHOICES
     if wanted.logprobs:
@@ -170,29 +172,36 @@ def _obstacle(said: Said, wanted: Wanted) -> Obstacle | None:
     for name, obstacle in _ALONE:
         if name in said.others:
             return obstacle
-    text = said.text
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return Obstacle.HALF
     return Obstacle.STRUCTURED if wanted.structured and text.strip() else None
 
 
-def continuation(mode: ResumeMode, said: Said, settings: ResumeSettings) -> Continuation:
-    """What a deployment is asked in a mode."""
-    text = said.text.rstrip()
-    return Continuation(mode, text, said.tokens, tail_of(text), settings.instruction)
+def continuation(mode: ResumeMode, text: str, tokens: int, settings: ResumeSettings) -> Continuation:
+    """What a deployment is asked in a mode, of a text that was said with about so many tokens."""
+    text = text.rstrip()
+    return Continuation(mode, text, tokens, tail_of(text), settings.instruction)
 
 
 def may_be_over(text: str) -> bool:
-    """Whether an answer could end here: not within a word, after a comma or an opening bracket.
+    """Whether an answer could end here: not within a word or a block of code, after a comma or something that opens.
 
     Of an answer that is over before a word more was said, only this tells whether that can be true.
     """
-    last = text.rstrip()[-1:]
-    return bool(last) and not last.isalnum() and last not in _GOES_ON
+    text = text.rstrip()
+    last = text[-1:]
+    if not last or last.isalnum() or last in _GOES_ON or text.count("```") % 2:
+        return False
+    # What opens and closes with the same sign has been closed where it stands there an even number of times.
+    line = text[text.rfind("\n") + 1 :]
+    return last not in _PAIRED or text.endswith("```") or line.count(last) % 2 == 0
 
 
 _GOES_ON: Final = frozenset(",;:-/\\([{<&+=@#$%\N{EN DASH}\N{EM DASH}\xab\N{LEFT DOUBLE QUOTATION MARK}")
 """Characters after which more is to come."""
+_PAIRED: Final = frozenset('"*_`~')
 
 
 def not_joined(mode: ResumeMode, why: str, code: str = "seam_refused") -> Failure:

@@ -40,6 +40,7 @@ _ROUND: Final = 3
 """Characters in which a part and what stands before it end alike, from which on both are rounds of one song."""
 _REACH: Final = 2048
 """How far back, in characters, a repeat of the last part may begin."""
+_LONGEST_TAIL: Final = 800
 _MOST_PLACES: Final = 32
 """Where a head could belong to more places than this, the text is too repetitive to be judged."""
 _UNCLEAR: Final = "a repeat, or by right the same again"
@@ -90,7 +91,9 @@ class Replay:
             self.refused = "other words"
             return ""
         self.cut += again
-        self.settled = self.cut == len(self._said)
+        if self.cut == len(self._said):
+            self.settled = True
+            self._said = ""
         return text[again:]
 
     def end(self) -> str:
@@ -103,16 +106,20 @@ class Replay:
 class Join:
     """The seam with a text that goes on, from a model that was given what was said."""
 
-    __slots__ = ("_asked", "_core", "_echo", "_head", "_space", "_spacing", "cut", "refused", "settled")
+    __slots__ = ("_asked", "_core", "_echo", "_head", "_same", "_space", "_spacing", "cut", "refused", "settled")
 
-    def __init__(self, said: str, echo: Echo = Echo.UNKNOWN, asked: str = "") -> None:
-        """`asked` is what the model was asked to repeat behind the mark, if it was."""
+    def __init__(self, said: str, echo: Echo = Echo.UNKNOWN, asked: str = "", before: str = "") -> None:
+        """`asked` is what the model was asked to repeat behind the mark, if it was. `before` is what the client itself
+        put before the answer, as its beginning: who repeats the answer repeats that, too."""
         part = said.rstrip()
-        self._core = part.lstrip()
+        self._core = (before + part).lstrip()
         self._space = said[len(part) :]
         self._echo = echo
         self._asked = asked
         self._head = ""
+        self._same = 0
+        """As many characters have come that say the core from its beginning; the head then holds only the white space
+        before them."""
         self._spacing = False
         """It is known where the rest begins; only its white space is still looked at."""
         self.cut = 0
@@ -123,12 +130,26 @@ class Join:
         """As in `Seam`."""
         if self.settled:
             return text
+        if self._same:
+            if self._core.startswith(text, self._same) and self._same + len(text) < len(self._core):
+                # It says the beginning again, so far; what that means is known when it ends.
+                self._same += len(text)
+                return ""
+            self._recall()
         self._head += text
         return self._take(over=False)
 
     def end(self) -> str:
         """As in `Seam`."""
-        return "" if self.settled else self._take(over=True)
+        if self.settled:
+            return ""
+        self._recall()
+        return self._take(over=True)
+
+    def _recall(self) -> None:
+        """Put together again what was only counted."""
+        self._head += self._core[: self._same]
+        self._same = 0
 
     def _take(self, *, over: bool) -> str:
         if self.refused is not None:
@@ -144,7 +165,7 @@ class Join:
         if rest is None:
             return ""
         self.settled = True
-        self._head = ""
+        self._head = self._core = self._asked = ""
         return rest
 
     def _judge(self, *, over: bool) -> int | None:
@@ -157,6 +178,7 @@ class Join:
             return before + found if found >= 0 else None
         common = _common(head, self._core)
         if common == len(head) < len(self._core) and not over:
+            self._head, self._same = self._head[:before], common
             return None
         if self._echo is Echo.UNKNOWN and (found := self._tail(head, over=over)) is not None:
             return before + found if found >= 0 else None
@@ -173,7 +195,11 @@ class Join:
         """Where the rest begins behind the mark and what was asked for; -1 while held or refused; None: no mark."""
         mark = next((mark for mark in _MARKS if head.startswith(mark)), None)
         if mark is None:
-            return -1 if not over and any(mark.startswith(head) for mark in _MARKS) else None
+            if not head or not any(mark.startswith(head) for mark in _MARKS):
+                return None
+            if over:
+                self.refused = "ended within the mark"
+            return -1
         again = head[len(mark) :].lstrip()
         if again.startswith(self._asked):
             return len(head) - len(again) + len(self._asked)
@@ -237,17 +263,17 @@ class Join:
 def tail_of(said: str, least: int = 100) -> str:
     """The last characters by which the end of what was said can be found again: at least so many, if there are.
 
-    Longer where the text repeats itself, so that it names one place only; it begins where a word does.
+    More, up to 800, where the text repeats itself, so that they name one place only; they begin where a word does.
     """
     core = said.strip()
     size = least
-    while size < len(core):
+    while size < min(len(core), _LONGEST_TAIL):
         cut = core.find(" ", max(0, len(core) - size - 24), len(core) - size)
         tail = core[cut + 1 if cut >= 0 else len(core) - size :].lstrip()
         if core.find(tail) == len(core) - len(tail) and not _is_periodic(tail):
             return tail
         size *= 2
-    return core
+    return core[-_LONGEST_TAIL:].lstrip()
 
 
 def _common(one: str, other: str) -> int:
@@ -267,12 +293,15 @@ def _common(one: str, other: str) -> int:
 def _is_periodic(text: str) -> bool:
     """Whether a text is made of repeats: whether it can be laid over itself, moved by at most two thirds.
 
-    Half would be enough for whole repeats; white space at both ends may be missing here.
+    Half would be enough for whole repeats; white space at both ends may be missing here. A text whose first third comes
+    again at very many places is not looked at any closer.
     """
     least = len(text) - len(text) * 2 // 3
     place = text.find(text[:least], 1)
-    while 0 <= place <= len(text) - least:
+    for _ in range(_MOST_PLACES):
+        if not 0 <= place <= len(text) - least:
+            return False
         if text.startswith(text[place:]):
             return True
         place = text.find(text[:least], place + 1)
-    return False
+    return True

@@ -147,8 +147,10 @@ class Splice:
         try:
             events = self._framer.feed(data)
         except EventTooLargeError:
-            self._break("event_too_large", "an event of the stream is too large")
-            return b""
+            self._give_up(
+                Failure(FailureClass.BAD_ANSWER, "event_too_large", "an event of the stream is too large"), out
+            )
+            return b"".join(out)
         for event in events:
             if self._plain and event.data is not None and event.error is None:
                 view = self._read_event(event.data)
@@ -179,7 +181,7 @@ class Splice:
     def _take(self, event: Event, out: list[bytes], view: EventView | None = None) -> None:
         """One event; `view` is what was read of it, if it was read."""
         if event.error is not None:
-            self.fail(self._read_error(event.error))
+            self._give_up(self._read_error(event.error), out)
         elif event.data is None:
             # Comments keep the client's connection alive once it has its head; before that there is nobody to tell.
             if self.state is StreamState.COMMITTED:
@@ -194,10 +196,10 @@ class Splice:
     def _take_data(self, event: Event, data: bytes, view: EventView, out: list[bytes]) -> None:
         kind = view.kind
         if kind is EventKind.ERROR:
-            self.fail(self._read_error(data))
+            self._give_up(self._read_error(data), out)
             return
         if kind is EventKind.MALFORMED:
-            self._break("malformed_event", "an event of the stream is not valid")
+            self._give_up(_malformed(), out)
             return
         self._started.update(view.started)
         self._finished.update(view.finished)
@@ -211,7 +213,7 @@ class Splice:
             return
         self._hold_back(view, content=content, out=out)
         if shown is not None:
-            self._forward(shown, out, content=content or self._graft is not None)
+            self._forward(shown, out, content=content or (self._graft is not None and kind is not EventKind.USAGE))
         self._plain = view is SAYS and self._may_be_plain()
 
     def _shown(self, event: Event, data: bytes, view: EventView) -> bytes | None:
@@ -219,7 +221,11 @@ class Splice:
         told = data if view.edited is None else view.edited
         raw = event.raw
         if self._graft is not None:
-            grafted = self._graft.take(told)
+            try:
+                grafted = self._graft.take(told)
+            except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+                self.fail(_malformed())
+                return None
             if self._graft.refusal is not None:
                 self.fail(self._graft.refusal)
             if grafted is None:
@@ -287,5 +293,16 @@ class Splice:
             out.append(marker)
             self.state = StreamState.DONE
 
+    def _give_up(self, failure: Failure, out: list[bytes]) -> None:
+        """The stream goes no further. That is its end if nothing but the usage and the terminal marker was missing."""
+        if self.finished and self.state is StreamState.COMMITTED:
+            self._finish(DONE_EVENT, out, whole=True, missing=failure.code)
+        else:
+            self.fail(failure)
+
     def _break(self, code: str, message: str) -> None:
         self.fail(Failure(FailureClass.BAD_ANSWER, code, message))
+
+
+def _malformed() -> Failure:
+    return Failure(FailureClass.BAD_ANSWER, "malformed_event", "an event of the stream is not valid")

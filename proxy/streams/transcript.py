@@ -18,6 +18,8 @@ MOST_SAID: Final = 1024 * 1024
 """Bytes that one stream may say and still be continued."""
 MOST_OF_ALL: Final = 256 * 1024 * 1024
 """Bytes of all transcripts of the process together."""
+UNREADABLE: Final = "unreadable"
+"""Among `Said.others`: something was sent that cannot be read back."""
 _PIECE: Final = 48
 """Bytes that each piece in a block takes beside its content."""
 _GRAIN: Final = 8 * 1024
@@ -50,10 +52,12 @@ class Said:
     @property
     def text(self) -> str:
         """The whole text. Halves of surrogate pairs that belong together are one character."""
-        text = b"".join(self.texts).decode("utf-8", "surrogatepass")
-        if any("\ud800" <= char <= "\udfff" for char in text):
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        return text
+        data = b"".join(self.texts)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            text = data.decode("utf-8", "surrogatepass")
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
     @property
     def tokens(self) -> int:
@@ -83,7 +87,7 @@ class Transcript:
     __slots__ = ("_block", "_condense", "_most", "_room", "_said", "_share", "_size", "lost")
 
     def __init__(self, condense: Callable[[bytes, Said], None], room: Room) -> None:
-        """`condense` reads whole events, as they were sent to the client, into what was said; it never raises."""
+        """`condense` reads whole events, as they were sent to the client, into what was said."""
         self._condense = condense
         self._room = room
         self._said = Said()
@@ -129,7 +133,11 @@ class Transcript:
     def _turn(self) -> None:
         """Condense the block."""
         block, self._block, self._size = b"".join(self._block), [], 0
-        self._condense(block, self._said)
+        try:
+            self._condense(block, self._said)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            # Being able to go on is worth much, but never the stream itself.
+            self._said.others.add(UNREADABLE)
         self._said.texts = [b"".join(self._said.texts)]
         self._fit()
 

@@ -37,6 +37,8 @@ _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
 """Fields that a request may have upstream without the client's doing."""
+_WAYS = frozenset(ResumeMode)
+"""What else a deployment may turn out to be no good for: ways to go on with an answer."""
 _PASSED_HEADERS = ("openai-processing-ms", "openai-version", "x-ratelimit-limit-requests",
                    "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
                    "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")  # fmt: skip
@@ -100,17 +102,18 @@ class UpstreamClient:
         self, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
     ) -> JsonReply | StreamReply | Failure:
         """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message."""
-        upstream = self._upstreams[deployment.upstream]
-        reply = await self._call(upstream, deployment, key, ask, timers)
-        if not isinstance(reply, Failure):
-            return reply
-        sent = {*ask.request.fields, *_ADDED_FIELDS}
-        if ask.resumption is not None and ask.resumption.continuation.mode is ResumeMode.PREFILL:
-            sent.add(PREFILL)
-        if reply.kind is FailureClass.PARAMETER_UNSUPPORTED and reply.param not in sent:
+        reply = await self._call(self._upstreams[deployment.upstream], deployment, key, ask, timers)
+        return self.judged(reply, deployment, ask) if isinstance(reply, Failure) else reply
+
+    def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
+        """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
+        sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS}
+        if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
+            sent.discard(PREFILL)
+        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param not in sent:
             # What was never sent cannot be left out: asking again would get the same answer.
-            reply = replace(reply, kind=FailureClass.CALLER_FAULT)
-        return _masked(reply, upstream.keys)
+            failure = replace(failure, kind=FailureClass.CALLER_FAULT)
+        return _masked(failure, self._upstreams[deployment.upstream].keys)
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """How a deployment is made to go on with a trailing assistant message; None if it is not known to do that."""

@@ -29,7 +29,12 @@ defaults:
   panic: never
 routes:
   chat: {chain: [primary/m, backup/m]}
+  alone: {chain: [primary/m]}
   three: {chain: [primary/m, backup/m, third/m]}
+  all: {strategy: parallel, chain: [primary/m, backup/m, third/m]}
+  drawn: {strategy: weighted, chain: [primary/m, {to: backup/m, weight: 0}]}
+  hedged: {chain: [primary/m, backup/m], hedge: {after: 100ms, ratio: 100%}}
+  resort: {chain: [primary/m, backup/m], last_resort: {cached: 1h, text: Sorry.}}
   narrow: {chain: [primary/m, {to: backup/m, max_concurrent: 2}]}
 """
 ANSWER = (
@@ -140,33 +145,50 @@ def test_half_of_the_clients_leave_while_their_streams_are_moved() -> None:
     run_virtual(scenario())
 
 
-def test_without_a_retry_budget_the_next_deployment_goes_on() -> None:
+@pytest.mark.parametrize("fault", ["error_later:after=9", "cut_clean:after=9"])
+def test_without_a_retry_budget_the_next_deployment_goes_on(fault: str) -> None:
     async def scenario() -> None:
         async with fleet(routes(ratio="0")) as running:
             prepare(running)
-            # Its class allows another attempt on the same deployment, but nobody pays for it.
-            await running.simulator.inject("primary", "error_later:after=9")
+            await running.simulator.inject("primary", fault)
             seen = [await running.chat() for _ in range(20)]
 
             assert [True] * 20 == [whole(each) for each in seen]
             assert (20, 20) == (running.received("primary"), running.received("backup"))
-            assert {"retry"} == {event.purpose for event in running.told if isinstance(event, BudgetRefused)}
+            assert [] == [event for event in running.told if isinstance(event, BudgetRefused)]
 
     run_virtual(scenario())
 
 
-def test_without_a_retry_budget_one_that_refuses_prefill_costs_one_answer() -> None:
+def test_without_a_retry_budget_a_refused_mode_is_followed_by_the_next_one() -> None:
     async def scenario() -> None:
         async with fleet(routes(ratio="0")) as running:
             prepare(running)
             await running.simulator.inject("primary", "cut_clean:after=9")
             await running.simulator.inject("backup", "refuse_prefill")
-            first, second = await running.chat(), await running.chat()
+            running.simulator.upstream("backup").voice.prefill = "repeat"
+            seen = [await running.chat() for _ in range(3)]
 
-            # To ask the same one again, in another mode, is a retry; what it refused is known the next time.
-            assert ("upstream_stream_broken", "no_deployment_left") == (first.error["code"], first.error["reason"])
-            assert whole(second)
-            assert 2 == running.received("backup")
+            assert [True] * 3 == [whole(each) for each in seen]
+            modes = [(each.mode, each.outcome) for each in running.told if isinstance(each, ResumeEnded)]
+            later = [("instruct", "refused"), ("restart", "continued")]
+            assert [("prefill", "refused"), *later, *later, *later] == modes
+            assert 7 == running.received("backup")
+            assert 0 == running.proxy.pool.deployment(BACKUP).consecutive_failures
+
+    run_virtual(scenario())
+
+
+def test_the_same_deployment_goes_on_only_if_somebody_pays() -> None:
+    async def scenario() -> None:
+        async with fleet(routes(ratio="0")) as running:
+            prepare(running)
+            await running.simulator.inject("primary", "error_later:after=9,times=1")
+            seen = await running.chat("alone")
+
+            assert ("upstream_stream_broken", "no_deployment_left") == (seen.error["code"], seen.error["reason"])
+            assert 1 == running.received("primary")
+            assert ["retry"] == [event.purpose for event in running.told if isinstance(event, BudgetRefused)]
 
     run_virtual(scenario())
 
@@ -238,8 +260,11 @@ def test_a_place_is_waited_for() -> None:
             seen = await asyncio.gather(*asking)
 
             assert [True] * 8 == [whole(each) for each in seen]
-            # Two at a time, each of them for half of the answer.
-            assert [1, 1, 2, 2, 2, 2, 3, 3] == sorted(round(each.seconds + 0.2) for each in seen)
+            served = running.simulator.upstream("backup").requests
+            assert 8 == len(served)
+            ends = sorted(each.finished_at or 0 for each in served)
+            # From the third on, each begins when one before it has ended.
+            assert all(each.received_at >= end for each, end in zip(served[2:], ends, strict=False))
             assert 0 == in_flight(running)
 
     run_virtual(scenario())
@@ -271,5 +296,66 @@ def test_a_pinned_upstream_stays_pinned() -> None:
 
             assert ("upstream_stream_broken", "no_deployment_left") == (seen.error["code"], seen.error["reason"])
             assert 0 == running.received("backup")
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("route", ["all", "drawn", "hedged", "resort"])
+def test_any_route_finishes_what_it_has_begun(route: str) -> None:
+    async def scenario() -> None:
+        async with fleet(routes()) as running:
+            prepare(running)
+            running.simulator.upstream("backup").voice.first_token_delay = 0.05
+            running.simulator.upstream("third").voice.first_token_delay = 0.05
+            await running.simulator.inject("primary", "cut_clean:after=9")
+            seen = await running.chat(route)
+
+            assert whole(seen)
+            (resume,) = running.records[-1].resumes
+            assert (PRIMARY, BACKUP, "truncated", "prefill") == (
+                resume.source,
+                resume.target,
+                resume.cause,
+                resume.mode,
+            )
+            assert 0 == in_flight(running)
+
+    run_virtual(scenario())
+
+
+def test_a_last_resort_continues_nothing() -> None:
+    async def scenario() -> None:
+        async with fleet(routes()) as running:
+            prepare(running)
+            await running.simulator.inject("primary", "cut_clean:after=9")
+            await running.simulator.inject("backup", "503")
+            seen = await running.chat("resort")
+
+            assert " ".join(ANSWER.split()[:9]) == seen.text
+            assert ("upstream_stream_broken", "no_deployment_left") == (seen.error["code"], seen.error["reason"])
+            assert not seen.done
+
+    run_virtual(scenario())
+
+
+def test_an_answer_that_was_finished_elsewhere_is_kept_whole_and_a_part_is_not() -> None:
+    async def scenario() -> None:
+        async with fleet(routes()) as running:
+            prepare(running)
+            await running.simulator.inject("primary", "cut_clean:after=9")
+            part = await running.chat("resort", headers={"x-holdfast-fallback": "off"})
+            await running.simulator.inject("primary", "503")
+            await running.simulator.inject("backup", "503")
+            without = await running.chat("resort")
+            await running.simulator.inject("primary", "cut_clean:after=9")
+            await running.simulator.inject("backup", None)
+            finished = await running.chat("resort")
+            await running.simulator.inject("primary", "503")
+            await running.simulator.inject("backup", "503")
+            kept = await running.chat("resort")
+
+            assert ("resume_off", "Sorry.") == (part.error["reason"], without.text)
+            assert whole(finished)
+            assert ("kept answer", ANSWER) == (kept.headers["x-holdfast-reason"], kept.text)
 
     run_virtual(scenario())

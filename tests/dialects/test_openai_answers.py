@@ -198,7 +198,6 @@ def event(delta: object, finish: object = None, index: object = 0, **more: objec
 CONTENT = EventView(EventKind.CONTENT, (0,))
 NOTHING = EventView(EventKind.NO_CONTENT, (0,))
 CALLS = EventView(EventKind.CONTENT, (0,), calls=(0,))
-BEGINS_A_CALL = EventView(EventKind.NO_CONTENT, (0,), calls=(0,))
 EVENTS: list[tuple[bytes, EventView]] = [
     (event({"content": "x"}), CONTENT),
     (event({"content": " "}), CONTENT),
@@ -230,11 +229,9 @@ EVENTS: list[tuple[bytes, EventView]] = [
     (event({"content": [], "tool_calls": [], "reasoning_details": [], "audio": {}}), NOTHING),
     (event({"content": [{"type": "text", "text": ""}]}), NOTHING),
     (event({"content": [5]}), NOTHING),
-    (event({"tool_calls": [{"index": 0}]}), BEGINS_A_CALL),
-    (
-        event({"tool_calls": [{"index": 0, "type": "function", "function": {"name": None, "arguments": ""}}]}),
-        BEGINS_A_CALL,
-    ),
+    (event({"tool_calls": [{"index": 0}]}), NOTHING),
+    (event({"tool_calls": [{"index": 0, "type": "function", "function": {"name": None, "arguments": ""}}]}), NOTHING),
+    (event({"content": "x", "function_call": {"name": "", "arguments": ""}}), CONTENT),
     (event({}), NOTHING),
     (event(None), NOTHING),
     (event({}, ""), NOTHING),

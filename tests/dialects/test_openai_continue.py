@@ -182,6 +182,9 @@ CAPS = [
 @pytest.mark.parametrize(("name", "given_cap", "left"), CAPS)
 def test_tokens_that_were_spent_count(mode: ResumeMode, name: str, given_cap: object, left: object) -> None:
     body = sent(mode, {"messages": [USER], name: given_cap})
+    if mode is ResumeMode.INSTRUCT and type(left) is int and left > 0 and name.startswith("max_"):
+        # Room for what is to be repeated: the mark, and a tail of one character.
+        left += 16
     assert left == body[name]
     assert type(left) is type(body[name])
 

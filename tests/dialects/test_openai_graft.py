@@ -23,7 +23,7 @@ def graft(
 ) -> ChatGraft:
     asked = Continuation(mode, said.rstrip(), tokens, said.rstrip()[-20:].lstrip(), DEFAULT_INSTRUCTION)
     told = ({"from": "a/m", "to": "b/m", "cause": "cut", "mode": mode.value},)
-    return ChatGraft(Resumption(asked, said, IDENTITY, echo, again, told))
+    return ChatGraft(Resumption(asked, said, "", IDENTITY, echo, again, told))
 
 
 def event(delta: dict[str, Any] | None = None, finish: str | None = None, **members: Any) -> bytes:
@@ -107,12 +107,20 @@ def test_who_repeats_all_and_ends_says_that_it_is_all() -> None:
     assert [{}] == deltas(made, event({"content": "This is not"}), event({}, "stop"))
 
 
+END = event({}, "stop")
+
+
+def usage_of(made: ChatGraft, prompt: int, completion: int, **details: Any) -> Any:
+    """The last event, with the usage, once the answer is finished."""
+    return taken(made, event({"content": " end."}), END, event(usage={**usage(prompt, completion), **details}))[-1]
+
+
 def usage(prompt: int, completion: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def test_the_usage_is_that_of_the_whole() -> None:
-    (chunk,) = taken(graft(tokens=11), event(usage=usage(115, 4)))
+    chunk = usage_of(graft(tokens=11), 115, 4)
 
     # 100 of the client's own, 11 and 4 around them that were added.
     assert usage(100, 15) == chunk["usage"]
@@ -125,13 +133,15 @@ def test_what_was_said_twice_counts_once() -> None:
     made = graft(said=said, tokens=14, echo=Echo.UNKNOWN)
 
     taken(made, event({"content": said + " fifteen"}))
-    (chunk,) = taken(made, event(usage=usage(38, 15)))
+    chunk = usage_of(made, 38, 15)
 
     assert 15 == chunk["usage"]["completion_tokens"]
 
 
 def test_an_answer_that_was_begun_anew_has_its_own_usage() -> None:
-    (chunk,) = taken(graft(ResumeMode.RESTART), event(usage=usage(20, 30)))
+    made = graft(ResumeMode.RESTART)
+    taken(made, event({"content": SAID}))
+    chunk = usage_of(made, 20, 30)
 
     assert usage(20, 30) == chunk["usage"]
     assert not chunk["holdfast"]["usage_estimated"]
@@ -144,8 +154,7 @@ def test_the_usage_may_come_with_the_finish_reason() -> None:
 
 
 def test_other_details_of_the_usage_stay() -> None:
-    details = {"prompt_tokens_details": {"cached_tokens": 3}}
-    (chunk,) = taken(graft(), event(usage={**usage(115, 4), **details}))
+    chunk = usage_of(graft(), 115, 4, prompt_tokens_details={"cached_tokens": 3})
 
     assert {"cached_tokens": 3} == chunk["usage"]["prompt_tokens_details"]
 
@@ -154,3 +163,38 @@ def test_halves_of_a_character_go_through() -> None:
     assert [{"content": "\ud83c"}, {"content": "\udf89"}] == deltas(
         graft(), event({"content": "\ud83c"}), event({"content": "\udf89"})
     )
+
+
+def test_a_usage_before_the_end_waits_for_it() -> None:
+    made = graft(echo=Echo.UNKNOWN)
+    held = event({"content": " i"}, usage=usage(115, 1))
+
+    assert [] == taken(made, event(usage=usage(115, 0)), held)
+    (chunk,) = taken(made, event({"content": " its place."}, usage=usage(115, 4)))
+    assert {"content": " i its place."} == chunk["choices"][0]["delta"]
+    assert "holdfast" not in chunk
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[{"type": "text", "text": " x"}], [{"type": "thinking", "thinking": []}, {"type": "text", "text": " x"}]],
+)
+def test_parts_of_text(content: list[Any]) -> None:
+    assert [{"content": " x"}] == deltas(graft(), event({"content": content}))
+
+
+def test_numbers_of_any_size_in_the_name() -> None:
+    asked = Continuation(ResumeMode.PREFILL, SAID, 11, "", "")
+    made = ChatGraft(Resumption(asked, SAID, "", {"id": b'"x"', "created": b"1" * 900}, Echo.NEVER))
+
+    told = made.take(event({"content": " x"}))
+
+    assert told is not None
+    assert b'"created":' + b"1" * 900 in told
+
+
+def test_what_the_client_began_itself_is_repeated_too() -> None:
+    asked = Continuation(ResumeMode.PREFILL, SAID, 11, "", "")
+    made = ChatGraft(Resumption(asked, SAID, "I think that ", IDENTITY, Echo.ALWAYS))
+
+    assert [{"content": " long."}] == deltas(made, event({"content": "I think that " + SAID + " long."}))

@@ -91,7 +91,8 @@ def test_what_says_nothing_is_nothing_else() -> None:
 
 
 def test_log_probabilities() -> None:
-    assert {"logprobs"} == read(event({"content": "a"}, logprobs={"content": []})).others
+    assert {"logprobs"} == read(event({"content": "a"}, logprobs={"content": [{"token": "a"}]})).others
+    assert set() == read(event({"content": "a"}, logprobs={"content": None, "refusal": None})).others
 
 
 def test_parts_of_text_and_thought() -> None:
@@ -108,3 +109,46 @@ def test_halves_of_a_character() -> None:
 
     assert "a\N{PARTY POPPER}bc" == said.text
     assert 3 == said.pieces
+
+
+def test_a_name_is_what_is_no_empty_one() -> None:
+    azure = b'data: {"id": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": []}\n\n'
+
+    assert b'"c"' == read(azure, ROLE).identity["id"]
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": [1]},
+        {"content": ["s"]},
+        {"content": [None]},
+        {"content": 7},
+        {"content": {"text": 1}},
+        {"content": [{"type": "text", "text": 5}, {"type": None}]},
+    ],
+)
+def test_what_no_wire_allows_is_no_text(delta: dict[str, Any]) -> None:
+    assert "" == read(ROLE, event(delta)).text
+    assert read(ROLE, event(delta)).others
+
+
+def test_an_empty_text_part_is_nothing() -> None:
+    said = read(event({"content": [{"type": "text", "text": None}, {"type": "text", "text": "x"}]}))
+
+    assert ("x", set()) == (said.text, said.others)
+
+
+@pytest.mark.parametrize(
+    "odd", [b"data: {\n\n", b"data: []\n\n", b'data: {"choices": [7]}\n\n', b'data: {"choices": 7}\n\n']
+)
+def test_what_cannot_be_read_is_noted(odd: bytes) -> None:
+    said = read(ROLE, event({"content": "a"}), odd)
+
+    assert ("a", {"unreadable"}) == (said.text, said.others)
+
+
+def test_empty_calls_are_no_calls() -> None:
+    empty = {"content": "a", "function_call": {"name": "", "arguments": ""}, "tool_calls": [{"index": 0}]}
+
+    assert set() == read(event(empty)).others

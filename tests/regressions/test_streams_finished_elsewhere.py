@@ -1,4 +1,4 @@
-"""What other proxies got wrong where they continue broken streams: lost refrains, tool calls told as prose, lost causes."""
+"""What other proxies got wrong in continuing broken streams: lost refrains, tool calls told as prose, hidden causes."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 
 from proxy.core.event import ResumeEnded
-from tests.support.fleet import ROUTES, Seen, fleet
+from tests.support.fleet import ROUTES, Seen, fleet, until
 from tests.support.raw import serving
 from tests.support.virtual_time import run_virtual
 
@@ -38,24 +38,30 @@ ANSWER = "One two three four five six seven eight nine ten eleven twelve, and th
 MANNERS = ("continue", "repeat", "tail", "restate", "space", "ignore")
 
 
+async def ask_at_all_places(said: str, manner: str, modes: str) -> dict[int, Seen]:
+    """What clients get of a text that breaks after so many words, and is gone on with in this manner."""
+    routes = ROUTES.replace("{deadline: 60s,", "{deadline: 60s, breaker: {consecutive: 1000, minimum_requests: 1000},")
+    routes += f"  some: {{chain: [primary/m, backup/m], resume: {{modes: [{modes}]}}}}\n"
+    async with fleet(routes) as running:
+        for upstream in running.simulator.upstreams.values():
+            upstream.voice.answer = said
+            upstream.voice.pace = 0.01
+        running.simulator.upstream("backup").voice.prefill = manner  # type: ignore[assignment]
+        asking: dict[int, asyncio.Future[Seen]] = {}
+        for place in (1, 2, 3, 5, 8, 13, 20, 34, 55):
+            await running.simulator.inject("primary", f"cut_clean:after={place}")
+            asking[place] = asyncio.ensure_future(running.chat("some"))
+            # A fault counts for the requests that come after it, so the next one may be injected at once.
+            await until(lambda: running.received("primary") == len(asking))
+        return {place: await seen for place, seen in asking.items()}
+
+
 @pytest.mark.parametrize("manner", MANNERS)
 @pytest.mark.parametrize("text", REPETITIVE)
 def test_text_that_repeats_itself_loses_nothing_and_gains_nothing(text: str, manner: str) -> None:
-    said = REPETITIVE[text]
-
     async def scenario() -> None:
-        async with fleet() as running:
-            for upstream in running.simulator.upstreams.values():
-                upstream.voice.answer = said
-                upstream.voice.pace = 0.001
-            running.simulator.upstream("backup").voice.prefill = manner  # type: ignore[assignment]
-            for place in (1, 2, 3, 5, 8, 13, 20, 34, 55):
-                await running.simulator.inject("primary", f"cut_clean:after={place}")
-                seen = await running.chat()
-
-                assert (said, True) == (seen.text, seen.done), place
-                # Put off by its own refusals, it would never be asked in the first place.
-                running.proxy.pool.deployments()[0].guards.clear()
+        for place, seen in (await ask_at_all_places(REPETITIVE[text], manner, "prefill, instruct, restart")).items():
+            assert (REPETITIVE[text], True) == (seen.text, seen.done), place
 
     run_virtual(scenario())
 
@@ -64,25 +70,13 @@ def test_text_that_repeats_itself_loses_nothing_and_gains_nothing(text: str, man
 @pytest.mark.parametrize("manner", MANNERS)
 @pytest.mark.parametrize("text", REPETITIVE)
 def test_with_one_mode_only_it_is_whole_or_told(text: str, manner: str, mode: str) -> None:
-    said = REPETITIVE[text]
-    routes = ROUTES + f"  one: {{chain: [primary/m, backup/m], resume: {{modes: [{mode}]}}}}\n"
-
     async def scenario() -> None:
-        async with fleet(routes) as running:
-            for upstream in running.simulator.upstreams.values():
-                upstream.voice.answer = said
-                upstream.voice.pace = 0.001
-            running.simulator.upstream("backup").voice.prefill = manner  # type: ignore[assignment]
-            for place in (1, 2, 3, 5, 8, 13, 20, 34, 55):
-                await running.simulator.inject("primary", f"cut_clean:after={place}")
-                seen = await running.chat("one")
-
-                if seen.done:
-                    assert said == seen.text, place
-                else:
-                    assert said.startswith(seen.text), place
-                    assert "no_deployment_left" == seen.error["reason"]
-                running.proxy.pool.deployments()[0].guards.clear()
+        for place, seen in (await ask_at_all_places(REPETITIVE[text], manner, mode)).items():
+            if seen.done:
+                assert REPETITIVE[text] == seen.text, place
+            else:
+                assert REPETITIVE[text].startswith(seen.text), place
+                assert "no_deployment_left" == seen.error["reason"]
 
     run_virtual(scenario())
 
@@ -161,7 +155,7 @@ def test_what_became_of_the_attempts_to_mend_it_never_hides_the_first_cause(mode
     async def scenario() -> None:
         async with fleet(routes) as running:
             running.simulator.upstream("primary").voice.answer = ANSWER
-            running.simulator.upstream("backup").voice.answer = "One two three? No such words are known here, alas."
+            running.simulator.upstream("backup").voice.answer = "One two three four five, and no such words are known."
             running.simulator.upstream("backup").voice.prefill = "ignore"
             await running.simulator.inject("primary", "stall:after=9")
             await running.simulator.inject("backup", "refuse_prefill")
@@ -212,5 +206,36 @@ def test_a_second_failure_goes_on_along_the_chain_and_does_not_start_over(second
             record = running.records[-1]
             assert "third" == record.resumes[-1].target.upstream
             assert ["primary", "backup", "third"] == [attempt.deployment.upstream for attempt in record.attempts]
+
+    run_virtual(scenario())
+
+
+def test_what_is_refused_for_its_content_is_not_sent_elsewhere() -> None:
+    refusal = {
+        "error": {"message": "The response was filtered.", "type": "invalid_request_error", "code": "content_filter"}
+    }
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        words = event({"role": "assistant", "content": "Once upon a time"})
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + words)
+        await writer.drain()
+        await asyncio.sleep(0.5)
+        writer.write(b"data: " + json.dumps(refusal).encode() + b"\n\n")
+        await writer.drain()
+
+    async def scenario() -> None:
+        async with serving(refuse) as address:
+            kind = f"primary: {{kind: vllm, base_url: 'http://{address}'}}"
+            async with fleet(ROUTES.replace("primary: {kind: simulated}", kind)) as running:
+                seen = await running.chat()
+
+                assert ("Once upon a time", False) == (seen.text, seen.done)
+                assert ("upstream_stream_broken", "final_failure", False) == (
+                    seen.error["code"],
+                    seen.error["reason"],
+                    seen.error["retryable"],
+                )
+                assert 0 == running.received("backup")
 
     run_virtual(scenario())

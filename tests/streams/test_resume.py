@@ -1,7 +1,5 @@
 """Whether and how an answer may be continued: one line per case of the contract."""
 
-from collections.abc import Callable
-
 import pytest
 
 from proxy.core.failure import Failure, FailureClass
@@ -90,10 +88,7 @@ def test_each_deployment_is_asked_in_the_first_mode_that_it_can() -> None:
 
 
 def test_what_is_asked() -> None:
-    told = said("Some words ")
-    told.pieces = 2
-
-    asked = continuation(INSTRUCT, told, ResumeSettings(instruction="go on: {tail}"))
+    asked = continuation(INSTRUCT, "Some words ", 2, ResumeSettings(instruction="go on: {tail}"))
 
     assert ("Some words", 2, "Some words", "go on: {tail}") == (asked.text, asked.tokens, asked.tail, asked.instruction)
 
@@ -137,14 +132,26 @@ def test_who_cannot_be_joined_is_not_blamed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["An end.", "Really?", "```", "*done*", "(so)", "终。", "🎉 ", "| a | b |\n", '{"a": 1}']
+    "text",
+    [
+        "An end.",
+        "Really?",
+        "```\nx = 1\n```",
+        "*done*",
+        "(so)",
+        "\u7ec8\u3002",
+        "\N{PARTY POPPER} ",
+        "| a | b |\n",
+        '{"a": 1}',
+        'He said "no"',
+    ],
 )
 def test_where_an_answer_could_end(text: str) -> None:
-    check: Callable[[str], bool] = may_be_over
-
-    assert check(text)
+    assert may_be_over(text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "in the mid", "one, ", "these:", "(", "5", "a -"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "in the mid", "one, ", "these:", "(", "5", "a -", "```\nx = (1)", "so *", 'said "']
+)
 def test_where_it_could_not(text: str) -> None:
     assert not may_be_over(text)

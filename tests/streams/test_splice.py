@@ -301,3 +301,12 @@ def test_a_call_that_is_too_long_goes_as_it_comes() -> None:
 
     assert len(script.sees(*pieces)) > 10
     assert ["call-y 1"] == script.sees("call-y 1")
+
+
+@pytest.mark.parametrize("odd", ["error", "broken"])
+def test_what_goes_wrong_after_the_finish_reason_is_an_end(odd: str) -> None:
+    script = Script()
+    script.sees("say-a", "stop")
+
+    assert ["[DONE]"] == script.sees(odd)
+    assert StreamState.DONE is script.splice.state

@@ -97,13 +97,13 @@ def deliver(text: str, chain: list[Speaker], luck: random.Random, settings: Resu
             if mode is None:
                 break
             assert said is not None
-            asked = continuation(mode, said, settings)
+            asked = continuation(mode, said.text, said.tokens, settings)
             reply = _reply(speaker, asked, text, luck)
             if reply is None:
                 failure: Failure | None = Failure(FailureClass.CALLER_FAULT, "http_400")
             else:
                 echo = speaker.echo if mode is ResumeMode.PREFILL else Echo.UNKNOWN
-                splice = _splice(Resumption(asked, said.text, said.identity, echo))
+                splice = _splice(Resumption(asked, said.text, "", said.identity, echo))
                 sent, state = _play(splice, reply, speaker, luck, transcript, f"stop-{number}")
                 out.append((sent, state))
                 if sent or state is StreamState.DONE:

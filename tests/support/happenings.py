@@ -32,7 +32,6 @@ def one_of_each() -> list[Any]:
 
 
 def _value(hint: Any) -> Any:
-    for inner in (AttemptEnded, Resume):
-        if hint == tuple[inner, ...]:
-            return (one_of(inner),)
+    if hint in {tuple[AttemptEnded, ...], tuple[Resume, ...]}:
+        return (one_of(get_args(hint)[0]),)
     return next(_VALUES[each] for each in (hint, *get_args(hint)) if each in _VALUES)
