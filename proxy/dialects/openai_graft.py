@@ -124,8 +124,8 @@ class _Bill:
         self.estimated = asked.mode is not ResumeMode.RESTART
         self._tokens = asked.tokens
         # The answer itself tells how this model's family counts.
-        self._each = asked.tokens / max(1, len(asked.text))
-        self._added = asked.tokens + _MESSAGE_TOKENS
+        self._each = asked.text_tokens / max(1, len(asked.text))
+        self._added = asked.text_tokens + _MESSAGE_TOKENS
         if asked.mode is ResumeMode.INSTRUCT:
             self._added += round(self._each * len(asked.instruction + asked.tail)) + _MESSAGE_TOKENS
         if resumption.echo is Echo.ALWAYS:
@@ -136,7 +136,7 @@ class _Bill:
         if not self.estimated:
             return usage
         prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        prompt = prompt - self._added if prompt > self._added else prompt
+        prompt = max(min(prompt, 1), prompt - self._added)
         completion = self._tokens + max(0, completion - round(self._each * cut))
         return {
             **usage,

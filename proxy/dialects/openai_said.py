@@ -66,7 +66,7 @@ def condense(block: bytes, said: Said) -> None:
         thoughts = delta.reasoning_content or delta.reasoning
         if thoughts:
             said.reasoning += len(str(thoughts))
-            said.pieces += not delta.content
+            said.thoughts += 1
         if delta.tool_calls or delta.refusal or choice.logprobs or delta.function_call or delta.audio:
             said.others.update(_others(choice, delta))
     said.pieces += len(texts)
@@ -151,6 +151,7 @@ def _add_parts(parts: object, texts: list[str], said: Said) -> None:
         kind, text = members.get("type"), text_of([members])
         if kind == "thinking":
             said.reasoning += len(str(members.get("thinking")))
+            said.thoughts += 1
         elif text:
             texts.append(text)
         elif kind != "text":

@@ -184,7 +184,7 @@ class Delivery:
         prefill = self._walk.world.attempts.prefill(target)
         resumes = (*self._walk.run.resumes, resume)
         return Resumption(
-            continuation(mode, broken.text, broken.said.tokens, settings),
+            continuation(mode, broken.said, broken.text, settings),
             broken.text,
             own_beginning(self._walk.run.request.fields),
             broken.said.identity,

@@ -64,7 +64,9 @@ class Continuation:
     text: str
     """What the client has been told, without white space at its end."""
     tokens: int
-    """About how many tokens that was."""
+    """About how many tokens were spent on it, reasoning included."""
+    text_tokens: int
+    """About how many of them are the text's."""
     tail: str
     """The last characters of `text`, as many as it takes to find the place again."""
     instruction: str
@@ -179,10 +181,10 @@ def _obstacle(said: Said, text: str, wanted: Wanted) -> Obstacle | None:
     return Obstacle.STRUCTURED if wanted.structured and text.strip() else None
 
 
-def continuation(mode: ResumeMode, text: str, tokens: int, settings: ResumeSettings) -> Continuation:
-    """What a deployment is asked in a mode, of a text that was said with about so many tokens."""
+def continuation(mode: ResumeMode, said: Said, text: str, settings: ResumeSettings) -> Continuation:
+    """What a deployment is asked in a mode. `text` is what `said` holds, put together once for all that need it."""
     text = text.rstrip()
-    return Continuation(mode, text, tokens, tail_of(text), settings.instruction)
+    return Continuation(mode, text, said.tokens, said.text_tokens, tail_of(text), settings.instruction)
 
 
 def may_be_over(text: str) -> bool:

@@ -106,7 +106,19 @@ class Replay:
 class Join:
     """The seam with a text that goes on, from a model that was given what was said."""
 
-    __slots__ = ("_asked", "_core", "_echo", "_head", "_same", "_space", "_spacing", "cut", "refused", "settled")
+    __slots__ = (
+        "_asked",
+        "_core",
+        "_echo",
+        "_head",
+        "_marked",
+        "_same",
+        "_space",
+        "_spacing",
+        "cut",
+        "refused",
+        "settled",
+    )
 
     def __init__(self, said: str, echo: Echo = Echo.UNKNOWN, asked: str = "", before: str = "") -> None:
         """`asked` is what the model was asked to repeat behind the mark, if it was. `before` is what the client itself
@@ -120,6 +132,7 @@ class Join:
         self._same = 0
         """As many characters have come that say the core from its beginning; the head then holds only the white space
         before them."""
+        self._marked = False
         self._spacing = False
         """It is known where the rest begins; only its white space is still looked at."""
         self.cut = 0
@@ -159,7 +172,8 @@ class Join:
             if begin is None:
                 return ""
             self._spacing = True
-            self.cut = begin
+            # The mark was not said before.
+            self.cut = len(self._asked) if self._marked else begin
             self._head = self._head[begin:]
         rest = self._after_space(over=over)
         if rest is None:
@@ -202,6 +216,7 @@ class Join:
             return -1
         again = head[len(mark) :].lstrip()
         if again.startswith(self._asked):
+            self._marked = True
             return len(head) - len(again) + len(self._asked)
         if over or not self._asked.startswith(again):
             self.refused = "did not repeat what it was asked to"

@@ -22,6 +22,8 @@ UNREADABLE: Final = "unreadable"
 """Among `Said.others`: something was sent that cannot be read back."""
 _PIECE: Final = 48
 """Bytes that each piece in a block takes beside its content."""
+_TOKEN: Final = 10
+"""Bytes up to which what an event carries may be a token."""
 _GRAIN: Final = 8 * 1024
 """Bytes by which a transcript's share of the room grows."""
 
@@ -35,9 +37,11 @@ class Said:
     size: int = 0
     """Bytes of it."""
     pieces: int = 0
-    """Events that carried text or reasoning: about as many as tokens, from most upstreams."""
+    """Events that carried text: about as many as tokens, from most upstreams."""
     reasoning: int = 0
     """Characters of reasoning."""
+    thoughts: int = 0
+    """Events that carried reasoning."""
     others: set[str] = field(default_factory=set)
     """What else was said, by the names of the wire's members: `tool_calls`, `refusal`, `audio`, `logprobs`."""
     identity: dict[str, bytes] = field(default_factory=dict)
@@ -60,14 +64,22 @@ class Said:
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
     @property
-    def tokens(self) -> int:
-        """About how many tokens were said, reasoning included.
+    def text_tokens(self) -> int:
+        """About how many tokens of text were said.
 
         Most upstreams send a token in each event; where events are far from the usual size of a token, four bytes are
         taken for one.
         """
-        size = self.size + self.reasoning
-        return self.pieces if size <= 10 * self.pieces else round(size / 4)
+        return _tokens(self.size, self.pieces)
+
+    @property
+    def tokens(self) -> int:
+        """The same with those of the reasoning."""
+        return self.text_tokens + _tokens(self.reasoning, self.thoughts)
+
+
+def _tokens(size: int, pieces: int) -> int:
+    return pieces if size <= _TOKEN * pieces else round(size / 4)
 
 
 class Room:

@@ -26,7 +26,7 @@ def fields(text: str) -> dict[str, Raw]:
 
 
 def going_on(mode: ResumeMode, text: str = SAID, tokens: int = 7) -> Continuation:
-    return Continuation(mode, text, tokens, tail="🐟", instruction="Go on after {tail} {please}")
+    return Continuation(mode, text, tokens, tokens, tail="🐟", instruction="Go on after {tail} {please}")
 
 
 def sent(

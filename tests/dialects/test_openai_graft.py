@@ -21,7 +21,7 @@ def graft(
     *,
     again: bool = False,
 ) -> ChatGraft:
-    asked = Continuation(mode, said.rstrip(), tokens, said.rstrip()[-20:].lstrip(), DEFAULT_INSTRUCTION)
+    asked = Continuation(mode, said.rstrip(), tokens, tokens, said.rstrip()[-20:].lstrip(), DEFAULT_INSTRUCTION)
     told = ({"from": "a/m", "to": "b/m", "cause": "cut", "mode": mode.value},)
     return ChatGraft(Resumption(asked, said, "", IDENTITY, echo, again, told))
 
@@ -184,7 +184,7 @@ def test_parts_of_text(content: list[Any]) -> None:
 
 
 def test_numbers_of_any_size_in_the_name() -> None:
-    asked = Continuation(ResumeMode.PREFILL, SAID, 11, "", "")
+    asked = Continuation(ResumeMode.PREFILL, SAID, 11, 11, "", "")
     made = ChatGraft(Resumption(asked, SAID, "", {"id": b'"x"', "created": b"1" * 900}, Echo.NEVER))
 
     told = made.take(event({"content": " x"}))
@@ -194,7 +194,7 @@ def test_numbers_of_any_size_in_the_name() -> None:
 
 
 def test_what_the_client_began_itself_is_repeated_too() -> None:
-    asked = Continuation(ResumeMode.PREFILL, SAID, 11, "", "")
+    asked = Continuation(ResumeMode.PREFILL, SAID, 11, 11, "", "")
     made = ChatGraft(Resumption(asked, SAID, "I think that ", IDENTITY, Echo.ALWAYS))
 
     assert [{"content": " long."}] == deltas(made, event({"content": "I think that " + SAID + " long."}))

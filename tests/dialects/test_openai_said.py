@@ -61,7 +61,7 @@ def test_blocks_add_up() -> None:
 def test_reasoning_is_no_text(name: str) -> None:
     said = read(ROLE, event({name: "hm"}), event({"content": "So"}))
 
-    assert ("So", 2, 2) == (said.text, said.reasoning, said.pieces)
+    assert ("So", 2, 1, 1) == (said.text, said.reasoning, said.pieces, said.thoughts)
 
 
 def test_reasoning_and_text_in_one_event() -> None:

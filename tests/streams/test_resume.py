@@ -88,7 +88,10 @@ def test_each_deployment_is_asked_in_the_first_mode_that_it_can() -> None:
 
 
 def test_what_is_asked() -> None:
-    asked = continuation(INSTRUCT, "Some words ", 2, ResumeSettings(instruction="go on: {tail}"))
+    told = said("Some words ")
+    told.pieces = 2
+
+    asked = continuation(INSTRUCT, told, told.text, ResumeSettings(instruction="go on: {tail}"))
 
     assert ("Some words", 2, "Some words", "go on: {tail}") == (asked.text, asked.tokens, asked.tail, asked.instruction)
 

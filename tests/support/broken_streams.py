@@ -97,7 +97,7 @@ def deliver(text: str, chain: list[Speaker], luck: random.Random, settings: Resu
             if mode is None:
                 break
             assert said is not None
-            asked = continuation(mode, said.text, said.tokens, settings)
+            asked = continuation(mode, said, said.text, settings)
             reply = _reply(speaker, asked, text, luck)
             if reply is None:
                 failure: Failure | None = Failure(FailureClass.CALLER_FAULT, "http_400")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ def test_names_that_clients_make_up_are_no_labels() -> None:
     evil = DeploymentId("openai", "evil")
     metrics = Metrics()
     for cls in CLASSES:
-        given = {name: evil for name in cls.__dataclass_fields__ if name == "deployment"}
+        given = {field.name: evil for field in fields(cls) if field.name == "deployment"}
         metrics(one_of(cls, **given, **({"model_asked": "evil"} if cls is RequestEnded else {})))
 
     assert "evil" not in metrics.render().decode()
