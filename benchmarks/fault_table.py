@@ -2,17 +2,19 @@
 
     .venv/bin/python -m benchmarks.fault_table > table.md
 
-Real sockets, real time. The chain is primary, backup; the primary has the fault, first_token is 400 ms and idle 400 ms.
+Real sockets, real time. The chain is primary, backup; the primary has the fault, first_token is 400 ms and idle 1 s.
 With `alone` the chain is the primary only.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 
 import openai
 from openai import OpenAI
 
+from proxy.pool.operator import Operator
 from tests.chaos.test_faults import AFTER_COMMIT, HARMLESS, HIDDEN, RETURNED
 from tests.conformance.conftest import RunningFleet, run_fleet
 
@@ -42,12 +44,24 @@ def ask(client: OpenAI, model: str, *, stream: bool) -> str:
     return f"{outcome}; {took:.0f} ms" + (f" (first text {first * 1000:.0f} ms)" if first is not None else "")
 
 
+def forget(running: RunningFleet) -> None:
+    """Forget every rest and breaker, as an operator may."""
+    done = threading.Event()
+
+    def reset() -> None:
+        Operator(running.fleet.proxy.pool).reset(None, None, running.loop.time())
+        done.set()
+
+    running.loop.call_soon_threadsafe(reset)
+    done.wait(5)
+
+
 def row(running: RunningFleet, client: OpenAI, fault: str) -> str:
     cells = []
     for model in ("chat", "alone"):
         for stream in (True, False):
             # A new fault each time, so that a rest of the last request does not hide it.
-            running.forget()
+            forget(running)
             running.inject("primary", fault)
             cells.append(ask(client, model, stream=stream))
     return f"| `{fault}` | " + " | ".join(cells) + " |"
