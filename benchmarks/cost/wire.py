@@ -21,7 +21,7 @@ def length_of(data: bytes) -> int | None:
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it is installed: the ends are to be as cheap as they can."""
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 - optional
     except ImportError:
         return None
     return uvloop.new_event_loop
