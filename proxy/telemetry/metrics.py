@@ -57,6 +57,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library forgot its annotation
         self._registry = CollectorRegistry()
         self._pool: PoolMetrics | None = None
+        self._looked_up: dict[tuple[Any, tuple[str, ...]], Any] = {}
         counter, histogram = self._counter, self._histogram
         self._requests = counter("requests", "Client requests", "route", "outcome")
         self._duration = histogram(
@@ -145,21 +146,29 @@ class Metrics:
 
     def _request(self, record: RequestEnded) -> None:
         stream = "true" if record.stream else "false"
-        self._requests.labels(record.route, record.outcome).inc()
-        self._duration.labels(record.route, stream).observe(record.duration)
+        self._series(self._requests, record.route, record.outcome).inc()
+        self._series(self._duration, record.route, stream).observe(record.duration)
         if record.first_token is not None:
-            self._first_token.labels(record.route, stream).observe(record.first_token)
+            self._series(self._first_token, record.route, stream).observe(record.first_token)
         self._overhead.observe(max(0.0, record.duration - record.waited_for_others))
         if record.client_retry:
             self._client_retries.inc()
 
     def _attempt(self, event: AttemptEnded) -> None:
         upstream = event.deployment.upstream
-        self._attempts.labels(upstream, event.outcome).inc()
-        self._attempt_duration.labels(upstream).observe(event.duration)
+        self._series(self._attempts, upstream, event.outcome).inc()
+        self._series(self._attempt_duration, upstream).observe(event.duration)
         if event.outcome == "lost":
             self._lost.labels(upstream).inc()
             self._lost_seconds.labels(upstream).inc(event.duration)
+
+    def _series(self, metric: Any, *labels: str) -> Any:
+        """One series of what every request changes. The library checks and locks for each look; this looks once."""
+        key = (metric, labels)
+        found = self._looked_up.get(key)
+        if found is None:
+            found = self._looked_up[key] = metric.labels(*labels)
+        return found
 
     def _failover(self, event: FailedOver) -> None:
         self._failovers.labels(event.route, event.source.upstream, event.target.upstream, event.reason).inc()
