@@ -162,7 +162,9 @@ class Answer:
             raise _NotHttpError("too long a head")
         if len(fields) > MAX_FIELDS:
             raise _NotHttpError("too many headers")
-        headers = CIMultiDict([(name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")) for name, value in fields])
+        headers = CIMultiDict(
+            [(name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")) for name, value in fields]
+        )
         self._fields = []
         status, version = parser.get_status_code(), parser.get_http_version()
         if version not in {"1.1", "1.0"} or status < 100 or status == 101:

@@ -17,7 +17,7 @@ THREE = OK + b"Content-Length: 3\r\n\r\nabc"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 Step = bytes | float | Literal["read", "close", "abort", "wait"]
-"""To send, to pause for seconds, to read a request, to end the connection in one of two ways, or to wait for its end."""
+"""To send, to pause for seconds, to read a request, to end the connection in one of two ways, to wait for its end."""
 Script = Sequence[Step]
 SERVE: Script = ["read", THREE] * 20 + ["wait"]
 """Answers whatever comes."""
@@ -56,9 +56,7 @@ class Upstream:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             await writer.wait_closed()
 
-    async def _step(
-        self, step: Step, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _step(self, step: Step, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if isinstance(step, bytes):
             writer.write(step)
         elif step == "read":

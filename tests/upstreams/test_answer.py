@@ -1,5 +1,7 @@
 """One answer, byte by byte and packet by packet: what is taken, what is refused, and that the packets do not matter."""
 
+import gc
+import weakref
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -213,9 +215,6 @@ def test_headers_are_found_in_any_case() -> None:
 
 
 def test_an_answer_that_is_over_is_free_of_cycles() -> None:
-    import gc
-    import weakref
-
     class Watched(Answer):
         pass
 
