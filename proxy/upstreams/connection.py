@@ -70,10 +70,12 @@ class Connection(asyncio.Protocol):
 
     def ask(self, head: bytes, body: bytes) -> Exchange:
         """Send a request on an idle connection."""
-        transport = self._transport
+        exchange, transport = Exchange(self), self._transport
         if transport is None:
-            raise RuntimeError("not connected")
-        exchange = self._exchange = Exchange(self)
+            # It ended between being opened and being used.
+            exchange.answer.end()
+            return exchange
+        self._exchange = exchange
         if len(body) <= _JOIN:
             transport.write(head + body)
         else:

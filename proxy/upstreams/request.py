@@ -84,7 +84,11 @@ class Requests:
         if found is None:
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
-            found = self._kept[key] = self._build(URL(url), headers)
+            try:
+                address = URL(url)
+            except ValueError:
+                raise _unsendable("the address is not valid") from None
+            found = self._kept[key] = self._build(address, headers)
         return found
 
     def _build(self, url: URL, headers: Mapping[str, str]) -> Request:

@@ -86,6 +86,17 @@ async def test_a_connection_is_free_as_soon_as_its_answer_is_in() -> None:
     assert [] == fake.done
 
 
+async def test_a_connection_that_ended_before_it_was_used_is_a_reset() -> None:
+    connection, fake, told = connected()
+    connection.connection_lost(None)
+    exchange = connection.ask(b"head", b"body")
+
+    with pytest.raises(TransportError, match="reset"):
+        await exchange.begin(later())
+    exchange.close()
+    assert ([], ["opened", "lost"]) == (fake.written, told)
+
+
 async def test_too_much_unread_stops_the_socket_until_it_is_read() -> None:
     connection, fake, _ = connected()
     exchange = connection.ask(b"", b"")

@@ -167,7 +167,7 @@ def test_a_kept_one_that_was_serving_is_to_blame(name: str) -> None:
 def test_one_whose_request_is_not_all_sent_is_not_used_again() -> None:
     async def scenario() -> None:
         early = OK.replace(b"200 OK", b"413 Too Large") + b"Content-Length: 0\r\n\r\n"
-        async with upstream([early, "wait"]) as running, transport() as over:
+        async with upstream([0.05, early, "wait"]) as running, transport() as over:
             assert (413, b"") == await ask(over, running.url, b"x" * 50_000_000)
             await ask(over, running.url)
             assert 2 == running.connections
