@@ -25,6 +25,7 @@ from proxy.core.event import (
     Hedged,
     ProbeEnded,
     Recovered,
+    Reloaded,
     RequestEnded,
     RestCleared,
     Rested,
@@ -91,6 +92,12 @@ class Metrics:
         self._probes = counter("probes", "Test prompts", "upstream", "outcome")
         self._probe_duration = histogram("probe_duration_seconds", "Of one test prompt", _PROBES, "upstream")
         self._controls = counter("control_changes", "What operators changed, and what reverted", "action")
+        self._reloads = counter("config_reloads", "Times that the configuration was read again", "outcome")
+        self._reload_good = Gauge(
+            "holdfast_config_last_reload_successful", "Whether the last reading was in order", registry=self._registry
+        )
+        self._reload_good.set(1)
+        self._config = Info("holdfast_config", "The configuration in force", registry=self._registry)
         self._store_up = Gauge("holdfast_state_store_up", "Whether state is kept", registry=self._registry)
         self._store_up.set(1)
         info = Info("holdfast_build", "The running version", registry=self._registry)
@@ -112,9 +119,14 @@ class Metrics:
             Recovered: lambda event: self._recovery.labels(event.deployment.upstream).observe(event.duration),
             ProbeEnded: self._probe,
             Controlled: lambda event: self._controls.labels(event.action).inc(),
+            Reloaded: self._reload,
             StoreTrouble: lambda _event: self._store_up.set(0),
             StoreRecovered: lambda _event: self._store_up.set(1),
         }
+
+    def tell_config(self, digest: str) -> None:
+        """Show which configuration is in force, by a digest that gives nothing of it away."""
+        self._config.info({"hash": digest})
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show a value that is read when somebody looks."""
@@ -127,7 +139,7 @@ class Metrics:
     def watch_pool(
         self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]
     ) -> None:
-        """Show how the deployments that the configuration names are at the moment when somebody looks.
+        """Show how the deployments that the configuration names are at the moment when somebody looks, these and no others.
 
         `clock` is the pool's: monotonic, in seconds.
         """
@@ -175,6 +187,10 @@ class Metrics:
 
     def _breaker(self, event: BreakerChanged) -> None:
         self._transitions.labels(event.deployment.upstream, event.target, event.cause).inc()
+
+    def _reload(self, event: Reloaded) -> None:
+        self._reloads.labels(event.outcome).inc()
+        self._reload_good.set(event.outcome == "ok")
 
     def _probe(self, event: ProbeEnded) -> None:
         self._probes.labels(event.deployment.upstream, event.outcome).inc()
