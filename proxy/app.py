@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from prometheus_client import Gauge
 
 from proxy.config.finding import Finding
 from proxy.config.lasting import kept_from, needs_restart, restart_finding
@@ -30,7 +31,6 @@ from proxy.control.context import CONTROL, Control
 from proxy.control.reloads import RefusedError, Reload, Reloader
 from proxy.control.source import Source
 from proxy.core.in_force import InForce
-from proxy.core.names import DeploymentId
 from proxy.execution.attempt import Attempts
 from proxy.execution.executor import Executor
 from proxy.execution.kept import KeptAnswers
@@ -93,11 +93,13 @@ class Holdfast:
         self._sockets = sockets
         self._transport = Transport()
         self._bus, self._metrics, self._feed, self._audit = Bus(), Metrics(), Feed(), Audit()
-        for listener in (self._metrics, self._feed, *listeners, self._audit):
+        everybody: tuple[EventListener, ...] = (self._metrics, self._feed, *listeners, self._audit)
+        for listener in everybody:
             self._bus.listen(listener)
         self._reloader = None if source is None else Reloader(source, self._take, self._bus.emit, told)
         self._started_at = time.time()
         self._kept, self._transcripts = KeptAnswers(), Room()
+        self._in_flight: Gauge
         self._budgets: Budgets
         self._room: WaitingRoom
         self._rounds: Rounds
@@ -286,7 +288,9 @@ class Holdfast:
 
     async def _with_simulator(self, settings: Settings) -> Settings:
         """Play the upstreams that are simulated and live nowhere else, and tell the settings where."""
-        names = [name for name, upstream in settings.upstreams.items() if _is_played(upstream.kind.name, upstream.base_url)]
+        names = [
+            name for name, upstream in settings.upstreams.items() if _is_played(upstream.kind.name, upstream.base_url)
+        ]
         if not names:
             return settings
         if self.simulator is None:

@@ -54,7 +54,8 @@ class WaitingRoom:
     async def wait(self, pool: Pool, places: Sequence[Place], until: float) -> tuple[int, Permit] | None:
         """Wait for one of the places; returns its step with the permit for it.
 
-        `pool` gives the permit. None when the time is over, or when none of the places will come free, for a reason other than being full.
+        `pool` gives the permit. None when the time is over, or when none of the places will come free, for a reason
+        other than being full.
         """
         handed: asyncio.Future[tuple[int, Permit] | None] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(pool, places, handed)

@@ -30,7 +30,7 @@ class Budgets:
     def change(
         self, overall: RetryBudgetSettings, upstreams: Mapping[str, RetryBudgetSettings], hedges: Mapping[str, float]
     ) -> None:
-        """Go by other settings from now on. What has been paid is not forgotten, else a change would pay for a flood."""
+        """Go by other settings from now on. What has been paid is not forgotten: a change must not pay for a flood."""
         self._overall.change(overall)
         self._upstreams = {name: self._upstreams.get(name) or RetryBudget(each) for name, each in upstreams.items()}
         self._hedges = {route: self._hedges.get(route) or HedgeBudget(ratio) for route, ratio in hedges.items()}

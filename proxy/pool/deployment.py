@@ -50,7 +50,7 @@ class Deployment:
     guards: list[Guard] = field(default_factory=list)
     """One for each distinct set of rules."""
     former: list[tuple[Rules, Guard]] = field(default_factory=list)
-    """Rules that are no longer in force, with the guards that took over: requests that began before still go by them."""
+    """Rules that are no longer in force, and the guards that took over: requests that began before ask by them."""
     recent: RecentAnswers = field(default_factory=RecentAnswers)
     rest: Rest | None = None
     """The rest of the deployment itself, whatever the key."""

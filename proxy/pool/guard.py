@@ -138,8 +138,8 @@ class Guard:
         return [BreakerChanged(self.id, *change)] if change is not None else _NOTHING
 
     def change_rules(self, rules: Rules, now: float) -> None:
-        """Go by other rules from now on. Parts whose rules are the same stay as they are; a breaker whose rules are others
-        begins to count anew, but an opening is not forgotten."""
+        """Go by other rules from now on. Parts whose rules are the same stay as they are. A breaker whose rules are
+        others begins to count anew, but an opening is not forgotten."""
         before, self.rules = self.rules, rules
         if rules.breaker != before.breaker:
             breaker = Breaker(rules.breaker, now)

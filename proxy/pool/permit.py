@@ -47,7 +47,8 @@ class Permit:
         admitted_at: float,
         tickets: list[tuple[Guard, int]],
     ) -> None:
-        """`key` is the place of the key in the list of its upstream; `tickets` are the guards that hear the outcome, and the period of each in which it counts."""
+        """`key` is the place of the key in its upstream's list. `tickets` are the guards that hear the outcome, and the
+        period of each in which it counts."""
         self.deployment = deployment
         self.upstream = upstream
         self.key = key

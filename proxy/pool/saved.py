@@ -38,7 +38,9 @@ def as_state(pool: Pool, marks: Marks, now: float, chosen: Iterable[Deployment])
     """What is worth keeping of some deployments and of their upstreams, by a name for each part."""
     state = {name_of(each.id): _deployment(each, _by_slot(pool, marks, each.id.upstream), now) for each in chosen}
     for name in {each.id.upstream for each in chosen}:
-        state[f"upstream {name}"] = {"key_rests": _key_rests(pool.upstream(name).key_rests, _by_slot(pool, marks, name), now)}
+        state[f"upstream {name}"] = {
+            "key_rests": _key_rests(pool.upstream(name).key_rests, _by_slot(pool, marks, name), now)
+        }
     return state
 
 

@@ -1,8 +1,8 @@
 """One upstream's state: its keys, and how many attempts it has under way.
 
-Keys are told apart by *slots*, numbers that are never given twice: a rest belongs to a key, not to its place in the list,
-which changes when routes.yaml does. Requests that began before such a change go on with the list that they began with, so
-both lists are in use for a while; what both count together is in one `Load`.
+Keys are told apart by *slots*, numbers that are never given twice: a rest belongs to a key, not to its place in the
+list, which changes when routes.yaml does. Requests that began before such a change go on with the list that they began
+with, so both lists are in use for a while; what both count together is in one `Load`.
 """
 
 from __future__ import annotations

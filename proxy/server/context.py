@@ -1,7 +1,7 @@
 """What the handlers share: one object for each configuration, built by `app.py`, reached by a typed key.
 
-A request takes the one that is in force when it arrives, and keeps to it: a change of the configuration in the meantime is
-for the requests that come after it.
+A request takes the one that is in force when it arrives, and keeps to it: a change of the configuration in the meantime
+is for the requests that come after it.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ class Metrics:
     def watch_pool(
         self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]
     ) -> None:
-        """Show how the deployments that the configuration names are at the moment when somebody looks, these and no others.
+        """Show how these deployments, which the configuration names, are at the moment when somebody looks.
 
         `clock` is the pool's: monotonic, in seconds.
         """
