@@ -24,6 +24,8 @@ from proxy.telemetry.log import Log
 
 async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -> int:
     """Serve until a signal; the exit code."""
+    # From here on SIGHUP does not end us any more, unless it comes because our terminal is gone.
+    on_terminal = sys.stdin is not None and sys.stdin.isatty()
     stop, reload = told_to_stop(), told_to_reload()
     notifier = Notifier(os.environ, os.getpid())
     try:
@@ -51,7 +53,7 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
              routes=len(settings.routes), pid=os.getpid())  # fmt: skip
     notifier.ready()
     beside = [
-        asyncio.create_task(_reload_when_told(proxy, reload, stop, notifier), name="reloads"),
+        asyncio.create_task(_reload_when_told(proxy, reload, stop, notifier, on_terminal=on_terminal), name="reloads"),
         asyncio.create_task(notifier.live(), name="signs of life"),
     ]
     await stop.wait()
@@ -83,9 +85,10 @@ async def _stop(proxy: Holdfast, again: asyncio.Event, log: Log) -> None:
     await proxy.stop()
 
 
-async def _reload_when_told(proxy: Holdfast, told: asyncio.Event, stop: asyncio.Event, notifier: Notifier) -> None:
+async def _reload_when_told(
+    proxy: Holdfast, told: asyncio.Event, stop: asyncio.Event, notifier: Notifier, *, on_terminal: bool
+) -> None:
     """Reload at each SIGHUP. One that comes because the terminal is gone, which we were started from, ends us."""
-    on_terminal = sys.stdin is not None and sys.stdin.isatty()
     while True:
         await told.wait()
         told.clear()

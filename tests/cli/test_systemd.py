@@ -110,7 +110,7 @@ def test_sockets_are_taken_over_and_outlive_the_process(routes: Path) -> None:
         answers: list[int] = []
 
         def ask() -> None:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=30) as response:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=30) as response:
                 answers.append(response.status)
 
         for _ in range(2):
@@ -175,6 +175,7 @@ def test_a_terminal_that_goes_away_ends_the_proxy(routes: Path) -> None:
         assert 0 == process.wait(20)
     finally:
         process.kill()
+        process.wait()
 
 
 def test_nothing_is_asked_of_other_systems(start, routes: Path) -> None:

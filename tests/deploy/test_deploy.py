@@ -325,9 +325,8 @@ def test_the_socket_unit_passes_systemds_own_check(tmp_path: Path) -> None:
     copy = tmp_path / "holdfast.socket"
     copy.write_text((DEPLOY / "holdfast.socket").read_text())
     environ = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
-    done = subprocess.run(
-        [analyze, "verify", "--man=no", copy], env=environ, capture_output=True, text=True, check=False
-    )  # noqa: S603 - our own
+    command = [analyze, "verify", "--man=no", str(copy)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     assert [line for line in done.stderr.splitlines() if "holdfast.socket" in line] == []
     assert done.returncode == 0, done.stderr
 
