@@ -16,7 +16,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from prometheus_client import Gauge
 
@@ -297,9 +296,14 @@ class Holdfast:
             simulator = Simulator(names)
             await simulator.start()
             self.simulator = simulator
-        for name in names:
-            if name not in self.simulator.upstreams:
+        missing = [name for name in names if name not in self.simulator.upstreams]
+        for number, name in enumerate(missing):
+            try:
                 await self.simulator.add(name)
+            except OSError:
+                for added in missing[:number]:
+                    await self.simulator.remove(added)
+                raise
         places = {name: replace(settings.upstreams[name], base_url=self.simulator.base_url(name)) for name in names}
         return replace(settings, upstreams={**settings.upstreams, **places})
 
@@ -345,7 +349,7 @@ class Holdfast:
             self._in_flight.labels(name).set_function(partial(_in_flight, self.pool, name))
         named = [id_ for id_, _ in named_steps(settings)]
         self._metrics.watch_pool(self.pool, self._budgets, named, asyncio.get_running_loop().time)
-        self._metrics.tell_config(hashlib.sha256(msgspec.json.encode(self._config, enc_hook=str)).hexdigest()[:12])
+        self._metrics.tell_config(hashlib.sha256(repr(self._config).encode()).hexdigest()[:12])
 
     def _load(self) -> float:
         return len(self.lifecycle.running) / self.settings.server.max_concurrent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 import sys
@@ -20,6 +21,8 @@ from proxy.config.settings import DrainSettings, Settings
 from proxy.control.reloads import Reload
 from proxy.control.source import Source
 from proxy.telemetry.log import Log
+
+_logger = logging.getLogger("holdfast.cli")
 
 
 async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -> int:
@@ -96,7 +99,11 @@ async def _reload_when_told(
             stop.set()
             return
         notifier.reloading()
-        await proxy.reload("signal")
+        try:
+            await proxy.reload("signal")
+        except Exception:
+            # A bug in one reading must not end the next.
+            _logger.exception("a bug of the proxy, in reading its configuration")
         notifier.ready()
 
 

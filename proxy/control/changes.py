@@ -53,12 +53,12 @@ async def reload(request: web.Request) -> web.Response:
     """Read the configuration again. With errors in it nothing changes, and the reply lists them."""
     control = operator(request)
     check_same_site(request.headers)
-    read_command("reload", await _body(control, request))
+    command = read_command("reload", await _body(control, request))
     if control.draining():
         raise _conflict("The proxy is shutting down.")
     if control.reload is None:
         raise _conflict("The configuration came from no file that could be read again.")
-    read = await control.reload("operator")
+    read = await control.reload("operator", command.reason)
     if read.ok:
         return as_json(read.document())
     message = f"The configuration is as it was; the new one was refused: {read.message}"

@@ -49,8 +49,8 @@ class Control:
     """Where faults can be injected into the simulated upstreams that run within this process."""
     state_trouble: Callable[[], str | None] = lambda: None
     """Why what should survive a restart is not kept at present; None when it is."""
-    reload: Callable[[str], Awaitable[Reload]] | None = None
-    """Read the configuration again, for a cause; None where it came from no file."""
+    reload: Callable[[str, str | None], Awaitable[Reload]] | None = None
+    """Read the configuration again, for a cause and an operator's reason; None where it came from no file."""
     last_reload: Callable[[], Mapping[str, object] | None] = lambda: None
     """What came of the last time; None when there was none."""
 

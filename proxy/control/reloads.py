@@ -101,8 +101,11 @@ class Reloader:
         """What came of the last time, in short."""
         return None if self.last is None else self.last.summary()
 
-    async def reload(self, cause: str) -> Reload:
-        """Read it now. Whoever asks while that is under way gets a reading of their own after it."""
+    async def reload(self, cause: str, reason: str | None = None) -> Reload:
+        """Read it now, for a cause, and for an operator's reason.
+
+        Whoever asks while that is under way gets a reading of their own after it.
+        """
         async with self._one_at_a_time:
             clock = asyncio.get_running_loop().time
             started = clock()
@@ -111,7 +114,7 @@ class Reloader:
             self._told(reload)
             outcome = "ok" if reload.ok else "refused"
             errors, warnings = reload.count("error"), reload.count("warning")
-            self._emit(Reloaded(outcome, cause, errors, warnings, reload.message, reload.duration))
+            self._emit(Reloaded(outcome, cause, errors, warnings, reload.message, reload.duration, reason))
             return reload
 
     async def watch(self, wanted: Callable[[], bool]) -> None:

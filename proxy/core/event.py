@@ -188,6 +188,8 @@ class Reloaded:
     message: str | None
     """The first error with its place, or what needs a restart."""
     duration: float
+    reason: str | None = None
+    """An operator's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,7 @@ def _reload(event: Reloaded) -> Fields:
         "errors": event.errors or None,
         "warnings": event.warnings or None,
         "message": event.message,
+        "reason": event.reason,
         "duration_s": _rounded(event.duration),
     }
 

@@ -1,10 +1,12 @@
 """A hundred edits of the configuration, good and bad, while requests and streams run: nobody notices."""
 
 import asyncio
+import gc
 import random
 from pathlib import Path
 
 from proxy.core.event import Reloaded, StreamInterrupted
+from proxy.pool.pool import Pool
 from tests.support.fleet import Fleet, Seen, fleet
 from tests.support.virtual_time import run_virtual
 
@@ -45,6 +47,12 @@ def edited(luck: random.Random) -> str:
     return text.replace("EXTRA", "".join(f"  {name}: {{kind: simulated}}\n" for name in extra))
 
 
+def number_of_pools() -> int:
+    """Those of configurations that are no longer in force go with their last request."""
+    gc.collect()
+    return sum(type(each) is Pool for each in gc.get_objects())
+
+
 def good(seen: Seen) -> bool:
     return (200, WORDS, True) == (seen.status, seen.text, seen.done if seen.streamed else True)
 
@@ -63,6 +71,7 @@ def test_a_hundred_edits_under_load(tmp_path: Path) -> None:
         async with fleet(edited(luck), file=file) as running:
             for upstream in running.simulator.upstreams.values():
                 upstream.voice.answer = WORDS
+            pools = number_of_pools()
             stop, seen = asyncio.Event(), list[Seen]()
             asking = [asyncio.ensure_future(ask_on(running, luck, stop, seen)) for _ in range(8)]
             outcomes = []
@@ -90,6 +99,7 @@ def test_a_hundred_edits_under_load(tmp_path: Path) -> None:
             assert {1, 2} >= {len(deployment.guards) for deployment in pool.deployments()}
             # Of what was played for a while, only what is configured at the end is left.
             await asyncio.sleep(1)
+            assert pools == number_of_pools()
             assert set(running.proxy.settings.upstreams) == set(running.simulator.upstreams)
 
     run_virtual(scenario())

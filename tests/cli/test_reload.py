@@ -42,7 +42,7 @@ def test_it_takes_the_new_file(start, cli, routes: Path) -> None:
     assert last.startswith("reloaded in ") and last.endswith(": no errors, 1 warning")
     assert "backup/m" == first_step(url)
     # The log is written in the new form at once.
-    process.wait_for(r"reload +cause=operator")
+    process.wait_for(r"reload +cause=operator .*reason='another chain'")
     shown = json.loads(cli("reload", "--url", url, "--json").stdout)
     assert ("ok", 1) == (shown["outcome"], shown["warnings"])
     stop(process)
