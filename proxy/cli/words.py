@@ -73,6 +73,8 @@ def _rested(event: Event) -> str:
 
 
 def _rest_cleared(event: Event) -> str:
+    if event["cause"] == "reload":
+        return f"the rest of key {event['key'] + 1} is over: the key is no longer configured"
     whose = "its rest" if event["key"] is None else f"the rest of key {event['key'] + 1}"
     return f"{whose} is over: {'an operator' if event['cause'] == 'operator' else 'a probe'} says so"
 

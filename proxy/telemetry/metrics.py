@@ -102,27 +102,7 @@ class Metrics:
         self._store_up.set(1)
         info = Info("holdfast_build", "The running version", registry=self._registry)
         info.info({"version": __version__})
-        self._heard: dict[type, Callable[[Any], None]] = {
-            RequestEnded: self._request,
-            Degraded: lambda event: self._degraded.labels(event.route, event.reason).inc(),
-            Shed: lambda event: self._shed.labels(event.route).inc(),
-            StreamInterrupted: lambda event: self._interrupted.labels(event.deployment.upstream, event.code).inc(),
-            ResumeEnded: lambda event: self._resumes.labels(event.cause, event.mode, event.outcome).inc(),
-            AttemptEnded: self._attempt,
-            FailedOver: self._failover,
-            Hedged: lambda event: self._hedges.labels(event.route).inc(),
-            BudgetRefused: lambda event: self._refused.labels(event.deployment.upstream, event.purpose).inc(),
-            Rested: lambda event: self._rests.labels(event.deployment.upstream, event.reason).inc(),
-            RestCleared: lambda event: self._cleared.labels(event.deployment.upstream, event.cause).inc(),
-            BreakerChanged: self._breaker,
-            Ejected: lambda event: self._ejections.labels(event.deployment.upstream, event.reason).inc(),
-            Recovered: lambda event: self._recovery.labels(event.deployment.upstream).observe(event.duration),
-            ProbeEnded: self._probe,
-            Controlled: lambda event: self._controls.labels(event.action).inc(),
-            Reloaded: self._reload,
-            StoreTrouble: lambda _event: self._store_up.set(0),
-            StoreRecovered: lambda _event: self._store_up.set(1),
-        }
+        self._heard = self._what_is_heard()
 
     def tell_config(self, digest: str) -> None:
         """Show which configuration is in force, by a digest that gives nothing of it away."""
@@ -155,6 +135,29 @@ class Metrics:
         hear = self._heard.get(event.__class__)
         if hear is not None:
             hear(event)
+
+    def _what_is_heard(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            RequestEnded: self._request,
+            Degraded: lambda event: self._degraded.labels(event.route, event.reason).inc(),
+            Shed: lambda event: self._shed.labels(event.route).inc(),
+            StreamInterrupted: lambda event: self._interrupted.labels(event.deployment.upstream, event.code).inc(),
+            ResumeEnded: lambda event: self._resumes.labels(event.cause, event.mode, event.outcome).inc(),
+            AttemptEnded: self._attempt,
+            FailedOver: self._failover,
+            Hedged: lambda event: self._hedges.labels(event.route).inc(),
+            BudgetRefused: lambda event: self._refused.labels(event.deployment.upstream, event.purpose).inc(),
+            Rested: lambda event: self._rests.labels(event.deployment.upstream, event.reason).inc(),
+            RestCleared: lambda event: self._cleared.labels(event.deployment.upstream, event.cause).inc(),
+            BreakerChanged: self._breaker,
+            Ejected: lambda event: self._ejections.labels(event.deployment.upstream, event.reason).inc(),
+            Recovered: lambda event: self._recovery.labels(event.deployment.upstream).observe(event.duration),
+            ProbeEnded: self._probe,
+            Controlled: lambda event: self._controls.labels(event.action).inc(),
+            Reloaded: self._reload,
+            StoreTrouble: lambda _event: self._store_up.set(0),
+            StoreRecovered: lambda _event: self._store_up.set(1),
+        }
 
     def _request(self, record: RequestEnded) -> None:
         stream = "true" if record.stream else "false"

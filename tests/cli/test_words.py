@@ -39,6 +39,7 @@ SAID: list[tuple[Happening, str, str]] = [
     (FailedOver("chat", U, V, "http_503"), "chat", "went on from u/m to v/m (http_503)"),
     (Rested(U, None, False, "quota", 300.0), "u/m", "rests for 5 min (quota)"),
     (Rested(U, 1, True, "quota", 7200.0), "u/m", "key 2 rests for 2.0 h (quota), for every model of its upstream"),
+    (RestCleared(U, 1, True, "reload"), "u/m", "the rest of key 2 is over: the key is no longer configured"),
     (RestCleared(U, None, False, "probe"), "u/m", "its rest is over: a probe says so"),
     (RestCleared(U, 0, True, "operator"), "u/m", "the rest of key 1 is over: an operator says so"),
     (BreakerChanged(U, "closed", "open", "consecutive_failures", 60.0), "u/m",

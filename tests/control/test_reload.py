@@ -11,6 +11,7 @@ import pytest
 from proxy.core.event import Reloaded
 from proxy.core.names import DeploymentId
 from tests.support.fleet import Fleet, Seen, fleet, until
+from tests.support.raw import hang_up
 from tests.support.virtual_time import run_virtual
 
 ROUTES = """\
@@ -232,6 +233,27 @@ def test_clients_operators_and_limits_change_at_once(file: Path) -> None:
             await until(lambda: 2 < running.received("primary"))
             assert 503 == (await running.chat(headers=new)).status
             await asking
+
+    run_virtual(scenario())
+
+
+def test_patience_with_clients_changes_for_new_connections(file: Path) -> None:
+    async def silence(running: Fleet) -> float:
+        """Seconds until a client that says nothing is let go."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.proxy.port)
+        assert b"" == await reader.read()
+        await hang_up(writer)
+        return clock() - started
+
+    async def scenario() -> None:
+        async with fleet(ROUTES, file=file) as running:
+            before = asyncio.ensure_future(silence(running))
+            await asyncio.sleep(1)
+            await taken(running, file, ROUTES.replace("watch: false", "watch: false, timeout: {header: 2s}"))
+            assert pytest.approx(2, abs=0.1) == await silence(running)
+            assert pytest.approx(10, abs=0.1) == await before
 
     run_virtual(scenario())
 
