@@ -191,6 +191,8 @@ def last_record(running: RunningFleet) -> RequestEnded:
     patience = time.monotonic() + 5
     while running.fleet.proxy.lifecycle.running and time.monotonic() < patience:
         time.sleep(0.005)
+    # What empties the one fills the other in the same breath, and this thread may look in between.
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), running.loop).result(5)
     return running.fleet.records[-1]
 
 
