@@ -1,30 +1,44 @@
-"""The composition root: builds every object once, in the order in which a request meets them, and starts them."""
+"""The composition root: builds every object, in the order in which a request meets them, starts them, and stops them.
+
+What is built once lives as long as the process; what depends on the configuration is built anew for each one
+(`_put_in_force`), and requests that began with the one before keep what they began with.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import random
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import Gauge
 
-from proxy.config.settings import Settings
+from proxy.config.finding import Finding
+from proxy.config.lasting import kept_from, needs_restart, restart_finding
+from proxy.config.load import Loaded
+from proxy.config.meaning import is_loopback
+from proxy.config.settings import DrainSettings, Settings
 from proxy.control import urls as control_urls
 from proxy.control.audit import Audit
 from proxy.control.context import CONTROL, Control
-from proxy.core.names import DeploymentId
+from proxy.control.reloads import RefusedError, Reload, Reloader
+from proxy.control.source import Source
+from proxy.core.in_force import InForce
 from proxy.execution.attempt import Attempts
 from proxy.execution.executor import Executor
+from proxy.execution.kept import KeptAnswers
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.execution.walk import World
 from proxy.health.prober import Prober
 from proxy.health.rounds import Rounds
 from proxy.pool.budgets import Budgets
+from proxy.pool.layout import change_between, layout_of, named_steps
 from proxy.pool.pool import Pool
 from proxy.server import urls
 from proxy.server.context import CONTEXT, Context, Lifecycle
@@ -34,6 +48,7 @@ from proxy.simulator.server import Simulator
 from proxy.stores.memory import MemoryStore
 from proxy.stores.sqlite import SqliteStore
 from proxy.stores.sync import Sync
+from proxy.streams.transcript import Room
 from proxy.telemetry.bus import Bus
 from proxy.telemetry.bus import Listener as EventListener
 from proxy.telemetry.feed import Feed
@@ -50,94 +65,102 @@ class Holdfast:
     """One proxy: `start`, then `stop`. `port` is known once it has started."""
 
     def __init__(
-        self, settings: Settings, *, config: Mapping[str, Any] | None = None, listeners: tuple[EventListener, ...] = ()
+        self,
+        settings: Settings,
+        *,
+        config: Mapping[str, Any] | None = None,
+        listeners: tuple[EventListener, ...] = (),
+        source: Source | None = None,
+        told: Callable[[Reload], None] = lambda _reload: None,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """`config` is routes.yaml with secrets masked, to be shown; `listeners` hear every event."""
+        """`config` is routes.yaml with secrets masked, to be shown; `listeners` hear every event.
+
+        `source` is where to read the configuration again, `told` hears what came of it. `sockets` listen already, in
+        place of server.host and server.port.
+        """
         self.settings = settings
+        """Those in force."""
         self.simulator: Simulator | None = None
         """Plays the upstreams of kind `simulated` that have no base_url; set by `start`."""
         self.pool: Pool
+        """That of the configuration in force."""
         self.port = 0
-        self._config = config or {}
-        self._listeners = listeners
         self.lifecycle = Lifecycle()
         """Whether the proxy takes work, and what work it has."""
+        self._config = config or {}
+        self._sockets = sockets
         self._transport = Transport()
+        self._bus, self._metrics, self._feed, self._audit = Bus(), Metrics(), Feed(), Audit()
+        everybody: tuple[EventListener, ...] = (self._metrics, self._feed, *listeners, self._audit)
+        for listener in everybody:
+            self._bus.listen(listener)
+        self._reloader = None if source is None else Reloader(source, self._take, self._bus.emit, told)
+        self._started_at = time.time()
+        self._kept, self._transcripts = KeptAnswers(), Room()
+        self._in_flight: Gauge
+        self._budgets: Budgets
+        self._room: WaitingRoom
+        self._rounds: Rounds
+        self._context: InForce[Context]
+        self._control: InForce[Control]
         self._listener: Listener
         self._sync: Sync
         self._beside: list[asyncio.Task[None]] = []
         """What runs beside the requests."""
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Waits until what the configuration no longer names can be closed."""
 
     async def start(self) -> None:
         """Start the simulated upstreams, then listen. Raises OSError when the port is taken."""
         settings = self.settings = await self._with_simulator(self.settings)
-        clock = asyncio.get_running_loop().time
-        bus, metrics, feed = Bus(), Metrics(), Feed()
-        everybody: tuple[EventListener, ...] = (metrics, feed, *self._listeners)
-        for listener in everybody:
-            bus.listen(listener)
-        self.pool = _pool(settings, clock())
-        budgets = _budgets(settings)
-        attempts, executor = self._way_of_a_request(budgets, bus, clock)
+        emit, clock = self._bus.emit, asyncio.get_running_loop().time
+        self.pool = Pool(*layout_of(settings), clock())
+        self._budgets = Budgets(*_budgets(settings))
+        self._room = WaitingRoom(settings.server.max_waiting, emit, clock)
+        attempts, executor = self._way_of_a_request(settings, self.pool)
         # What goes on beside the requests: rounds of the deployments, and what is to survive a restart.
-        prober = Prober(attempts, self.pool, bus.emit, clock)
-        rounds = Rounds(settings, self.pool, prober, bus.emit, clock, random.random)
-        self._sync = self._open_state(bus, clock)
-        audit = Audit()
-        bus.listen(self._sync)
-        bus.listen(audit)
-        app = web.Application(middlewares=[envelope], client_max_size=settings.server.max_body)
-        app[CONTEXT] = Context(
-            settings, executor, self.pool, bus.emit, self.lifecycle, lambda: (metrics.render(), CONTENT_TYPE)
-        )
-        app[CONTROL] = Control(
-            settings,
-            self.pool,
-            budgets,
-            feed,
-            audit,
-            emit=bus.emit,
-            probe=rounds.probe,
-            in_flight=lambda: len(self.lifecycle.running),
-            draining=lambda: self.lifecycle.draining,
-            config=self._config,
-            started_at=time.time(),
-            simulator_url=self.simulator.control_url if self.simulator else None,
-            state_trouble=lambda: self._sync.trouble,
-        )
+        prober = Prober(attempts, self.pool, emit, clock)
+        self._rounds = Rounds(settings, self.pool, prober, emit, clock, random.random)
+        store = MemoryStore() if settings.state_path is None else SqliteStore(settings.state_path, emit)
+        self._sync = Sync(store, self.pool, _marks(settings), change_between(settings, settings).rules_of, clock)
+        self._bus.listen(self._sync)
+        self._started_at = time.time()
+        self._context = InForce(self._new_context(settings, self.pool, executor))
+        self._control = InForce(self._new_control(settings, self.pool))
+        app = web.Application(middlewares=[envelope])
+        app[CONTEXT], app[CONTROL] = self._context, self._control
         app.add_routes(urls.routes())
         app.add_routes(control_urls.routes())
-        self._add_gauges(metrics, budgets)
-        patience = settings.server.timeout
-        self._listener = Listener(
-            app, head_patience=patience.header, write_patience=patience.write, keepalive=patience.keepalive
-        )
+        self._add_gauges()
+        self._watch(settings)
+        self._listener = Listener(app, settings.server.timeout)
         try:
             await self._sync.restore()
-            self.port = await self._listener.start(settings.server.host, settings.server.port)
+            self.port = await self._listener.start(settings.server.host, settings.server.port, self._sockets)
         except BaseException:
             # The state may be that of the process that has the port.
             await self._close_outside(keep=False)
             raise
         self._beside = [
-            asyncio.create_task(rounds.run(), name="rounds"),
+            asyncio.create_task(self._rounds.run(), name="rounds"),
             asyncio.create_task(self._sync.run(), name="state"),
         ]
+        if self._reloader is not None:
+            wanted = self._reloader.watch(lambda: self.settings.server.watch and not self.lifecycle.draining)
+            self._beside.append(asyncio.create_task(wanted, name="watch"))
 
-    def _way_of_a_request(self, budgets: Budgets, bus: Bus, clock: Callable[[], float]) -> tuple[Attempts, Executor]:
-        """What a request meets behind the server, in travel order: the executor runs its plan over attempts, which ask
-        the pool for permits and the client for calls, which go through the transport."""
-        settings = self.settings
-        client = UpstreamClient(settings.upstreams, self._transport)
-        room = WaitingRoom(self.pool, settings.server.max_waiting, bus.emit, clock)
-        attempts = Attempts(client, self.pool, room, bus.emit, clock, random.random)
-        world = World(attempts, self.pool, budgets, room, bus.emit, clock, random.random, self._load)
-        return attempts, Executor(world)
+    async def reload(self, cause: str) -> Reload | None:
+        """Read the configuration again, and put it in force if it is in order; None where it came from no file."""
+        return None if self._reloader is None else await self._reloader.reload(cause)
 
-    async def drain(self) -> None:
-        """Stop without breaking answers: unready at once, deaf after the delay, patient until the timeout."""
-        limits = self.settings.server.drain
+    async def drain(self, limits: DrainSettings | None = None) -> None:
+        """Stop without breaking answers: unready at once, deaf after the delay, patient until the timeout.
+
+        `limits` are those of the configuration, unless others are given.
+        """
         self.lifecycle.draining = True
+        limits = limits or self.settings.server.drain
         await asyncio.sleep(limits.delay)
         self._listener.stop_listening()
         clock = asyncio.get_running_loop().time
@@ -155,9 +178,10 @@ class Holdfast:
     async def stop(self) -> None:
         """Close everything, at once."""
         await self._listener.close()
-        for task in self._beside:
+        beside = [*self._beside, *self._leaving]
+        for task in beside:
             task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        await asyncio.gather(*beside, return_exceptions=True)
         await self._close_outside()
 
     async def _close_outside(self, *, keep: bool = True) -> None:
@@ -166,65 +190,204 @@ class Holdfast:
         if self.simulator is not None:
             await self.simulator.close()
 
+    # One configuration after another.
+
+    async def _take(self, wanted: Settings, loaded: Loaded) -> Sequence[Finding]:
+        """Put a configuration in force, from one moment to the next; returns what of it takes a restart."""
+        running = self.settings
+        restart = [restart_finding(key, running, _file(loaded)) for key in needs_restart(running, wanted)]
+        settings = kept_from(running, wanted)
+        if settings.clients is None and self._is_open():
+            raise RefusedError(
+                f"clients: without them {_place(self._sockets, running)} would let anyone in, and where the proxy "
+                "listens cannot change without a restart"
+            )
+        if self.lifecycle.draining:
+            raise RefusedError("the proxy is shutting down")
+        try:
+            settings = await self._with_simulator(settings)
+        except OSError as error:
+            raise RefusedError(f"a simulated upstream cannot be started: {error.strerror or error}") from None
+        self._config = loaded.masked
+        self._put_in_force(settings)
+        return restart
+
+    def _put_in_force(self, settings: Settings) -> None:
+        """Swap the configuration. Nothing is awaited here, so no request ever sees a part of it."""
+        running, clock = self.settings, asyncio.get_running_loop().time
+        change = change_between(running, settings)
+        pool, events = self.pool.reconfigure(change, clock())
+        self.settings, self.pool = settings, pool
+        self._budgets.change(*_budgets(settings))
+        attempts, executor = self._way_of_a_request(settings, pool)
+        self._rounds.follow(settings, pool, Prober(attempts, pool, self._bus.emit, clock))
+        self._sync.follow(pool, _marks(settings), change.rules_of)
+        self._context.now = self._new_context(settings, pool, executor)
+        self._control.now = self._new_control(settings, pool)
+        self._watch(settings)
+        self._listener.patience = settings.server.timeout
+        self._room.size = settings.server.max_waiting
+        for event in events:
+            self._bus.emit(event)
+        # Where there is more room now, those who wait can have it.
+        self._room.look_around()
+        gone = self._simulated(running).difference(self._simulated(settings))
+        if gone:
+            task = asyncio.create_task(self._stop_playing(gone, set(self.lifecycle.running)), name="leaving")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    def _way_of_a_request(self, settings: Settings, pool: Pool) -> tuple[Attempts, Executor]:
+        """What a request meets behind the server, in travel order: the executor runs its plan over attempts, which ask
+        the pool for permits and the client for calls, which go through the transport."""
+        emit, clock = self._bus.emit, asyncio.get_running_loop().time
+        client = UpstreamClient(settings.upstreams, self._transport)
+        attempts = Attempts(client, pool, self._room, emit, clock, random.random)
+        world = World(
+            attempts,
+            pool,
+            self._budgets,
+            self._room,
+            emit,
+            clock,
+            random.random,
+            self._load,
+            self._kept,
+            self._transcripts,
+        )
+        return attempts, Executor(world)
+
+    def _new_context(self, settings: Settings, pool: Pool, executor: Executor) -> Context:
+        def page() -> tuple[bytes, str]:
+            return self._metrics.render(), CONTENT_TYPE
+
+        return Context(settings, executor, pool, self._bus.emit, self.lifecycle, page, self._last_reload)
+
+    def _new_control(self, settings: Settings, pool: Pool) -> Control:
+        return Control(
+            settings,
+            pool,
+            self._budgets,
+            self._feed,
+            self._audit,
+            emit=self._bus.emit,
+            probe=self._rounds.probe,
+            in_flight=lambda: len(self.lifecycle.running),
+            draining=lambda: self.lifecycle.draining,
+            config=self._config,
+            started_at=self._started_at,
+            simulator_url=self.simulator.control_url if self.simulator else None,
+            state_trouble=lambda: self._sync.trouble,
+            reload=None if self._reloader is None else self._reloader.reload,
+            last_reload=self._last_reload,
+        )
+
+    def _last_reload(self) -> Mapping[str, object] | None:
+        return None if self._reloader is None else self._reloader.summary()
+
     async def _with_simulator(self, settings: Settings) -> Settings:
         """Play the upstreams that are simulated and live nowhere else, and tell the settings where."""
         names = [
-            name
-            for name, upstream in settings.upstreams.items()
-            if upstream.kind.name == "simulated" and not upstream.base_url
+            name for name, upstream in settings.upstreams.items() if _is_played(upstream.kind.name, upstream.base_url)
         ]
         if not names:
             return settings
-        self.simulator = Simulator(names)
-        await self.simulator.start()
+        if self.simulator is None:
+            simulator = Simulator(names)
+            await simulator.start()
+            self.simulator = simulator
+        missing = [name for name in names if name not in self.simulator.upstreams]
+        for number, name in enumerate(missing):
+            try:
+                await self.simulator.add(name)
+            except OSError:
+                for added in missing[:number]:
+                    await self.simulator.remove(added)
+                raise
         places = {name: replace(settings.upstreams[name], base_url=self.simulator.base_url(name)) for name in names}
         return replace(settings, upstreams={**settings.upstreams, **places})
 
-    def _add_gauges(self, metrics: Metrics, budgets: Budgets) -> None:
-        clock = asyncio.get_running_loop().time
+    def _simulated(self, settings: Settings) -> set[str]:
+        """The upstreams of some settings that the proxy plays itself."""
+        if self.simulator is None:
+            return set()
+        played = self.simulator.upstreams
+        return {
+            name
+            for name, upstream in settings.upstreams.items()
+            if name in played and upstream.base_url == played[name].base_url
+        }
+
+    async def _stop_playing(self, names: set[str], users: set[asyncio.Task[None]]) -> None:
+        """Stop simulated upstreams when the last request is over that may use them."""
+        if users:
+            await asyncio.wait(users)
+        for name in names.difference(self._simulated(self.settings)):
+            if self.simulator is not None and name in self.simulator.upstreams:
+                await self.simulator.remove(name)
+
+    def _is_open(self) -> bool:
+        """Whether others than this machine can reach the proxy."""
+        if self._sockets:
+            return any(not is_local(each) for each in self._sockets)
+        return not is_loopback(self.settings.server.host)
+
+    # What is shown.
+
+    def _add_gauges(self) -> None:
+        metrics, budgets, clock = self._metrics, self._budgets, asyncio.get_running_loop().time
         metrics.gauge("in_flight_requests", "Requests in flight", lambda: len(self.lifecycle.running))
         metrics.gauge(
             "retry_budget_remaining_ratio", "What is left of the retry budget", lambda: budgets.remaining(clock())
         )
-        in_flight = metrics.labelled_gauge("upstream_in_flight_attempts", "Attempts in flight", "upstream")
-        for name in self.settings.upstreams:
-            in_flight.labels(name).set_function(partial(_in_flight, self.pool, name))
-        steps = [step for route in self.settings.routes.values() for step in route.steps if step.unusable is None]
-        named = [DeploymentId(step.upstream, step.model) for step in steps if "*" not in step.model]
-        metrics.watch_pool(self.pool, budgets, named, clock)
+        self._in_flight = metrics.labelled_gauge("upstream_in_flight_attempts", "Attempts in flight", "upstream")
 
-    def _open_state(self, bus: Bus, clock: Callable[[], float]) -> Sync:
-        settings = self.settings
-        store = MemoryStore() if settings.state_path is None else SqliteStore(settings.state_path, bus.emit)
-        steps = [step for route in settings.routes.values() for step in route.steps]
-        # A rest belongs to a key, not to its place in the list; the key itself is never written.
-        marks = {
-            name: [hashlib.sha256(key.encode()).hexdigest()[:16] for key in upstream.keys] or [_NO_KEY]
-            for name, upstream in settings.upstreams.items()
-        }
-        return Sync(store, self.pool, marks, lambda id_: [step.rules for step in steps if step.serves(id_)], clock)
+    def _watch(self, settings: Settings) -> None:
+        """Show what the configuration names, and which configuration it is."""
+        self._in_flight.clear()
+        for name in settings.upstreams:
+            self._in_flight.labels(name).set_function(partial(_in_flight, self.pool, name))
+        named = [id_ for id_, _ in named_steps(settings)]
+        self._metrics.watch_pool(self.pool, self._budgets, named, asyncio.get_running_loop().time)
+        self._metrics.tell_config(hashlib.sha256(repr(self._config).encode()).hexdigest()[:12])
 
     def _load(self) -> float:
         return len(self.lifecycle.running) / self.settings.server.max_concurrent
 
 
-def _budgets(settings: Settings) -> Budgets:
-    return Budgets(
+def is_local(listening: socket.socket) -> bool:
+    """Whether a socket is for this machine only."""
+    name = listening.getsockname()
+    return not isinstance(name, tuple) or is_loopback(str(name[0]))
+
+
+def _budgets(settings: Settings) -> tuple[Any, Any, Any]:
+    return (
         settings.budget,
         {name: upstream.budget for name, upstream in settings.upstreams.items()},
         {name: route.hedge.ratio for name, route in settings.routes.items() if route.hedge is not None},
     )
 
 
-def _pool(settings: Settings, now: float) -> Pool:
-    steps = [step for route in settings.routes.values() for step in route.steps if step.unusable is None]
-    return Pool(
-        {name: len(upstream.keys) for name, upstream in settings.upstreams.items()},
-        [(DeploymentId(step.upstream, step.model), step.rules) for step in steps if "*" not in step.model],
-        {name: upstream.limit for name, upstream in settings.upstreams.items() if upstream.limit is not None},
-        now,
-    )
+def _marks(settings: Settings) -> dict[str, list[str]]:
+    """A rest belongs to a key, not to its place in the list; the key itself is never written."""
+    return {
+        name: [hashlib.sha256(key.encode()).hexdigest()[:16] for key in upstream.keys] or [_NO_KEY]
+        for name, upstream in settings.upstreams.items()
+    }
+
+
+def _is_played(kind: str, base_url: str) -> bool:
+    return kind == "simulated" and not base_url
 
 
 def _in_flight(pool: Pool, upstream: str) -> int:
     return pool.upstream(upstream).in_flight
+
+
+def _file(loaded: Loaded) -> str:
+    return loaded.findings[0].file if loaded.findings else "routes.yaml"
+
+
+def _place(sockets: Sequence[socket.socket], settings: Settings) -> str:
+    return "the socket" if sockets else settings.server.host

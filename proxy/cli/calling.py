@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -32,9 +33,11 @@ class ControlPlane:
         """What a URL below /admin/v1 answers."""
         return self._ask("GET", path, None, _PATIENCE_S)
 
-    def post(self, path: str, body: dict[str, Any], patience: float = _PATIENCE_S) -> dict[str, Any]:
-        """What a change answers."""
-        return self._ask("POST", path, body, patience)
+    def post(
+        self, path: str, body: dict[str, Any], patience: float = _PATIENCE_S, also: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """What a change answers; `also` are error statuses whose answers are wanted, too."""
+        return self._ask("POST", path, body, patience, also)
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         """Every deployment that the proxy knows, by name."""
@@ -43,9 +46,11 @@ class ControlPlane:
             self._not_ours()
         return {str(each["deployment"]): each for each in listed}
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None, patience: float) -> dict[str, Any]:
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None, patience: float, also: Collection[int] = ()
+    ) -> dict[str, Any]:
         try:
-            answer = call(method, f"{self.url}/admin/v1{path}", self._headers, body, patience)
+            answer = call(method, f"{self.url}/admin/v1{path}", self._headers, body, patience, also)
         except NobodyError:
             fail(nobody_listens(self.url, self._start_with))
         if not isinstance(answer, dict):
@@ -88,8 +93,16 @@ def _listed(names: list[str]) -> str:
     return f"{shown}, and {len(names) - 12} more" if len(names) > 12 else shown
 
 
-def call(method: str, url: str, headers: dict[str, str], body: dict[str, Any] | None, patience: float = 5.0) -> Any:
-    """The JSON that a URL answers, None for what is no JSON. An error answer ends the command with its message."""
+def call(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: dict[str, Any] | None,
+    patience: float = 5.0,
+    also: Collection[int] = (),
+) -> Any:
+    """The JSON that a URL answers, None for what is no JSON. An error answer ends the command with its message, unless
+    its status is one of `also`."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {**headers, "content-type": "application/json"}, method=method)  # noqa: S310 - url_option takes http and https only
     # Without the proxies of the environment: what we call is nearly always on this machine.
@@ -98,6 +111,8 @@ def call(method: str, url: str, headers: dict[str, str], body: dict[str, Any] | 
         with opener.open(request, timeout=patience) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
+        if error.code in also:
+            return _json_of(error.read())
         cure = "; here: --key or HOLDFAST_ADMIN_KEY" if error.code == 401 else ""
         fail(f"{_message(error.read(), error.code)}{cure}")
     except (ValueError, http.client.HTTPException):
@@ -108,6 +123,13 @@ def call(method: str, url: str, headers: dict[str, str], body: dict[str, Any] | 
         if isinstance(getattr(error, "reason", None), TimeoutError):
             fail(f"{url} did not answer within {patience:g} s")
         raise NobodyError from None
+
+
+def _json_of(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _message(body: bytes, status: int) -> str:

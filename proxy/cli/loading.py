@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,9 +17,12 @@ from proxy.config.resolve import resolve
 from proxy.config.settings import Settings
 
 
-def load_or_exit(path: Path) -> tuple[Loaded, Settings]:
-    """Load a configuration that is to be used. Errors are printed and end the command; warnings do neither."""
-    loaded = load_file(path, os.environ)
+def load_or_exit(path: Path, load: Callable[[], Loaded] | None = None) -> tuple[Loaded, Settings]:
+    """Load a configuration that is to be used. Errors are printed and end the command; warnings do neither.
+
+    `load` reads the file in place of the usual way.
+    """
+    loaded = load_file(path, os.environ) if load is None else load()
     if loaded.config is None:
         _fail(path, loaded)
     return loaded, resolve(loaded.config, loaded.unconfigured, loaded.folder)

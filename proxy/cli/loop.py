@@ -20,6 +20,13 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
+def told_to_reload() -> asyncio.Event:
+    """An event that SIGHUP sets."""
+    event = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, event.set)
+    return event
+
+
 def told_to_stop() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set."""
     event = asyncio.Event()

@@ -27,6 +27,7 @@ _COMMANDS = {
     "disable": "The same, and do not even probe it.",
     "enable": "Take back a drain or a disable.",
     "weight": "Set a deployment's weight on weighted routes.",
+    "reload": "Have a running proxy read its routes.yaml again.",
     "probe": "Have a deployment asked a test prompt now.",
     "check": "Check routes.yaml: every finding at once.",
     "explain": "Say which deployment would serve a model, and why.",

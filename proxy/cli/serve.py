@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -40,23 +41,31 @@ from proxy.cli.common import config_option, examples, fail
 def serve(path: Path, host: str | None, port: int | None, log_format: str | None, log_level: str | None) -> None:
     """Run the proxy until it is told to stop.
 
-    SIGTERM or Ctrl-C finishes running answers first; a second one ends them at once.
+    SIGTERM or Ctrl-C finishes running answers first; a second one ends them at once. A change of the file takes effect
+    by itself, and at `holdfast reload` or SIGHUP; with an error in it, everything stays as it was.
     """
     from proxy.cli.loading import load_or_exit
     from proxy.config.meaning import is_loopback
+    from proxy.config.settings import Settings
+    from proxy.control.source import Source
 
-    loaded, settings = load_or_exit(path)
+    def adjust(settings: Settings) -> Settings:
+        """What the command line says holds, whatever the file says later on."""
+        server = replace(
+            settings.server, host=host or settings.server.host, port=settings.server.port if port is None else port
+        )
+        log = replace(settings.log, format=log_format or settings.log.format, level=log_level or settings.log.level)
+        return replace(settings, server=server, log=log)
+
+    source = Source(path, os.environ, adjust)
+    loaded, settings = load_or_exit(path, source.load)
     if host and not is_loopback(host) and settings.clients is None:
-        source = click.get_current_context().get_parameter_source("host")
-        named = f"--host {host}" if source is click.core.ParameterSource.COMMANDLINE else f"HOST={host} (environment)"
+        given = click.get_current_context().get_parameter_source("host")
+        named = f"--host {host}" if given is click.core.ParameterSource.COMMANDLINE else f"HOST={host} (environment)"
         fail(f'{named} lets anyone in; first say in {path} who may call: clients: [{{name: me, key: "${{MY_KEY}}"}}]')
-    server = replace(
-        settings.server, host=host or settings.server.host, port=settings.server.port if port is None else port
-    )
-    log = replace(settings.log, format=log_format or settings.log.format, level=log_level or settings.log.level)
     from proxy.cli.loop import run
 
     # Imported here, so that a bad file is reported before half a second of imports.
     from proxy.cli.serving import serve_until_told
 
-    sys.exit(run(serve_until_told(replace(settings, server=server, log=log), loaded)))
+    sys.exit(run(serve_until_told(adjust(settings), loaded, source)))

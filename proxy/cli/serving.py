@@ -1,43 +1,71 @@
-"""What `holdfast serve` does: listen, log, and stop without breaking answers."""
+"""What `holdfast serve` does: listen, log, reload, and stop without breaking answers."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
-from dataclasses import replace
+import sys
 
 import click
 
 from proxy import __version__
-from proxy.app import Holdfast
+from proxy.app import Holdfast, is_local
 from proxy.cli.loading import place
-from proxy.cli.loop import told_to_stop
+from proxy.cli.loop import told_to_reload, told_to_stop
+from proxy.cli.systemd import Notifier, inherited_sockets
 from proxy.config.load import Loaded
-from proxy.config.settings import Settings
+from proxy.config.settings import DrainSettings, Settings
+from proxy.control.reloads import Reload
+from proxy.control.source import Source
 from proxy.telemetry.log import Log
 
+_logger = logging.getLogger("holdfast.cli")
 
-async def serve_until_told(settings: Settings, loaded: Loaded) -> int:
+
+async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -> int:
     """Serve until a signal; the exit code."""
-    stop = told_to_stop()
+    # From here on SIGHUP does not end us any more, unless it comes because our terminal is gone.
+    on_terminal = sys.stdin is not None and sys.stdin.isatty()
+    stop, reload = told_to_stop(), told_to_reload()
+    notifier = Notifier(os.environ, os.getpid())
+    try:
+        sockets = _inherited(settings)
+    except ValueError as error:
+        click.echo(f"holdfast: {error}", err=True)
+        return 1
     log = Log(settings.log.format, settings.log.level)
-    for finding in loaded.findings:
-        log.warning("configuration", at=place(finding), message=finding.message)
-    proxy = Holdfast(settings, config=loaded.masked, listeners=(log,))
+    _log_findings(loaded, log)
+    proxy = Holdfast(
+        settings,
+        config=loaded.masked,
+        listeners=(log,),
+        source=source,
+        told=lambda reload: _told(reload, log),
+        sockets=sockets,
+    )
     try:
         await proxy.start()
     except OSError as error:
         log.close()
         click.echo(f"holdfast: {cannot_listen(settings.server.host, settings.server.port, error)}", err=True)
         return 1
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    url = f"http://{host}:{proxy.port}/v1"
-    log.info("listening", url=url, version=__version__, routes=len(settings.routes), pid=os.getpid())
+    log.info("listening", url=_url(settings, sockets, proxy.port), version=__version__,
+             routes=len(settings.routes), pid=os.getpid())  # fmt: skip
+    notifier.ready()
+    beside = [
+        asyncio.create_task(_reload_when_told(proxy, reload, stop, notifier, on_terminal=on_terminal), name="reloads"),
+        asyncio.create_task(notifier.live(), name="signs of life"),
+    ]
     await stop.wait()
     stop.clear()
+    notifier.stopping()
     await _stop(proxy, stop, log)
+    for task in beside:
+        task.cancel()
+    await asyncio.gather(*beside, return_exceptions=True)
     log.info("stopped")
     log.close()
     return 0
@@ -54,16 +82,59 @@ async def _stop(proxy: Holdfast, again: asyncio.Event, log: Log) -> None:
         log.warning("told again to stop: running answers are ended")
         draining.cancel()
         await asyncio.gather(draining, return_exceptions=True)
-        await end_now(proxy)
+        # Closing the connections below them would wait for them to finish.
+        await proxy.drain(DrainSettings(0.0, 0.0))
     impatient.cancel()
     await proxy.stop()
 
 
-async def end_now(proxy: Holdfast) -> None:
-    """End running answers with an error event. Closing connections below them would wait for them to finish."""
-    server = replace(proxy.settings.server, drain=replace(proxy.settings.server.drain, delay=0.0, timeout=0.0))
-    proxy.settings = replace(proxy.settings, server=server)
-    await proxy.drain()
+async def _reload_when_told(
+    proxy: Holdfast, told: asyncio.Event, stop: asyncio.Event, notifier: Notifier, *, on_terminal: bool
+) -> None:
+    """Reload at each SIGHUP. One that comes because the terminal is gone, which we were started from, ends us."""
+    while True:
+        await told.wait()
+        told.clear()
+        if on_terminal and not os.isatty(sys.stdin.fileno()):
+            stop.set()
+            return
+        notifier.reloading()
+        try:
+            await proxy.reload("signal")
+        except Exception:
+            # A bug in one reading must not end the next.
+            _logger.exception("a bug of the proxy, in reading its configuration")
+        notifier.ready()
+
+
+def _told(reload: Reload, log: Log) -> None:
+    """What the log says of a reload beside its line: every finding; from then on it is written as wanted now."""
+    if reload.settings is not None:
+        log.change(reload.settings.log.format, reload.settings.log.level)
+    for finding in reload.findings:
+        log.warning("configuration", at=place(finding), message=finding.message)
+
+
+def _log_findings(loaded: Loaded, log: Log) -> None:
+    for finding in loaded.findings:
+        log.warning("configuration", at=place(finding), message=finding.message)
+
+
+def _inherited(settings: Settings) -> list[socket.socket]:
+    """The sockets that we were given. Raises ValueError where they would let anyone in."""
+    sockets = inherited_sockets(os.environ, os.getpid())
+    if settings.clients is None and not all(map(is_local, sockets)):
+        cure = 'clients: [{name: me, key: "${MY_KEY}"}]'
+        raise ValueError(f"the socket unit lets anyone in; first say in routes.yaml who may call: {cure}")
+    return sockets
+
+
+def _url(settings: Settings, sockets: list[socket.socket], port: int) -> str:
+    name = sockets[0].getsockname() if sockets else (settings.server.host, port)
+    if not isinstance(name, tuple):
+        return f"unix:{os.fsdecode(name)}"
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"http://{host}:{port}/v1"
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> str:

@@ -10,9 +10,9 @@ import click
 from proxy.app import Holdfast
 from proxy.cli.common import USUAL_PORT, me
 from proxy.cli.loop import told_to_stop
-from proxy.cli.serving import cannot_listen, end_now
+from proxy.cli.serving import cannot_listen
 from proxy.cli.story import Watcher, tell_story
-from proxy.config.settings import Settings
+from proxy.config.settings import DrainSettings, Settings
 
 
 async def show(settings: Settings, ports: list[int], *, once: bool) -> int:
@@ -41,7 +41,7 @@ async def show(settings: Settings, ports: list[int], *, once: bool) -> int:
         stopping.cancel()
         return 0 if good else 1
     finally:
-        await end_now(proxy)
+        await proxy.drain(DrainSettings(0.0, 0.0))
         await proxy.stop()
 
 

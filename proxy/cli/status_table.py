@@ -106,7 +106,14 @@ def _whole(seen: Document) -> str:
     spent = {name: left for name, left in seen["upstream_budgets_remaining"].items() if left < 0.995}
     own = ", ".join(f"{printable(name)} {left:.0%}" for name, left in spent.items())
     parts.append(f"retry budget {seen['retry_budget_remaining']:.0%} left{f' ({own})' if own else ''}")
-    return ", ".join([*parts, _state(seen["state"])])
+    return ", ".join([*parts, _state(seen["state"]), *_refused(seen.get("last_reload"))])
+
+
+def _refused(last: Document | None) -> list[str]:
+    """That routes.yaml is not what is in force, because of an error in it."""
+    if last is None or last["outcome"] == "ok":
+        return []
+    return [coloured(f"configuration NOT taken: {printable(str(last['message']))}", "red")]
 
 
 def _state(state: Document) -> str:

@@ -73,6 +73,8 @@ def _rested(event: Event) -> str:
 
 
 def _rest_cleared(event: Event) -> str:
+    if event["cause"] == "reload":
+        return f"the rest of key {event['key'] + 1} is over: the key is no longer configured"
     whose = "its rest" if event["key"] is None else f"the rest of key {event['key'] + 1}"
     return f"{whose} is over: {'an operator' if event['cause'] == 'operator' else 'a probe'} says so"
 
@@ -126,6 +128,13 @@ def _resume(event: Event) -> str:
     return f"{broke}; {event['target']} {done} by {event['mode']} after {span(event['duration'])}"
 
 
+def _reloaded(event: Event) -> str:
+    if event["outcome"] != "ok":
+        return f"the new configuration was refused, nothing has changed: {event['message']}"
+    note = f" ({event['message']})" if event.get("message") else ""
+    return f"another configuration is in force{note}"
+
+
 _WORDS: dict[str, Callable[[Event], str]] = {
     "AttemptEnded": _attempt,
     "FailedOver": lambda event: f"went on from {event['source']} to {event['target']} ({event['reason']})",
@@ -142,6 +151,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "Shed": lambda _event: "refused a request: every deployment is full, and so is the queue",
     "Degraded": _degraded,
     "Controlled": _controlled,
+    "Reloaded": _reloaded,
     "StoreTrouble": lambda event: f"state is not kept: {event['problem']}",
     "StoreRecovered": lambda _event: "state is kept again",
     "StreamInterrupted": lambda event: f"a stream broke off ({event['code']})",

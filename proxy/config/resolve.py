@@ -190,6 +190,7 @@ def _server(server: Server) -> ServerSettings:
         max_waiting=server.max_waiting,
         timeout=PatienceSettings(patience.header, patience.body, patience.keepalive, patience.write),
         drain=DrainSettings(server.drain.delay, server.drain.timeout),
+        watch=server.watch,
     )
 
 

@@ -71,6 +71,9 @@ class Server(Section):
     """Requests that may wait for a place at a deployment that is full; one more is answered with 503. Default 100."""
     timeout: ClientPatience = ClientPatience()
     """Patience with clients."""
+    watch: bool = True
+    """Whether a change of this file takes effect by itself; otherwise it waits for `holdfast reload` or SIGHUP.
+    Default true."""
     drain: Drain = Drain()
     """Stopping without breaking answers."""
 

@@ -179,6 +179,8 @@ class ServerSettings:
     """Requests that may wait for a place at a deployment that is full."""
     timeout: PatienceSettings
     drain: DrainSettings
+    watch: bool = True
+    """Whether a change of the file takes effect by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What operators changed, and what reverted of it: the last changes, with their times."""
+"""What operators changed, what reverted of it, and reloads: the last changes, with their times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from proxy.core.event import Controlled, Happening
+from proxy.core.event import Controlled, Happening, Reloaded
 from proxy.telemetry.feed import Told
 
 _KEPT = 1000
@@ -21,7 +21,7 @@ class Audit:
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
-        if isinstance(event, Controlled):
+        if isinstance(event, Controlled | Reloaded):
             self._number += 1
             self._told.append(Told(self._number, type(event).__name__, time.time(), event))
 

@@ -1,4 +1,7 @@
-"""What operators can change: breakers, orders, weights; and a probe at their word. Only by POST, all audited."""
+"""What operators can change: breakers, orders, weights, the configuration; and a probe at their word.
+
+Only by POST, all audited.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,24 @@ async def reset_all(request: web.Request) -> web.Response:
     changed = Operator(control.pool).reset(None, command.reason, now())
     documents = [control.document(id_) for id_ in control.known()]
     return as_json({"deployments": documents, "changed": _told(control, changed)})
+
+
+async def reload(request: web.Request) -> web.Response:
+    """Read the configuration again. With errors in it nothing changes, and the reply lists them."""
+    control = operator(request)
+    check_same_site(request.headers)
+    command = read_command("reload", await _body(control, request))
+    if control.draining():
+        raise _conflict("The proxy is shutting down.")
+    if control.reload is None:
+        raise _conflict("The configuration came from no file that could be read again.")
+    read = await control.reload("operator", command.reason)
+    if read.ok:
+        return as_json(read.document())
+    message = f"The configuration is as it was; the new one was refused: {read.message}"
+    error = ClientError(422, "invalid_configuration", message, should_retry=False)
+    body = {**msgspec.json.decode(error.body()), **read.document()}
+    return as_json(body, 422)
 
 
 def _carry_out(control: Control, id_: DeploymentId, action: str, command: Command) -> list[Happening]:

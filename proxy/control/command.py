@@ -13,7 +13,7 @@ from proxy.config.units import UnitError, parse_duration
 from proxy.core.errors import ClientError, bad_request
 
 ACTIONS: Final = ("open", "close", "reset", "drain", "enable", "disable", "weight", "probe")
-_AT_ONCE: Final = ("reset", "enable", "probe")
+_AT_ONCE: Final = ("reset", "enable", "probe", "reload")
 """What has no duration."""
 _LONGEST_REASON = 200
 _LONGEST_S = 30 * 86_400.0

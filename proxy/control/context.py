@@ -1,4 +1,4 @@
-"""What the control plane's handlers share: one object, built once by `app.py`; finding and showing deployments."""
+"""What the control plane's handlers share, one object for each configuration; finding and showing deployments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from aiohttp import HttpVersion11, web
 from proxy.config.settings import Rules, Settings, StepSettings
 from proxy.control.audit import Audit
 from proxy.control.guard import check_operator
+from proxy.control.reloads import Reload
 from proxy.core.errors import ClientError
 from proxy.core.event import Happening
+from proxy.core.in_force import InForce
 from proxy.core.names import DeploymentId
 from proxy.health.prober import Probed
 from proxy.pool.budgets import Budgets
@@ -47,6 +49,10 @@ class Control:
     """Where faults can be injected into the simulated upstreams that run within this process."""
     state_trouble: Callable[[], str | None] = lambda: None
     """Why what should survive a restart is not kept at present; None when it is."""
+    reload: Callable[[str, str | None], Awaitable[Reload]] | None = None
+    """Read the configuration again, for a cause and an operator's reason; None where it came from no file."""
+    last_reload: Callable[[], Mapping[str, object] | None] = lambda: None
+    """What came of the last time; None when there was none."""
 
     def steps(self, id_: DeploymentId) -> list[StepSettings]:
         """The steps of all routes that can lead to a deployment, those that are never taken left out."""
@@ -91,12 +97,12 @@ class Control:
         ]
 
 
-CONTROL: web.AppKey[Control] = web.AppKey("control", Control)
+CONTROL: web.AppKey[InForce[Control]] = web.AppKey("control", InForce)
 
 
 def operator(request: web.Request) -> Control:
     """The control plane, for a request whose sender may operate it. Raises ClientError (401, 403)."""
-    control = request.app[CONTROL]
+    control = request.app[CONTROL].now
     version_1_1 = request.version == HttpVersion11
     check_operator(control.settings.admin_key, request.headers, request.remote, http_1_1=version_1_1)
     return control
@@ -120,7 +126,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def as_json(value: object) -> web.Response:
+def as_json(value: object, status: int = 200) -> web.Response:
     """A reply."""
     headers = {"content-type": "application/json", "cache-control": "no-store"}
-    return web.Response(body=msgspec.json.encode(value), headers=headers)
+    return web.Response(status=status, body=msgspec.json.encode(value), headers=headers)

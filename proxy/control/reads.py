@@ -35,6 +35,7 @@ async def status(request: web.Request) -> web.Response:
                 "trouble": control.state_trouble(),
             },
             "last_event": control.feed.last,
+            "last_reload": control.last_reload(),
             "simulator": control.simulator_url,
             "upstreams": {
                 name: {"kind": upstream.kind.name, "base_url": upstream.base_url, "keys": len(upstream.keys)}

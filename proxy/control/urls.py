@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from proxy.control.changes import change, reset_all
+from proxy.control.changes import change, reload, reset_all
 from proxy.control.events import events
 from proxy.control.reads import audit, config, deployment, deployments, status
 
@@ -20,4 +20,5 @@ def routes() -> list[web.RouteDef]:
         web.get("/admin/v1/events", events, allow_head=False),
         web.post(r"/admin/v1/deployments/{upstream}/{model:.+}/{action}", change),
         web.post("/admin/v1/breakers/reset", reset_all),
+        web.post("/admin/v1/reload", reload),
     ]

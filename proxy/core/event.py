@@ -58,7 +58,7 @@ class RestCleared:
     """As in `Rested`."""
     whole_upstream: bool
     cause: str
-    """`probe` or `operator`."""
+    """`probe`, `operator`, or `reload`: the key is no longer in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,23 @@ class Controlled:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration was read again: another one is in force, or, because of errors in it, still the same one."""
+
+    outcome: str
+    """`ok`, or `refused`."""
+    cause: str
+    """`operator`, `signal` or `file`."""
+    errors: int
+    warnings: int
+    message: str | None
+    """The first error with its place, or what needs a restart."""
+    duration: float
+    reason: str | None = None
+    """An operator's."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreTrouble:
     """What should survive a restart cannot be read or written; the proxy goes on without."""
 
@@ -272,6 +289,7 @@ Happening = (
     | Controlled
     | StreamInterrupted
     | ResumeEnded
+    | Reloaded
     | StoreTrouble
     | StoreRecovered
     | RequestEnded

@@ -27,6 +27,8 @@ class Place(NamedTuple):
 
 
 class _Waiter(NamedTuple):
+    pool: Pool
+    """Of the configuration with which its request began."""
     places: Sequence[Place]
     handed: asyncio.Future[tuple[int, Permit] | None]
 
@@ -34,9 +36,9 @@ class _Waiter(NamedTuple):
 class WaitingRoom:
     """The room of one process."""
 
-    def __init__(self, pool: Pool, size: int, emit: Callable[[Happening], None], clock: Callable[[], float]) -> None:
-        self._pool = pool
-        self._size = size
+    def __init__(self, size: int, emit: Callable[[Happening], None], clock: Callable[[], float]) -> None:
+        self.size = size
+        """How many may wait."""
         self._emit = emit
         self._clock = clock
         self._waiters: list[_Waiter] = []
@@ -47,22 +49,23 @@ class WaitingRoom:
     @property
     def has_room(self) -> bool:
         """Whether one more may wait."""
-        return len(self._waiters) < self._size
+        return len(self._waiters) < self.size
 
-    async def wait(self, places: Sequence[Place], until: float) -> tuple[int, Permit] | None:
+    async def wait(self, pool: Pool, places: Sequence[Place], until: float) -> tuple[int, Permit] | None:
         """Wait for one of the places; returns its step with the permit for it.
 
-        None when the time is over, or when none of the places will come free, for a reason other than being full.
+        `pool` gives the permit. None when the time is over, or when none of the places will come free, for a reason
+        other than being full.
         """
         handed: asyncio.Future[tuple[int, Permit] | None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(places, handed)
+        waiter = _Waiter(pool, places, handed)
         self._waiters.append(waiter)
         try:
             await asyncio.wait([handed], timeout=max(0.0, until - self._clock()))
         except asyncio.CancelledError:
             if handed.done() and (late := handed.result()) is not None:
                 # It was handed over in the very moment in which the request was given up.
-                self._give_back(late[1])
+                self._give_back(pool, late[1])
             raise
         finally:
             if waiter in self._waiters:
@@ -74,13 +77,13 @@ class WaitingRoom:
         if not self._waiters:
             return
         now = self._clock()
-        full: set[tuple[DeploymentId, int]] = set()
+        full: set[tuple[int, DeploymentId, int]] = set()
         for waiter in list(self._waiters):
             for place in waiter.places:
-                known = (place.deployment, id(place.rules))
+                known = (id(waiter.pool), place.deployment, id(place.rules))
                 if place.deployment.upstream != deployment.upstream or known in full:
                     continue
-                admitted = self._pool.admit(place.deployment, place.rules, now)
+                admitted = waiter.pool.admit(place.deployment, place.rules, now)
                 if isinstance(admitted, Permit):
                     for event in admitted.events:
                         self._emit(event)
@@ -101,7 +104,7 @@ class WaitingRoom:
         self._waiters.remove(waiter)
         waiter.handed.set_result(what)
 
-    def _give_back(self, permit: Permit) -> None:
-        for event in self._pool.report(permit, IGNORED, self._clock()):
+    def _give_back(self, pool: Pool, permit: Permit) -> None:
+        for event in pool.report(permit, IGNORED, self._clock()):
             self._emit(event)
         self.freed(permit.deployment.id)

@@ -128,7 +128,9 @@ class Walk:
         started = clock()
         try:
             handed = await self.world.room.wait(
-                [Place(step, steps[step].deployment, steps[step].rules) for step in move.steps], move.until
+                self.world.pool,
+                [Place(step, steps[step].deployment, steps[step].rules) for step in move.steps],
+                move.until,
             )
         finally:
             self.run.waited += clock() - started

@@ -57,6 +57,11 @@ class Rounds:
         self._watched: dict[DeploymentId, Watched | None] = {}
         self._asking: dict[DeploymentId, asyncio.Task[Probed | None]] = {}
 
+    def follow(self, settings: Settings, pool: Pool, prober: Prober) -> None:
+        """Go by another configuration from now on. Probes under way end as they began."""
+        self._settings, self._pool, self._prober = settings, pool, prober
+        self._watched.clear()
+
     async def run(self) -> None:
         """Go round until cancelled; then let go of the probes under way."""
         try:

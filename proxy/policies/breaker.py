@@ -298,6 +298,11 @@ class Breaker:
         self._openings = max(1, self._openings)
         self._move(BreakerState.OPEN, "restart", now)
 
+    def take_over(self, other: Breaker, now: float) -> None:
+        """Go on in place of a breaker with other settings. What was admitted by it is not listened to any more."""
+        self.restore(other.as_state(now), 0.0, now)
+        self.period = other.period + 1
+
     def _reason_to_open(self) -> str | None:
         settings = self.settings
         if self.consecutive >= self._allowed_failures():

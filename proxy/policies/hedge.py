@@ -54,6 +54,10 @@ class HedgeBudget:
         self._ratio = ratio
         self._saved = 0.0
 
+    def change(self, ratio: float) -> None:
+        """Save another share of requests from now on; what is saved stays."""
+        self._ratio = ratio
+
     def deposit(self) -> None:
         """Count one request."""
         self._saved = min(_MOST_SAVED, self._saved + self._ratio)

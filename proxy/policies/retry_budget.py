@@ -38,6 +38,11 @@ class RetryBudget:
         self._slice = 0
         self._ends = _SLICE_S
 
+    def change(self, settings: RetryBudgetSettings) -> None:
+        """Go by other settings from now on; what was deposited and withdrawn still counts."""
+        self._ratio = settings.ratio
+        self._reserve = settings.min_per_second * _SLICE_S * _SLICES
+
     def deposit(self, now: float) -> None:
         """Count one request."""
         if now >= self._ends:

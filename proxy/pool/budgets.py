@@ -27,6 +27,18 @@ class Budgets:
         self._upstreams = {name: RetryBudget(settings) for name, settings in (upstreams or {}).items()}
         self._hedges = {route: HedgeBudget(ratio) for route, ratio in (hedges or {}).items()}
 
+    def change(
+        self, overall: RetryBudgetSettings, upstreams: Mapping[str, RetryBudgetSettings], hedges: Mapping[str, float]
+    ) -> None:
+        """Go by other settings from now on. What has been paid is not forgotten: a change must not pay for a flood."""
+        self._overall.change(overall)
+        self._upstreams = {name: self._upstreams.get(name) or RetryBudget(each) for name, each in upstreams.items()}
+        self._hedges = {route: self._hedges.get(route) or HedgeBudget(ratio) for route, ratio in hedges.items()}
+        for name, each in upstreams.items():
+            self._upstreams[name].change(each)
+        for route, ratio in hedges.items():
+            self._hedges[route].change(ratio)
+
     def request(self, route: str, now: float) -> None:
         """Count a request."""
         self._overall.deposit(now)

@@ -49,15 +49,17 @@ class Deployment:
     id: DeploymentId
     guards: list[Guard] = field(default_factory=list)
     """One for each distinct set of rules."""
+    former: list[tuple[Rules, Guard]] = field(default_factory=list)
+    """Rules that are no longer in force, and the guards that took over: requests that began before ask by them."""
     recent: RecentAnswers = field(default_factory=RecentAnswers)
     rest: Rest | None = None
     """The rest of the deployment itself, whatever the key."""
     key_rests: dict[int, Rest] = field(default_factory=dict)
-    """Rests of single keys that hold for this deployment only."""
+    """By slot of the key: rests that hold for this deployment only."""
     refusals: dict[int, int] = field(default_factory=dict)
-    """By key: rate-limit refusals in a row; those of one burst of requests count as one."""
+    """By slot of the key: rate-limit refusals in a row; those of one burst of requests count as one."""
     refused_at: dict[int, float] = field(default_factory=dict)
-    """By key: when the last refusal that counted was reported."""
+    """By slot of the key: when the last refusal that counted was reported."""
     order: Order | None = None
     weight: Weight | None = None
     ejection: Ejection | None = None
@@ -87,6 +89,9 @@ class Deployment:
         for guard in self.guards:
             if guard.rules == rules:
                 return guard
+        for former, guard in self.former:
+            if former == rules:
+                return guard
         guard = Guard(self.id, rules, now)
         self.guards.append(guard)
         return guard
@@ -103,19 +108,19 @@ class Deployment:
         out = any(guard.breaker.state is not BreakerState.CLOSED or guard.returning for guard in self.guards)
         return out or self.rest is not None or bool(self.key_rests) or self.ejection is not None
 
-    def record_success(self, key: int, now: float) -> None:
-        """An answer that passed the checks, given to a key."""
+    def record_success(self, slot: int, now: float) -> None:
+        """An answer that passed the checks, given to the key of a slot."""
         self.succeeded += 1
         self.consecutive_failures = 0
         if self.refusals:
-            self.refusals.pop(key, None)
+            self.refusals.pop(slot, None)
         self.last_success_at = now
 
-    def record_refusal(self, key: int, admitted_at: float, now: float) -> None:
-        """A rate-limit refusal of a key, for an attempt that was admitted at the given time."""
-        if admitted_at >= self.refused_at.get(key, admitted_at):
-            self.refusals[key] = self.refusals.get(key, 0) + 1
-            self.refused_at[key] = now
+    def record_refusal(self, slot: int, admitted_at: float, now: float) -> None:
+        """A rate-limit refusal of a slot's key, for an attempt that was admitted at the given time."""
+        if admitted_at >= self.refused_at.get(slot, admitted_at):
+            self.refusals[slot] = self.refusals.get(slot, 0) + 1
+            self.refused_at[slot] = now
 
     def record_failure(self, failure: Failure, now: float) -> None:
         """A failed attempt. Only what counts against health feeds the count in a row."""

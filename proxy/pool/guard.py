@@ -137,6 +137,25 @@ class Guard:
         change = self.breaker.reset(now)
         return [BreakerChanged(self.id, *change)] if change is not None else _NOTHING
 
+    def change_rules(self, rules: Rules, now: float) -> None:
+        """Go by other rules from now on. Parts whose rules are the same stay as they are. A breaker whose rules are
+        others begins to count anew, but an opening is not forgotten."""
+        before, self.rules = self.rules, rules
+        if rules.breaker != before.breaker:
+            breaker = Breaker(rules.breaker, now)
+            breaker.take_over(self.breaker, now)
+            breaker.strict = self.breaker.strict
+            self.breaker = breaker
+        if rules.limit != before.limit:
+            self.limit = ConcurrencyLimit(rules.limit)
+        if rules.recovery != before.recovery:
+            recovery = Recovery(rules.recovery)
+            recovery.restore(self.recovery.as_state(now), now)
+            self.recovery = recovery
+        if rules.foresight != before.foresight:
+            self.trend = Trend(rules.foresight)
+            self.breaker.error_rate = rules.breaker.error_rate
+
     def as_state(self, now: float) -> dict[str, object]:
         """What should survive a restart, as plain data: durations, never clock readings."""
         return {

@@ -47,9 +47,11 @@ class Permit:
         admitted_at: float,
         tickets: list[tuple[Guard, int]],
     ) -> None:
-        """`tickets` are the guards that hear the outcome, and the period of each in which it counts."""
+        """`key` is the place of the key in its upstream's list. `tickets` are the guards that hear the outcome, and the
+        period of each in which it counts."""
         self.deployment = deployment
         self.upstream = upstream
         self.key = key
+        self.slot = upstream.slots[key]
         self.admitted_at = admitted_at
         self.tickets = tickets

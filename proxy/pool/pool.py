@@ -27,6 +27,7 @@ from proxy.pool.permit import SUCCEEDED, Outcome, Permit
 from proxy.pool.rest import Rest
 from proxy.pool.resting import begin_rest, end_rests, next_key, rest_of, resting, set_rest
 from proxy.pool.standing import FREE, Hold, Standing
+from proxy.pool.succession import Change, another, change_rules, forget_keys, succeed
 from proxy.pool.upstream import Upstream
 
 _MOST_DEPLOYMENTS = 4096
@@ -46,21 +47,49 @@ class Pool:
         named: Iterable[tuple[DeploymentId, Rules]] = (),
         limits: Mapping[str, LimitSettings] | None = None,
         now: float = 0.0,
+        known: tuple[dict[str, Upstream], OrderedDict[DeploymentId, Deployment]] | None = None,
     ) -> None:
         """`key_counts` is the number of credentials of each upstream; `limits` are those of whole upstreams.
 
-        `named` are the deployments that routes name outright; their records are never given up for others.
+        `named` are the deployments that routes name outright; their records are never given up for others. `known` are
+        records that it begins with; those that are missing are made.
         """
         self.hour = 0
         """Of the day, 0 to 23; set by whoever knows the time."""
-        self._upstreams = {name: Upstream(max(1, count)) for name, count in key_counts.items()}
-        for name, settings in (limits or {}).items():
-            self._upstreams[name].limit = ConcurrencyLimit(settings)
-        self._deployments: OrderedDict[DeploymentId, Deployment] = OrderedDict()
+        self._limits = dict(limits or {})
+        self._upstreams, self._deployments = known or ({}, OrderedDict())
+        for name, count in key_counts.items():
+            if name not in self._upstreams:
+                self._upstreams[name] = Upstream.with_keys(count, _limit(self._limits.get(name)))
         named = list(named)
         self._named = frozenset(id_ for id_, _ in named)
         for id_, rules in named:
             self.deployment(id_).guard(rules, now)
+
+    def reconfigure(self, change: Change, now: float) -> tuple[Pool, Sequence[Happening]]:
+        """The pool that another configuration asks for, and what changed with it.
+
+        It has this one's records of all that stays. This one goes on for requests that began with it, and ends with the
+        last of them: permits go back to the pool that gave them, or to the other one, which is the same.
+        """
+        upstreams: dict[str, Upstream] = {}
+        deployments: OrderedDict[DeploymentId, Deployment] = OrderedDict()
+        for id_, deployment in self._deployments.items():
+            rules = change.rules_of(id_)
+            if rules and id_.upstream in change.origins:
+                change_rules(deployment, rules, now)
+                deployments[id_] = deployment
+            elif rules and deployment.ordered:
+                deployments[id_] = another(deployment, rules, now)
+        events: list[Happening] = []
+        for name, origins in change.origins.items():
+            before, wanted = self._upstreams[name], change.layout.limits.get(name)
+            limit = before.limit if wanted == self._limits.get(name) else _limit(wanted)
+            upstreams[name], gone = succeed(before, origins, limit)
+            events += forget_keys(before, gone, [each for id_, each in deployments.items() if id_.upstream == name])
+        following = Pool(*change.layout, now, (upstreams, deployments))
+        following.hour = self.hour
+        return following, events
 
     def deployment(self, id: DeploymentId) -> Deployment:  # noqa: A002 - the word for it, here and in Deployment
         """The record of a deployment, made when first asked for."""
@@ -189,7 +218,7 @@ class Pool:
             raise RuntimeError(f"the permit for {permit.deployment.id} was reported twice")
         permit.spent = True
         permit.deployment.in_flight -= 1
-        permit.upstream.in_flight -= 1
+        permit.upstream.load.in_flight -= 1
         if outcome == SUCCEEDED:
             return self._succeeded(permit, now)
         # The request ran out of time, not the deployment: whether it would have answered nobody knows.
@@ -215,7 +244,7 @@ class Pool:
         upstream = self._upstreams[deployment.id.upstream]
         key = next_key(upstream, deployment, now)
         upstream.turn = key + 1
-        upstream.in_flight += 1
+        upstream.load.in_flight += 1
         deployment.in_flight += 1
         permit = Permit(deployment, upstream, key, now, tickets)
         if events:
@@ -224,7 +253,7 @@ class Pool:
 
     def _succeeded(self, permit: Permit, now: float) -> Sequence[Happening]:
         deployment, upstream = permit.deployment, permit.upstream
-        deployment.record_success(permit.key, now)
+        deployment.record_success(permit.slot, now)
         good_at = now if permit.good_at is None else permit.good_at
         seconds: float | None = None
         if not permit.probe:
@@ -283,6 +312,10 @@ class Pool:
         found = next((each for each in oldest if not each.troubled), oldest[0] if oldest else None)
         if found is not None:
             del self._deployments[found.id]
+
+
+def _limit(settings: LimitSettings | None) -> ConcurrencyLimit | None:
+    return None if settings is None else ConcurrencyLimit(settings)
 
 
 def _free(deployment: Deployment, guard: Guard, now: float) -> Standing:

@@ -23,6 +23,9 @@ Document = dict[str, object]
 Marks = Mapping[str, Sequence[str]]
 """By upstream: a mark of each of its keys, in their order."""
 
+_BySlot = Mapping[int, str]
+"""The marks of one upstream's keys."""
+
 _RESTING = {FailureClass.RATE_LIMITED, FailureClass.QUOTA, FailureClass.CREDENTIAL, FailureClass.MODEL_GONE}
 
 
@@ -33,9 +36,11 @@ def name_of(deployment: DeploymentId) -> str:
 
 def as_state(pool: Pool, marks: Marks, now: float, chosen: Iterable[Deployment]) -> dict[str, Document]:
     """What is worth keeping of some deployments and of their upstreams, by a name for each part."""
-    state = {name_of(each.id): _deployment(each, marks, now) for each in chosen}
+    state = {name_of(each.id): _deployment(each, _by_slot(pool, marks, each.id.upstream), now) for each in chosen}
     for name in {each.id.upstream for each in chosen}:
-        state[f"upstream {name}"] = {"key_rests": _key_rests(pool.upstream(name).key_rests, marks[name], now)}
+        state[f"upstream {name}"] = {
+            "key_rests": _key_rests(pool.upstream(name).key_rests, _by_slot(pool, marks, name), now)
+        }
     return state
 
 
@@ -61,19 +66,24 @@ def restore(
         what, _, which = name.partition(" ")
         if what == "upstream" and which in marks:
             rests = pool.upstream(which).key_rests
-            rests.update(_read_key_rests(part.get("key_rests"), marks[which], elapsed, now))
+            rests.update(_read_key_rests(part.get("key_rests"), _by_slot(pool, marks, which), elapsed, now))
         elif what == "deployment":
             upstream, _, model = which.partition("/")
             id_ = DeploymentId(upstream, model)
             rules = list(rules_of(id_))
             if upstream in marks and rules:
-                _restore_deployment(pool.deployment(id_), part, marks[upstream], rules, elapsed, now)
+                by_slot = _by_slot(pool, marks, upstream)
+                _restore_deployment(pool.deployment(id_), part, by_slot, rules, elapsed, now)
 
 
-def _deployment(each: Deployment, marks: Marks, now: float) -> Document:
+def _by_slot(pool: Pool, marks: Marks, upstream: str) -> _BySlot:
+    return dict(zip(pool.upstream(upstream).slots, marks.get(upstream, ()), strict=False))
+
+
+def _deployment(each: Deployment, marks: _BySlot, now: float) -> Document:
     document: Document = {
         "guards": [guard.as_state(now) for guard in each.guards],
-        "key_rests": _key_rests(each.key_rests, marks.get(each.id.upstream, ()), now),
+        "key_rests": _key_rests(each.key_rests, marks, now),
         "succeeded": each.succeeded,
         "failed": each.failed,
         "consecutive_failures": each.consecutive_failures,
@@ -97,7 +107,7 @@ def _deployment(each: Deployment, marks: Marks, now: float) -> Document:
 def _restore_deployment(
     each: Deployment,
     part: Mapping[str, object],
-    marks: Sequence[str],
+    marks: _BySlot,
     rules: Sequence[Rules],
     elapsed: float,
     now: float,
@@ -138,15 +148,15 @@ def _restore_guards(each: Deployment, saved: object, rules: Sequence[Rules], ela
             guard.restore(state, elapsed, now)
 
 
-def _key_rests(rests: Mapping[int, Rest], marks: Sequence[str], now: float) -> Document:
-    return {marks[key]: _rest(rest, now) for key, rest in rests.items() if rest.until > now and key < len(marks)}
+def _key_rests(rests: Mapping[int, Rest], marks: _BySlot, now: float) -> Document:
+    return {marks[slot]: _rest(rest, now) for slot, rest in rests.items() if rest.until > now and slot in marks}
 
 
-def _read_key_rests(saved: object, marks: Sequence[str], elapsed: float, now: float) -> dict[int, Rest]:
+def _read_key_rests(saved: object, marks: _BySlot, elapsed: float, now: float) -> dict[int, Rest]:
     if not isinstance(saved, Mapping):
         return {}
-    found = {key: _read_rest(saved.get(mark), elapsed, now) for key, mark in enumerate(marks)}
-    return {key: rest for key, rest in found.items() if rest is not None}
+    found = {slot: _read_rest(saved.get(mark), elapsed, now) for slot, mark in marks.items()}
+    return {slot: rest for slot, rest in found.items() if rest is not None}
 
 
 def _rest(rest: Rest, now: float) -> Document:

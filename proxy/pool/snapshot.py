@@ -232,8 +232,9 @@ def _breaker(guard: Guard, now: float) -> BreakerPicture:
 
 
 def _keys_resting(pool: Pool, state: Deployment, now: float) -> int:
-    rests = (state.key_rests, pool.upstream(state.id.upstream).key_rests)
-    return len({key for each in rests for key, rest in each.items() if rest.until > now})
+    upstream = pool.upstream(state.id.upstream)
+    rests = (state.key_rests, upstream.key_rests)
+    return sum(any(slot in each and each[slot].until > now for each in rests) for slot in upstream.slots)
 
 
 def _in(at: float, now: float) -> float | None:

@@ -38,7 +38,7 @@ _FLAGS = {
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer one chat completion, JSON or SSE."""
-    context = request.app[CONTEXT]
+    context = request.app[CONTEXT].now
     record = RequestEnded(request[REQUEST_ID], _UNKNOWN, "", stream=False)
     record.client_retry = retry_count(request.headers)
     record.tags = read_tags(request.headers)
@@ -134,11 +134,15 @@ async def _read_body(request: web.Request, settings: Settings, wanted: float | N
         raise request_too_large(limit)
     try:
         async with asyncio.timeout(patience):
-            return await request.read()
+            # Not `request.read`: its limit is the application's, and that of the server may change.
+            body = bytearray()
+            while piece := await request.content.readany():
+                body += piece
+                if len(body) > limit:
+                    raise request_too_large(limit)
+            return bytes(body)
     except TimeoutError:
         raise body_timeout(patience) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise request_too_large(limit) from None
     except web.RequestPayloadError:
         raise ClientError(400, "malformed_request", "The request body is not valid HTTP.", close=True) from None
 

@@ -1,15 +1,20 @@
-"""What the handlers share: one object, built once by `app.py`, reached by a typed key."""
+"""What the handlers share: one object for each configuration, built by `app.py`, reached by a typed key.
+
+A request takes the one that is in force when it arrives, and keeps to it: a change of the configuration in the meantime
+is for the requests that come after it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from proxy.config.settings import Settings
 from proxy.core.event import Happening
+from proxy.core.in_force import InForce
 from proxy.execution.executor import Executor
 from proxy.pool.pool import Pool
 
@@ -48,7 +53,9 @@ class Context:
     lifecycle: Lifecycle
     render_metrics: Callable[[], tuple[bytes, str]]
     """The metrics page and its content type."""
+    last_reload: Callable[[], Mapping[str, object] | None] = lambda: None
+    """What came of the last change of the configuration; None when there was none."""
 
 
-CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+CONTEXT: web.AppKey[InForce[Context]] = web.AppKey("context", InForce)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)

@@ -7,9 +7,12 @@ take for the head of a request, and one error shape also for what is not HTTP.
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Sequence
 
 from aiohttp import web
 
+from proxy.config.settings import PatienceSettings
 from proxy.core.errors import ClientError, error_body
 from proxy.server.wire import error_headers, request_id
 
@@ -133,30 +136,37 @@ class GuardedHandler(web.RequestHandler):
 class Listener:
     """The sockets of one server."""
 
-    def __init__(self, app: web.Application, *, head_patience: float, write_patience: float, keepalive: float) -> None:
+    def __init__(self, app: web.Application, patience: PatienceSettings) -> None:
+        self.patience = patience
+        """With the clients of connections that come from now on."""
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
-        self._head_patience = head_patience
-        self._write_patience = write_patience
-        self._keepalive = keepalive
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system chose if it was 0. Raises OSError when it is taken."""
+    async def start(self, host: str, port: int, inherited: Sequence[socket.socket] = ()) -> int:
+        """Listen; returns the port, which the system chose if it was 0. Raises OSError when it is taken.
+
+        On `inherited` sockets in place of host and port, where there are any: they listen already.
+        """
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._connection, host, port, backlog=_BACKLOG, reuse_address=True
-            )
+            for each in inherited:
+                self._servers.append(await loop.create_server(self._connection, sock=each, backlog=_BACKLOG))
+            if not inherited:
+                self._servers.append(
+                    await loop.create_server(self._connection, host, port, backlog=_BACKLOG, reuse_address=True)
+                )
         except OSError:
             await self._runner.cleanup()
             raise
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        name = self._servers[0].sockets[0].getsockname()
+        # That of a local socket is a path.
+        return int(name[1]) if isinstance(name, tuple) else 0
 
     def stop_listening(self) -> None:
         """Take no new connections; those that exist go on."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -168,7 +178,7 @@ class Listener:
         assert server is not None  # noqa: S101 - `start` has set it up
         return GuardedHandler(
             server,
-            head_patience=self._head_patience,
-            write_patience=self._write_patience,
-            keepalive=self._keepalive,
+            head_patience=self.patience.header,
+            write_patience=self.patience.write,
+            keepalive=self.patience.keepalive,
         )

@@ -20,7 +20,7 @@ _logger = logging.getLogger("holdfast.server")
 @web.middleware
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost layer."""
-    context = request.app[CONTEXT]
+    context = request.app[CONTEXT].now
     id_ = request[REQUEST_ID] = request_id(request.headers)
     protocol = request.protocol
     if isinstance(protocol, GuardedHandler):
@@ -64,7 +64,7 @@ def _error_in_shape(request: web.Request, problem: Exception, id_: str) -> web.R
     if isinstance(problem, web.HTTPNotFound):
         return error_response(path_not_found(request.method, request.path), id_)
     if isinstance(problem, web.HTTPRequestEntityTooLarge):
-        return error_response(request_too_large(request.app[CONTEXT].settings.server.max_body), id_)
+        return error_response(request_too_large(request.app[CONTEXT].now.settings.server.max_body), id_)
     if isinstance(problem, web.HTTPException):
         return error_response(ClientError(problem.status, f"http_{problem.status}", problem.reason), id_)
     _logger.error("a bug of the proxy, request %s", id_, exc_info=problem)

@@ -16,7 +16,7 @@ _CREATED = 1_767_225_600
 
 async def list_models(request: web.Request) -> web.Response:
     """The routes that this client may use. Globs are left out: they are patterns, not names."""
-    settings = request.app[CONTEXT].settings
+    settings = request.app[CONTEXT].now.settings
     client = identify(settings.clients, request.headers)
     names = [name for name in settings.routes if "*" not in name and may_use(client, name, name)]
     return _json({"object": "list", "data": [_model(name) for name in names]})
@@ -24,7 +24,7 @@ async def list_models(request: web.Request) -> web.Response:
 
 async def show_model(request: web.Request) -> web.Response:
     """One route, by a name that it serves."""
-    settings = request.app[CONTEXT].settings
+    settings = request.app[CONTEXT].now.settings
     client = identify(settings.clients, request.headers)
     name = request.match_info["id"]
     route = find_route(settings, name)

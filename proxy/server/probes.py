@@ -24,7 +24,7 @@ async def livez(_request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """Ready for traffic: not draining, and some route could answer, be it after a while."""
-    context = request.app[CONTEXT]
+    context = request.app[CONTEXT].now
     if context.lifecycle.draining:
         return web.Response(status=503, text="draining\n")
     now = _now()
@@ -35,7 +35,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def health(request: web.Request) -> web.Response:
     """A summary in JSON: `ok`, `degraded` when a route has lost much of its capacity, `unavailable` without any."""
-    context = request.app[CONTEXT]
+    context = request.app[CONTEXT].now
     routes = _routes(context)
     statuses = {route["status"] for route in routes}
     status = "ok" if statuses == {"ok"} else "unavailable" if statuses == {"unavailable"} else "degraded"
@@ -43,6 +43,7 @@ async def health(request: web.Request) -> web.Response:
         "status": "draining" if context.lifecycle.draining else status,
         "version": __version__,
         "in_flight": len(context.lifecycle.running),
+        "last_reload": context.last_reload(),
         "routes": routes,
     }
     return web.Response(body=msgspec.json.encode(body), headers={"content-type": "application/json"})
@@ -50,7 +51,7 @@ async def health(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text."""
-    body, content_type = request.app[CONTEXT].render_metrics()
+    body, content_type = request.app[CONTEXT].now.render_metrics()
     return web.Response(body=body, headers={"content-type": content_type})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -11,13 +11,13 @@ from proxy.simulator.faults import COMMON, FAULTS, Fault, Row, nearest
 from proxy.simulator.upstream import SimulatedUpstream
 from proxy.simulator.voices import error
 
-_UPSTREAMS = web.AppKey("upstreams", dict)
+_UPSTREAMS: web.AppKey[dict[str, SimulatedUpstream]] = web.AppKey("upstreams", dict)
 
 
-def control_app(upstreams: Mapping[str, SimulatedUpstream]) -> web.Application:
-    """The web application of the control port."""
+def control_app(upstreams: dict[str, SimulatedUpstream]) -> web.Application:
+    """The web application of the control port. `upstreams` are looked at anew for each request."""
     app = web.Application(middlewares=[_json_errors])
-    app[_UPSTREAMS] = dict(upstreams)
+    app[_UPSTREAMS] = upstreams
     app.router.add_get("/", _list_upstreams)
     app.router.add_get("/faults", _list_faults)
     app.router.add_get("/upstreams/{name}", _show_upstream)
@@ -62,8 +62,7 @@ def _upstream(request: web.Request) -> SimulatedUpstream:
     name = request.match_info["name"]
     if name not in upstreams:
         raise _Problem(404, f"no upstream {name!r}{nearest(name, upstreams)}")
-    found: SimulatedUpstream = upstreams[name]
-    return found
+    return upstreams[name]
 
 
 def _described(name: str, row: Row) -> dict[str, object]:

@@ -46,14 +46,12 @@ class Simulator:
             raise ValueError(f"upstreams need distinct names, at least one; got {list(upstreams)!r}")
         if tokens_per_second < 0 or first_token_delay < 0:
             raise ValueError("tokens_per_second and first_token_delay cannot be negative")
-        pace = 1 / tokens_per_second if tokens_per_second else 0.0
         self.host = host
-        self._upstreams = {
-            name: SimulatedUpstream(
-                Voice(name, seed=seed, pace=pace, first_token_delay=first_token_delay), host=host, keep=keep
-            )
-            for name in upstreams
-        }
+        self._pace = 1 / tokens_per_second if tokens_per_second else 0.0
+        self._first_token_delay = first_token_delay
+        self._seed = seed
+        self._keep = keep
+        self._upstreams = {name: self._new(name) for name in upstreams}
         self._control = Listener(host)
         self._runner: web.AppRunner | None = None
 
@@ -104,6 +102,20 @@ class Simulator:
             await self.close()
             raise
 
+    async def add(self, name: str) -> None:
+        """Play one more upstream, on a free port, while the others go on. Raises OSError when there is none."""
+        if name in self._upstreams:
+            raise ValueError(f"there is an upstream {name!r} already")
+        upstream = self._new(name)
+        await upstream.start(0)
+        self._upstreams[name] = upstream
+
+    async def remove(self, name: str) -> None:
+        """Play an upstream no longer."""
+        upstream = self.upstream(name)
+        del self._upstreams[name]
+        await upstream.close()
+
     async def close(self) -> None:
         """Stop everything at once, also answers that would never end."""
         self._control.release()
@@ -112,6 +124,10 @@ class Simulator:
             await runner.cleanup()
         for upstream in self._upstreams.values():
             await upstream.close()
+
+    def _new(self, name: str) -> SimulatedUpstream:
+        voice = Voice(name, seed=self._seed, pace=self._pace, first_token_delay=self._first_token_delay)
+        return SimulatedUpstream(voice, host=self.host, keep=self._keep)
 
     async def _start_control(self, port: int) -> None:
         self._runner = web.AppRunner(control_app(self._upstreams), access_log=None, shutdown_timeout=_SHUTDOWN_PATIENCE)

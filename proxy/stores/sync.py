@@ -63,6 +63,11 @@ class Sync:
         self._pressing: set[DeploymentId] = set()
         self._due = asyncio.Event()
 
+    def follow(self, pool: Pool, marks: Marks, rules_of: Callable[[DeploymentId], Iterable[Rules]]) -> None:
+        """Keep another configuration's pool from now on, and write all of it anew."""
+        self._pool, self._marks, self._rules_of = pool, marks, rules_of
+        self._press_all()
+
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
         if isinstance(event, StoreTrouble):
@@ -71,10 +76,14 @@ class Sync:
             self.trouble = None
         elif isinstance(event, _LASTING):
             if event.deployment is None:
-                self._pressing.update(each.id for each in self._pool.deployments())
+                self._press_all()
             else:
                 self._pressing.add(event.deployment)
-            self._due.set()
+                self._due.set()
+
+    def _press_all(self) -> None:
+        self._pressing.update(each.id for each in self._pool.deployments())
+        self._due.set()
 
     async def restore(self) -> None:
         """Take up what was known before. What cannot be read is left out, and said so."""

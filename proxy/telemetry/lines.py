@@ -21,6 +21,7 @@ from proxy.core.event import (
     ProbeEnded,
     RampStarted,
     Recovered,
+    Reloaded,
     RequestEnded,
     RestCleared,
     Rested,
@@ -220,6 +221,22 @@ def _control(event: Controlled) -> Fields:
     }
 
 
+def _reload_level(event: Reloaded) -> int:
+    return INFO if event.outcome == "ok" and event.message is None else WARNING
+
+
+def _reload(event: Reloaded) -> Fields:
+    return {
+        "outcome": event.outcome,
+        "cause": event.cause,
+        "errors": event.errors or None,
+        "warnings": event.warnings or None,
+        "message": event.message,
+        "reason": event.reason,
+        "duration_s": _rounded(event.duration),
+    }
+
+
 def _interrupted(event: StreamInterrupted) -> Fields:
     return {"deployment": str(event.deployment), "code": event.code}
 
@@ -258,6 +275,7 @@ LINES: dict[type, Line] = {
     BudgetRefused: Line(WARNING, "budget used up", _budget, floods=True),
     Shed: Line(WARNING, "shed", _shed, floods=True),
     Controlled: Line(INFO, "control", _control),
+    Reloaded: Line(_reload_level, "reload", _reload),
     StoreTrouble: Line(WARNING, "state store trouble", _trouble),
     StoreRecovered: Line(INFO, "state store recovered", _nothing),
 }

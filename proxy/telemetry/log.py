@@ -35,20 +35,28 @@ class Log:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`log_format` is `auto` (text on a terminal, else json), `text` or `json`."""
-        stream = stream or sys.stderr
-        self.as_text = log_format == "text" or (log_format == "auto" and stream.isatty())
-        self._level = _LEVELS[level]
-        self._writer = LineWriter(stream.buffer)
+        self._stream = stream or sys.stderr
+        self._writer = LineWriter(self._stream.buffer)
         self._floods = Floods(self._tell, clock)
-        processors = _processors(colours=self.as_text and stream.isatty(), as_text=self.as_text)
+        self._bridge: _Bridge | None = None
+        self.change(log_format, level)
+
+    def change(self, log_format: str, level: str) -> None:
+        """Write in another form, or more or less, from the next line on."""
+        terminal = self._stream.isatty()
+        self.as_text = log_format == "text" or (log_format == "auto" and terminal)
+        self._level = _LEVELS[level]
+        processors = _processors(colours=self.as_text and terminal, as_text=self.as_text)
         self._logger = structlog.wrap_logger(
             _Lines(self._writer),
             processors=processors,
             wrapper_class=structlog.make_filtering_bound_logger(self._level),
             cache_logger_on_first_use=True,
         )
-        self._bridge = _Bridge(processors, self._writer)
         root = logging.getLogger()
+        if self._bridge is not None:
+            root.removeHandler(self._bridge)
+        self._bridge = _Bridge(processors, self._writer)
         root.addHandler(self._bridge)
         root.setLevel(max(self._level, logging.WARNING))
 
@@ -63,7 +71,8 @@ class Log:
     def close(self) -> None:
         """Write what is waiting and stop."""
         self._floods.settle(ends=True)
-        logging.getLogger().removeHandler(self._bridge)
+        if self._bridge is not None:
+            logging.getLogger().removeHandler(self._bridge)
         self._writer.close()
 
     def __call__(self, event: Happening) -> None:

@@ -25,6 +25,7 @@ from proxy.core.event import (
     Hedged,
     ProbeEnded,
     Recovered,
+    Reloaded,
     RequestEnded,
     RestCleared,
     Rested,
@@ -91,11 +92,52 @@ class Metrics:
         self._probes = counter("probes", "Test prompts", "upstream", "outcome")
         self._probe_duration = histogram("probe_duration_seconds", "Of one test prompt", _PROBES, "upstream")
         self._controls = counter("control_changes", "What operators changed, and what reverted", "action")
+        self._reloads = counter("config_reloads", "Times that the configuration was read again", "outcome")
+        self._reload_good = Gauge(
+            "holdfast_config_last_reload_successful", "Whether the last reading was in order", registry=self._registry
+        )
+        self._reload_good.set(1)
+        self._config = Info("holdfast_config", "The configuration in force", registry=self._registry)
         self._store_up = Gauge("holdfast_state_store_up", "Whether state is kept", registry=self._registry)
         self._store_up.set(1)
         info = Info("holdfast_build", "The running version", registry=self._registry)
         info.info({"version": __version__})
-        self._heard: dict[type, Callable[[Any], None]] = {
+        self._heard = self._what_is_heard()
+
+    def tell_config(self, digest: str) -> None:
+        """Show which configuration is in force, by a digest that gives nothing of it away."""
+        self._config.info({"hash": digest})
+
+    def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Show a value that is read when somebody looks."""
+        Gauge(f"holdfast_{name}", help_text, registry=self._registry).set_function(read)
+
+    def labelled_gauge(self, name: str, help_text: str, label: str) -> Gauge:
+        """A gauge with one label; the caller sets its series' functions."""
+        return Gauge(f"holdfast_{name}", help_text, [label], registry=self._registry)
+
+    def watch_pool(
+        self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]
+    ) -> None:
+        """Show how these deployments, which the configuration names, are at the moment when somebody looks.
+
+        `clock` is the pool's: monotonic, in seconds.
+        """
+        self._pool = PoolMetrics(pool, budgets, named, clock)
+
+    def render(self) -> bytes:
+        """Prometheus' text."""
+        page = generate_latest(self._registry)
+        return page if self._pool is None else page + self._pool.render()
+
+    def __call__(self, event: Happening) -> None:
+        """Listen to one event."""
+        hear = self._heard.get(event.__class__)
+        if hear is not None:
+            hear(event)
+
+    def _what_is_heard(self) -> dict[type, Callable[[Any], None]]:
+        return {
             RequestEnded: self._request,
             Degraded: lambda event: self._degraded.labels(event.route, event.reason).inc(),
             Shed: lambda event: self._shed.labels(event.route).inc(),
@@ -112,37 +154,10 @@ class Metrics:
             Recovered: lambda event: self._recovery.labels(event.deployment.upstream).observe(event.duration),
             ProbeEnded: self._probe,
             Controlled: lambda event: self._controls.labels(event.action).inc(),
+            Reloaded: self._reload,
             StoreTrouble: lambda _event: self._store_up.set(0),
             StoreRecovered: lambda _event: self._store_up.set(1),
         }
-
-    def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """Show a value that is read when somebody looks."""
-        Gauge(f"holdfast_{name}", help_text, registry=self._registry).set_function(read)
-
-    def labelled_gauge(self, name: str, help_text: str, label: str) -> Gauge:
-        """A gauge with one label; the caller sets its series' functions."""
-        return Gauge(f"holdfast_{name}", help_text, [label], registry=self._registry)
-
-    def watch_pool(
-        self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]
-    ) -> None:
-        """Show how the deployments that the configuration names are at the moment when somebody looks.
-
-        `clock` is the pool's: monotonic, in seconds.
-        """
-        self._pool = PoolMetrics(pool, budgets, named, clock)
-
-    def render(self) -> bytes:
-        """Prometheus' text."""
-        page = generate_latest(self._registry)
-        return page if self._pool is None else page + self._pool.render()
-
-    def __call__(self, event: Happening) -> None:
-        """Listen to one event."""
-        hear = self._heard.get(event.__class__)
-        if hear is not None:
-            hear(event)
 
     def _request(self, record: RequestEnded) -> None:
         stream = "true" if record.stream else "false"
@@ -175,6 +190,10 @@ class Metrics:
 
     def _breaker(self, event: BreakerChanged) -> None:
         self._transitions.labels(event.deployment.upstream, event.target, event.cause).inc()
+
+    def _reload(self, event: Reloaded) -> None:
+        self._reloads.labels(event.outcome).inc()
+        self._reload_good.set(event.outcome == "ok")
 
     def _probe(self, event: ProbeEnded) -> None:
         self._probes.labels(event.deployment.upstream, event.outcome).inc()

@@ -1,4 +1,6 @@
 import signal
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,22 @@ def test_a_second_signal_ends_running_answers_with_a_word(start, cli, routes: Pa
     assert "told again to stop" in process.output
     assert 1 == asking.end()
     assert asking.output.endswith("\nholdfast: The proxy is shutting down.\n")
+
+
+def test_told_to_stop_it_is_unready_at_once_and_serves_on_for_the_delay(start, cli, routes: Path) -> None:
+    routes.write_text(ROUTES.replace("{port: 0}", "{port: 0, drain: {delay: 30s}}"))
+    process = start("serve")
+    url = process.wait_for(LISTENING).group(1)
+    process.send(signal.SIGTERM)
+    process.wait_for('"event":"draining"')
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"{url}/readyz", timeout=10)  # noqa: S310 - the loopback
+    assert 0 == cli("ask", "hi", "--url", url).exit_code
+    # A configuration is for requests that come, and soon none do.
+    assert "shutting down" in one_line(cli("reload", "--url", url), 1)
+    process.send(signal.SIGINT)
+    assert 0 == process.end()
+    assert '"event":"stopped"' in process.output
 
 
 def test_warnings_are_lines_of_the_log(start, routes: Path) -> None:

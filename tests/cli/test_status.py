@@ -77,6 +77,13 @@ def test_a_draining_proxy_without_a_state_file(cli, answering) -> None:
     assert first.endswith(", no state file")
 
 
+def test_a_configuration_that_was_refused(cli, answering) -> None:
+    last = {"outcome": "refused", "message": "routes.yaml:3:1: unknown key\x1b[2J"}
+    first = shown(cli, answering, status(route(STEP), last_reload=last))[0]
+    assert first.endswith(", configuration NOT taken: routes.yaml:3:1: unknown key\\x1b[2J")
+    assert "NOT" not in shown(cli, answering, status(route(STEP), last_reload={"outcome": "ok", "message": None}))[0]
+
+
 def test_state_that_is_not_kept(cli, answering) -> None:
     state = {"path": "/x/holdfast.db", "trouble": "disk is full\x1b[2J"}
     first = shown(cli, answering, status(route(STEP), state=state))[0]

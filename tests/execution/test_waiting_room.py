@@ -23,7 +23,7 @@ class World:
         self.clock = asyncio.get_running_loop().time
         self.pool = Pool({"a": 1, "b": 1})
         self.told: list[Happening] = []
-        self.room = WaitingRoom(self.pool, size, self.told.append, self.clock)
+        self.room = WaitingRoom(size, self.told.append, self.clock)
         self.held = {id_: self.take(id_) for id_ in (A, B)}
 
     def take(self, id_: DeploymentId) -> Permit:
@@ -37,7 +37,7 @@ class World:
 
     def wait(self, *ids: DeploymentId, seconds: float = 60.0) -> "asyncio.Task[tuple[int, Permit] | None]":
         places = [Place(step, id_, RULES) for step, id_ in enumerate(ids)]
-        return asyncio.ensure_future(self.room.wait(places, self.clock() + seconds))
+        return asyncio.ensure_future(self.room.wait(self.pool, places, self.clock() + seconds))
 
 
 def test_the_one_who_waits_longest_gets_the_place_before_any_newcomer() -> None:

@@ -53,3 +53,13 @@ def test_budget_saves_for_no_more_than_a_burst() -> None:
 
     assert 10 == sum(budget.withdraw() for _ in range(100))
     assert not budget.allows()
+
+
+def test_a_change_of_the_share_keeps_what_is_saved() -> None:
+    budget = HedgeBudget(0.5)
+    for _ in range(4):
+        budget.deposit()
+    budget.change(0.0)
+    budget.deposit()
+
+    assert 2 == sum(budget.withdraw() for _ in range(10))

@@ -81,3 +81,14 @@ def test_remaining_is_a_share() -> None:
         budget.withdraw(0.0)
 
     assert pytest.approx(0.5) == budget.remaining(0.0)
+
+
+def test_a_change_of_settings_pays_for_no_flood() -> None:
+    budget = RetryBudget(RetryBudgetSettings(ratio=0.2, min_per_second=3))
+    for _ in range(100):
+        budget.deposit(5.0)
+    assert 50 == spend(budget, 5.0)
+    budget.change(RetryBudgetSettings(ratio=0.2, min_per_second=3))
+    assert 0 == spend(budget, 5.0)
+    budget.change(RetryBudgetSettings(ratio=0.5, min_per_second=1))
+    assert 10 == spend(budget, 5.0)

@@ -375,3 +375,21 @@ async def test_injecting_while_the_port_flaps_never_loses_it(simulator, client):
             assert (await client.chat()).status == 200
         await client.close()
     assert (await client.chat()).status == 200
+
+
+async def test_upstreams_come_and_go_while_others_go_on():
+    async with Simulator(["primary"]) as simulator, aiohttp.ClientSession() as session:
+        await simulator.inject("primary", "503")
+        await simulator.add("late")
+        with pytest.raises(ValueError, match="already"):
+            await simulator.add("late")
+        async with session.get(f"{simulator.control_url}/") as answer:
+            assert ["primary", "late"] == [one["name"] for one in (await answer.json())["upstreams"]]
+        async with session.get(f"{simulator.base_url('late')}/models") as answer:
+            assert 200 == answer.status
+        gone = simulator.base_url("late")
+        await simulator.remove("late")
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"{gone}/models")
+        assert "503" == str(simulator.upstream("primary").fault)
+        assert {"primary"} == set(simulator.upstreams)

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from proxy.app import Holdfast
 from proxy.config.load import load
 from proxy.config.resolve import resolve
 from proxy.config.settings import Settings
+from proxy.control.source import Source
 from proxy.core.event import Happening, RequestEnded
 
 ROUTES = """\
@@ -153,11 +155,31 @@ async def until(condition: Callable[[], object], patience: float = 60.0) -> None
         await asyncio.sleep(0.01)
 
 
+async def at_once(what: Callable[[], Any]) -> Any:
+    """Instead of a thread: virtual time goes on while nobody but a thread is at work."""
+    return what()
+
+
+def holdfast_of(file: Path, listeners: tuple[Callable[[Happening], None], ...] = (), **environ: str) -> Holdfast:
+    """A proxy whose configuration is a file that can be read again."""
+    source = Source(file, environ, aside=at_once)
+    loaded = source.load()
+    settings = source.settings(loaded)
+    assert settings is not None, [finding.message for finding in loaded.findings]
+    return Holdfast(settings, config=loaded.masked, listeners=listeners, source=source)
+
+
 @asynccontextmanager
-async def fleet(routes: str = ROUTES, environ: Mapping[str, str] | None = None) -> AsyncIterator[Fleet]:
-    """Start everything, and stop it again."""
+async def fleet(
+    routes: str = ROUTES, environ: Mapping[str, str] | None = None, file: Path | None = None
+) -> AsyncIterator[Fleet]:
+    """Start everything, and stop it again. With a `file`, the routes are in it, and it is watched."""
     told: list[Happening] = []
-    proxy = Holdfast(settings_of(routes, environ), listeners=(told.append,))
+    if file is not None:
+        file.write_text(routes)
+        proxy = holdfast_of(file, (told.append,), **(environ or {}))
+    else:
+        proxy = Holdfast(settings_of(routes, environ), listeners=(told.append,))
     await proxy.start()
     assert proxy.simulator is not None
     for upstream in proxy.simulator.upstreams.values():

@@ -1,0 +1,54 @@
+"""From settings to what they ask of the pool, and from one configuration to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.config.settings import Rules, Settings, StepSettings, UpstreamSettings
+from proxy.core.names import DeploymentId
+from proxy.pool.succession import Change, Layout
+
+
+def layout_of(settings: Settings) -> Layout:
+    """What a configuration asks of the pool."""
+    return Layout(
+        {name: len(upstream.keys) for name, upstream in settings.upstreams.items()},
+        [(id_, step.rules) for id_, step in named_steps(settings)],
+        {name: upstream.limit for name, upstream in settings.upstreams.items() if upstream.limit is not None},
+    )
+
+
+def named_steps(settings: Settings) -> list[tuple[DeploymentId, StepSettings]]:
+    """The steps that may be taken and name their deployment outright."""
+    steps = (step for route in settings.routes.values() for step in route.steps)
+    usable = (step for step in steps if step.unusable is None and "*" not in step.model)
+    return [(DeploymentId(step.upstream, step.model), step) for step in usable]
+
+
+def change_between(before: Settings, after: Settings) -> Change:
+    """How one configuration follows from another."""
+    # Asked for thousands of deployments that clients have made up, while requests wait.
+    named: dict[DeploymentId, list[Rules]] = {}
+    for id_, step in named_steps(after):
+        named.setdefault(id_, []).append(step.rules)
+    steps = (step for route in after.routes.values() for step in route.steps)
+    globs = [step for step in steps if step.unusable is None and "*" in step.model]
+
+    def rules_of(id_: DeploymentId) -> Sequence[Rules]:
+        return [*named.get(id_, ()), *(step.rules for step in globs if step.serves(id_))]
+
+    origins = {
+        name: _origins(before.upstreams[name], upstream)
+        for name, upstream in after.upstreams.items()
+        if name in before.upstreams and _is_same(before.upstreams[name], upstream)
+    }
+    return Change(layout_of(after), origins, rules_of)
+
+
+def _is_same(before: UpstreamSettings, after: UpstreamSettings) -> bool:
+    return (before.kind.name, before.base_url) == (after.kind.name, after.base_url)
+
+
+def _origins(before: UpstreamSettings, after: UpstreamSettings) -> Sequence[int | None]:
+    known = before.keys or ("",)
+    return [known.index(key) if key in known else None for key in after.keys or ("",)]

@@ -1,0 +1,18 @@
+"""How the network's part of an attempt fails."""
+
+from __future__ import annotations
+
+from proxy.core.failure import Failure, FailureClass
+
+
+class TransportError(Exception):
+    """The network's part of an attempt failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+def no_connection(code: str, message: str) -> TransportError:
+    """The error of a connection that could not be opened."""
+    return TransportError(Failure(FailureClass.CONNECT, code, message))

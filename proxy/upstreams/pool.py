@@ -1,0 +1,88 @@
+"""Connections that are kept between requests.
+
+One `Pool` for each upstream and origin, last in, first out: those that a burst left behind grow old together and are
+closed together. How many there may be at once is not decided here, and nothing ever waits for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from proxy.upstreams.connection import Connection
+
+IDLE_S: Final = 30.0
+"""Seconds that an idle connection is kept: below what common servers and balancers allow (60 s and more)."""
+MAX_AGE_S: Final = 600.0
+"""Seconds after which a connection serves no more, so that a change of the upstream's addresses is followed."""
+
+
+class Pool:
+    """The idle connections to one origin, the longest idle first."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, served: Callable[[Connection], None] | None = None) -> None:
+        """`served` hears of each connection once, after its first whole answer."""
+        self._loop = loop
+        self._served = served
+        self._idle: deque[Connection] = deque()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._open: set[Connection] = set()
+        self._closed: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    def new(self) -> Connection:
+        """A connection, not yet connected, that will be kept here."""
+        return Connection(self._loop, opened=self._open.add, left=self._keep, lost=self._lost)
+
+    def take(self) -> Connection | None:
+        """The connection that was used last, or None."""
+        idle, now = self._idle, self._loop.time()
+        while idle:
+            connection = idle.pop()
+            if not connection.usable:
+                continue
+            if now - connection.idle_since < IDLE_S and now - connection.opened_at < MAX_AGE_S:
+                return connection
+            connection.abort()
+        return None
+
+    async def close(self) -> None:
+        """Close every connection, busy ones too, and wait until they are gone."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        self._idle.clear()
+        if not self._open:
+            return
+        self._closed = self._loop.create_future()
+        for connection in tuple(self._open):
+            connection.abort()
+        await self._closed
+
+    def _keep(self, connection: Connection) -> None:
+        now = self._loop.time()
+        if self._closed is not None or now - connection.opened_at >= MAX_AGE_S:
+            connection.abort()
+            return
+        if connection.served == 1 and self._served is not None:
+            self._served(connection)
+        connection.idle_since = now
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = self._loop.call_at(now + IDLE_S, self._retire)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if self._closed is not None and not self._open and not self._closed.done():
+            self._closed.set_result(None)
+
+    def _retire(self) -> None:
+        """Close what has been idle for too long, and forget what has been closed by the other side."""
+        idle, now = self._idle, self._loop.time()
+        while idle and (not idle[0].usable or now - idle[0].idle_since >= IDLE_S):
+            idle.popleft().abort()
+        self._sweep = self._loop.call_at(idle[0].idle_since + IDLE_S, self._retire) if idle else None
