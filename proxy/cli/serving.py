@@ -13,6 +13,7 @@ import click
 
 from proxy import __version__
 from proxy.app import Holdfast, is_local
+from proxy.cli import heap
 from proxy.cli.loading import place
 from proxy.cli.loop import told_to_reload, told_to_stop
 from proxy.cli.systemd import Notifier, inherited_sockets
@@ -54,6 +55,7 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
         return 1
     log.info("listening", url=_url(settings, sockets, proxy.port), version=__version__,
              routes=len(settings.routes), pid=os.getpid())  # fmt: skip
+    heap.settle()
     notifier.ready()
     beside = [
         asyncio.create_task(_reload_when_told(proxy, reload, stop, notifier, on_terminal=on_terminal), name="reloads"),
