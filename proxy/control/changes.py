@@ -26,12 +26,12 @@ _LARGEST = 64 * 1024
 
 async def change(request: web.Request) -> web.Response:
     """One action on one deployment. What it changed is emitted, and told in the reply."""
-    control = operator(request)
+    operator(request)
     check_same_site(request.headers)
     action, id_ = request.match_info["action"], named_in(request)
     if action not in ACTIONS:
         raise unknown_action(action)
-    command = read_command(action, await _body(control, request))
+    control, command = await _asked(request, action)
     _check_target(control, id_, action)
     if action == "probe":
         return as_json(await _probe(control, id_, command))
@@ -41,9 +41,9 @@ async def change(request: web.Request) -> web.Response:
 
 async def reset_all(request: web.Request) -> web.Response:
     """Forget all trouble of all deployments."""
-    control = operator(request)
+    operator(request)
     check_same_site(request.headers)
-    command = read_command("reset", await _body(control, request))
+    control, command = await _asked(request, "reset")
     changed = Operator(control.pool).reset(None, command.reason, now())
     documents = [control.document(id_) for id_ in control.known()]
     return as_json({"deployments": documents, "changed": _told(control, changed)})
@@ -51,9 +51,9 @@ async def reset_all(request: web.Request) -> web.Response:
 
 async def reload(request: web.Request) -> web.Response:
     """Read the configuration again. With errors in it nothing changes, and the reply lists them."""
-    control = operator(request)
+    operator(request)
     check_same_site(request.headers)
-    command = read_command("reload", await _body(control, request))
+    control, command = await _asked(request, "reload")
     if control.draining():
         raise _conflict("The proxy is shutting down.")
     if control.reload is None:
@@ -65,6 +65,12 @@ async def reload(request: web.Request) -> web.Response:
     error = ClientError(422, "invalid_configuration", message, should_retry=False)
     body = {**msgspec.json.decode(error.body()), **read.document()}
     return as_json(body, 422)
+
+
+async def _asked(request: web.Request, action: str) -> tuple[Control, Command]:
+    """What is to be done, and to whom: while the body came, another configuration may have been put in force."""
+    command = read_command(action, await _body(operator(request), request))
+    return operator(request), command
 
 
 def _carry_out(control: Control, id_: DeploymentId, action: str, command: Command) -> list[Happening]:

@@ -105,8 +105,12 @@ class Rounds:
         if id_ not in self._watched:
             steps = (step for route in self._settings.routes.values() for step in route.steps)
             step = next((step for step in steps if step.unusable is None and step.serves(id_)), None)
-            free = self._settings.upstreams[id_.upstream].kind.free
-            self._watched[id_] = None if step is None else Watched(step.health, step.timeouts.connect, free)
+            # Whoever asks may have been told of an upstream that a reload has taken away.
+            upstream = self._settings.upstreams.get(id_.upstream)
+            if step is None or upstream is None:
+                self._watched[id_] = None
+            else:
+                self._watched[id_] = Watched(step.health, step.timeouts.connect, upstream.kind.free)
         return self._watched[id_]
 
     async def probe(self, id_: DeploymentId) -> Probed | None:

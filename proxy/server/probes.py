@@ -6,6 +6,7 @@ None of these ever asks an upstream: they tell what traffic has shown.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 from aiohttp import web
@@ -43,10 +44,15 @@ async def health(request: web.Request) -> web.Response:
         "status": "draining" if context.lifecycle.draining else status,
         "version": __version__,
         "in_flight": len(context.lifecycle.running),
-        "last_reload": context.last_reload(),
+        "last_reload": _public(context.last_reload()),
         "routes": routes,
     }
     return web.Response(body=msgspec.json.encode(body), headers={"content-type": "application/json"})
+
+
+def _public(reload: Mapping[str, object] | None) -> dict[str, object] | None:
+    """What anybody may know of a reload: where the file lies and what stands in it is for operators."""
+    return None if reload is None else {name: value for name, value in reload.items() if name != "message"}
 
 
 async def metrics(request: web.Request) -> web.Response:

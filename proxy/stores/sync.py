@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -96,23 +96,25 @@ class Sync:
 
     async def run(self) -> None:
         """Write what changes, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        round_at = clock() + _INTERVAL_S
         while True:
             try:
-                if await self._is_pressing():
-                    self._write(self._pressing)
-                else:
-                    for some in self._changed():
-                        self._write(some)
-                        await asyncio.sleep(0)
+                if await self._is_pressing(round_at):
+                    pressing, self._pressing = list(self._pressing), set()
+                    await self._write_all(pressing)
+                if clock() >= round_at:
+                    round_at = clock() + _INTERVAL_S
+                    await self._write_all(self._changed())
                     self._delete_forgotten()
             except Exception:
                 # What should have been written now is lost, but not what is written next.
                 _logger.exception("a bug of the proxy, in keeping its state")
 
-    async def _is_pressing(self) -> bool:
+    async def _is_pressing(self, until: float) -> bool:
         """Wait until something must be written at once, and for the rest of its burst; False when nothing came."""
         try:
-            async with asyncio.timeout(_INTERVAL_S):
+            async with asyncio.timeout_at(until):
                 await self._due.wait()
         except TimeoutError:
             return False
@@ -120,11 +122,15 @@ class Sync:
         await asyncio.sleep(_AT_ONCE_S)
         return True
 
-    def _changed(self) -> Iterator[list[DeploymentId]]:
-        """What has changed without being pressing, in portions that hold up nobody."""
-        changed = [each.id for each in self._pool.deployments() if self._written.get(each.id) != gist(each)]
-        for start in range(0, len(changed), _PORTION):
-            yield changed[start : start + _PORTION]
+    def _changed(self) -> list[DeploymentId]:
+        """What has changed without being pressing."""
+        return [each.id for each in self._pool.deployments() if self._written.get(each.id) != gist(each)]
+
+    async def _write_all(self, ids: Sequence[DeploymentId]) -> None:
+        """Write in portions that hold up nobody."""
+        for start in range(0, len(ids), _PORTION):
+            self._write(ids[start : start + _PORTION])
+            await asyncio.sleep(0)
 
     def _delete_forgotten(self) -> None:
         gone = [id_ for id_ in self._written if self._pool.find(id_) is None]
@@ -135,7 +141,6 @@ class Sync:
 
     def _write(self, ids: Iterable[DeploymentId]) -> None:
         known = [deployment for id_ in ids if (deployment := self._pool.find(id_)) is not None]
-        self._pressing.clear()
         if known:
             self._written.update((each.id, gist(each)) for each in known)
             state = as_state(self._pool, self._marks, self._clock(), known)
@@ -144,7 +149,6 @@ class Sync:
     async def close(self, *, write: bool = True) -> None:
         """Write the last of it, unless told not to, and let go of the store."""
         if write:
-            for some in self._changed():
-                self._write(some)
+            self._write(self._changed())
             self._delete_forgotten()
         await self._store.close()

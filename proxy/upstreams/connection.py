@@ -33,17 +33,16 @@ _RUN_OUT_S: Final = 0.25
 
 
 class Connection(asyncio.Protocol):
-    """One connection. `opened`, `left` and `lost` are told when it is open, when it is idle again, when it is gone."""
+    """One connection. `left` and `lost` are told when it is idle again, and when it is gone."""
 
     __slots__ = (
-        "_exchange", "_left", "_lost", "_opened", "_paused", "_transport", "idle_since", "loop", "opened_at", "served",
+        "_exchange", "_left", "_lost", "_paused", "_transport", "idle_since", "loop", "opened_at", "served",
     )  # fmt: skip
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        opened: Callable[[Connection], None],
         left: Callable[[Connection], None],
         lost: Callable[[Connection], None],
     ) -> None:
@@ -51,7 +50,6 @@ class Connection(asyncio.Protocol):
         self.opened_at = self.idle_since = loop.time()
         self.served = 0
         """Answers that came whole."""
-        self._opened = opened
         self._left = left
         self._lost = lost
         self._exchange: Exchange | None = None
@@ -79,6 +77,7 @@ class Connection(asyncio.Protocol):
         if len(body) <= _JOIN:
             transport.write(head + body)
         else:
+            exchange.large = True
             transport.write(head)
             transport.write(body)
         return exchange
@@ -105,7 +104,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self._transport = transport  # type: ignore[assignment]
-        self._opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -142,8 +140,10 @@ class Connection(asyncio.Protocol):
 
     def _over(self, exchange: Exchange, transport: asyncio.Transport) -> None:
         exchange.rest()
-        # An answer that came before its request was sent leaves the rest of that on the connection.
-        if exchange.answer.reusable and not transport.is_closing() and not transport.get_write_buffer_size():
+        # An answer that came before its request was sent leaves the rest of that on the connection. Below TLS it waits
+        # where nobody can see it, so a large request that was refused is taken for one.
+        unsent = transport.get_write_buffer_size() > 0 or (exchange.large and exchange.answer.status >= 300)
+        if exchange.answer.reusable and not transport.is_closing() and not unsent:
             self._exchange = None
             self.resume()
             self.served += 1
@@ -157,11 +157,13 @@ class Exchange:
 
     __slots__ = (
         "_connection", "_loop", "_packed", "_timer", "_timer_at", "_unattended", "_until", "_waiter", "answer",
-        "headers", "status",
+        "headers", "large", "status",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         self.answer = Answer()
+        self.large = False
+        """The request was too large to leave at once."""
         self.status = 0
         self.headers: Mapping[str, str] = self.answer.headers
         self._connection = connection

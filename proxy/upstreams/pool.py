@@ -7,6 +7,7 @@ closed together. How many there may be at once is not decided here, and nothing 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -15,6 +16,8 @@ from proxy.upstreams.connection import Connection
 
 IDLE_S: Final = 30.0
 """Seconds that an idle connection is kept: below what common servers and balancers allow (60 s and more)."""
+_FAREWELL_S: Final = 1.0
+"""Seconds that connections have to be gone once they are told; they take none as a rule."""
 MAX_AGE_S: Final = 600.0
 """Seconds after which a connection serves no more, so that a change of the upstream's addresses is followed."""
 
@@ -36,7 +39,13 @@ class Pool:
 
     def new(self) -> Connection:
         """A connection, not yet connected, that will be kept here."""
-        return Connection(self._loop, opened=self._open.add, left=self._keep, lost=self._lost)
+        return Connection(self._loop, left=self._keep, lost=self._lost)
+
+    def opened(self, connection: Connection) -> None:
+        """Count a new connection that its dialer has in hand. One that was given up before is nobody's: uvloop closes
+        it without another word."""
+        if connection.usable:
+            self._open.add(connection)
 
     def take(self) -> Connection | None:
         """The connection that was used last, or None."""
@@ -61,7 +70,8 @@ class Pool:
         self._closed = self._loop.create_future()
         for connection in tuple(self._open):
             connection.abort()
-        await self._closed
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed, _FAREWELL_S)
 
     def _keep(self, connection: Connection) -> None:
         now = self._loop.time()

@@ -33,7 +33,7 @@ _BASE_HEADERS: Final = {
 _OURS = ("Host", "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Authorization")
 """Headers that say how the request is framed and where it goes: not for anybody above to set."""
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[^\r\n\0]*")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _MAX_KEPT = 1024
 """Heads that are kept. More addresses and keys than that are in no file; a reload may bring others."""
 

@@ -81,12 +81,14 @@ class Transport:
         limit = asyncio.get_running_loop().time() + connect
         try:
             async with asyncio.timeout_at(min(limit, until)):
-                return await self._dialer.dial(origin, pool.new)
+                connection = await self._dialer.dial(origin, pool.new)
         except TimeoutError:
             if until <= limit:
                 raise
             message = f"no connection within {connect:g} s"
             raise TransportError(Failure(FailureClass.TIMEOUT, "connect_timeout", message)) from None
+        pool.opened(connection)
+        return connection
 
 
 async def _ask(connection: Connection, request: Request, body: bytes, until: float) -> Exchange:

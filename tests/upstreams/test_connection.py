@@ -50,7 +50,7 @@ def connected() -> tuple[Connection, FakeTransport, list[str]]:
     def note(word: str) -> Callable[[Connection], None]:
         return lambda _connection: told.append(word)
 
-    connection = Connection(asyncio.get_running_loop(), opened=note("opened"), left=note("left"), lost=note("lost"))
+    connection = Connection(asyncio.get_running_loop(), left=note("left"), lost=note("lost"))
     fake = FakeTransport()
     connection.connection_made(fake)
     return connection, fake, told
@@ -76,7 +76,7 @@ async def test_a_connection_is_free_as_soon_as_its_answer_is_in() -> None:
     first = connection.ask(b"", b"")
     connection.data_received(THREE)
 
-    assert (["opened", "left"], True) == (told, connection.usable)
+    assert (["left"], True) == (told, connection.usable)
     second = connection.ask(b"", b"")
     connection.data_received(THREE.replace(b"abc", b"xyz"))
     for exchange, body in ((first, b"abc"), (second, b"xyz")):
@@ -94,7 +94,7 @@ async def test_a_connection_that_ended_before_it_was_used_is_a_reset() -> None:
     with pytest.raises(TransportError, match="reset"):
         await exchange.begin(later())
     exchange.close()
-    assert ([], ["opened", "lost"]) == (fake.written, told)
+    assert ([], ["lost"]) == (fake.written, told)
 
 
 async def test_too_much_unread_stops_the_socket_until_it_is_read() -> None:
