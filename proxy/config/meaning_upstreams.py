@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 from proxy.config.document import Path
@@ -10,6 +9,7 @@ from proxy.config.interpolate import Interpolated
 from proxy.config.notes import Notes
 from proxy.config.resolve import upstream_keys
 from proxy.config.schema import Config, Upstream
+from proxy.core.hosts import is_this_machine
 from proxy.dialects.registry import KINDS, Kind
 
 _EXAMPLES = {"azure": "https://RESOURCE.openai.azure.com/openai/v1", "vllm": "http://127.0.0.1:8000/v1"}
@@ -93,7 +93,7 @@ def _check_address(path: Path, upstream: Upstream, notes: Notes) -> None:
         notes.error(path, "base_url ends with its path; remove the query ('?') or fragment ('#')")
     elif parts.path.rstrip("/").endswith("/chat/completions"):
         notes.error(path, "base_url ends before /chat/completions, which is added to it")
-    elif parts.scheme == "http" and upstream_keys(upstream) and not _is_this_machine(parts.hostname or ""):
+    elif parts.scheme == "http" and upstream_keys(upstream) and not is_this_machine(parts.hostname or ""):
         notes.warning(path, "the api_key travels unencrypted over http; use https where the server has it")
 
 
@@ -106,12 +106,3 @@ def _split(address: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if good else None
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -219,7 +219,7 @@ class ResumeEnded:
     route: str
     source: DeploymentId
     target: DeploymentId | None
-    """None when nobody was left."""
+    """None when nobody was left, or nothing may be tried."""
     cause: str
     """The code of the failure that broke the stream."""
     mode: str

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.error_text import ErrorText, read_error
-from proxy.dialects.refused_field import OPTIONAL_FIELDS, PREFILL, refused_field, refuses_prefill
+from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field, refuses_prefill
 from proxy.dialects.wait_hints import wait_of
+from proxy.streams.resume import PREFILL
 
 __all__ = ["IN_BAND", "OPTIONAL_FIELDS", "PREFILL", "classify", "classify_in_band"]
 

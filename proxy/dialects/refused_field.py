@@ -7,7 +7,6 @@ asked for. A trailing assistant message that is not continued is told like a fie
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from proxy.dialects.error_text import ErrorText
 
@@ -60,9 +59,6 @@ _WORDINGS = tuple(
         r"\bdoes not support (thinking)\b",  # Ollama
     )
 )
-
-PREFILL: Final = "prefill"
-"""Stands for the name of a field where the last message was refused because it is the assistant's."""
 
 _PREFILL_WORDINGS = tuple(
     re.compile(wording, re.IGNORECASE)

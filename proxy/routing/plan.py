@@ -42,9 +42,6 @@ class PlannedStep:
     """What guards the deployment when it is reached by this step."""
     weight: float = 1.0
     """Its part of a weighted route's requests, in proportion to the other steps' weights."""
-    prefill: bool | None = None
-    """Whether the model goes on with an assistant's message at the end as with its own answer; None where the
-    configuration does not say."""
 
 
 class Skipped(NamedTuple):
@@ -140,5 +137,4 @@ def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, p
         place=place,
         rules=step.rules,
         weight=step.weight,
-        prefill=facts.prefill if facts else None,
     )

@@ -26,6 +26,11 @@ class ResumeMode(StrEnum):
     RESTART = "restart"
 
 
+PREFILL: Final = ResumeMode.PREFILL.value
+"""Under this name a deployment's refusal to go on with a trailing assistant message is told and remembered, as if it
+were a field of the request."""
+
+
 class HoldBack(StrEnum):
     """What is kept from the client until it is complete, so that a break before that is never seen."""
 
@@ -228,10 +233,6 @@ def refused(failure: Failure, mode: ResumeMode) -> Failure:
         param=mode.value,
         value_only=failure.param != PREFILL,
     )
-
-
-PREFILL: Final = ResumeMode.PREFILL.value
-"""Under this name a deployment's refusal to go on with a trailing assistant message is remembered."""
 
 
 def next_mode(modes: Sequence[ResumeMode], refused_names: set[str], *, prefill: bool) -> ResumeMode | None:

@@ -24,9 +24,8 @@ from proxy.dialects.openai import Completion, event_reader, read_answer, write_r
 from proxy.dialects.openai_continue import continued, wanted
 from proxy.dialects.openai_graft import ChatGraft, Resumption
 from proxy.dialects.prefill import Prefill, prefill_of
-from proxy.dialects.refused_field import PREFILL
 from proxy.dialects.registry import Kind, auth
-from proxy.streams.resume import Continuation, HoldBack, ResumeMode
+from proxy.streams.resume import PREFILL, Continuation, HoldBack, ResumeMode
 from proxy.streams.splice import Splice
 from proxy.upstreams.transport import Exchange, Transport, TransportError
 

@@ -8,7 +8,6 @@ built once for each address and set of headers and kept; only the length of the 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from yarl import URL
 
 from proxy import __version__
 from proxy.core.failure import Failure, FailureClass
+from proxy.core.hosts import is_this_machine
 from proxy.upstreams.errors import TransportError, no_connection
 
 _BASE_HEADERS: Final = {
@@ -116,7 +116,7 @@ class Requests:
 
     def _via(self, scheme: str, host: str, port: int) -> HttpProxy | None:
         address = self._proxies.get(scheme)
-        if not address or is_loopback(host) or proxy_bypass_environment(host, self._proxies):
+        if not address or is_this_machine(host) or proxy_bypass_environment(host, self._proxies):
             return None
         if ":" not in host and proxy_bypass_environment(f"{host}:{port}", self._proxies):
             return None
@@ -138,16 +138,6 @@ def http_proxy(address: str) -> HttpProxy:
         pair = f"{unquote(url.raw_user)}:{unquote(url.raw_password or '')}"
         authorization = "Basic " + base64.b64encode(pair.encode()).decode()
     return HttpProxy(host, port, authorization)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, going by its name or address alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _unsendable(message: str) -> TransportError:

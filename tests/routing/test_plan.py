@@ -61,7 +61,7 @@ def test_without_fallback_only_the_first_usable_is_left() -> None:
 
 
 def test_what_is_known_of_the_model_is_planned_with_it() -> None:
-    assert [False, None] == [step.prefill for step in plan("chat", "chat").steps]
+    assert [(8000, 0.9), (None, None)] == [(step.context, step.quality) for step in plan("chat", "chat").steps]
 
 
 def test_broken_streams_are_finished_as_the_route_says() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy import __version__
-from proxy.upstreams.request import HttpProxy, Origin, Request, Requests, http_proxy, is_loopback
+from proxy.core.hosts import is_this_machine
+from proxy.upstreams.request import HttpProxy, Origin, Request, Requests, http_proxy
 from proxy.upstreams.transport import TransportError
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -189,4 +190,4 @@ def test_proxies_that_are_not_spoken_to_are_not_gone_past(address: str) -> None:
     ("::2", False), ("10.0.0.1", False),
 ])  # fmt: skip
 def test_loopback(host: str, expected: bool) -> None:
-    assert expected is is_loopback(host)
+    assert expected is is_this_machine(host)
