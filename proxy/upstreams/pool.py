@@ -16,6 +16,8 @@ from proxy.upstreams.connection import Connection
 
 IDLE_S: Final = 30.0
 """Seconds that an idle connection is kept: below what common servers and balancers allow (60 s and more)."""
+_BETWEEN_SWEEPS_S: Final = 0.5
+"""Seconds from one sweep to the next, at least: a timer that is due by its own sum and not by ours turns no loop."""
 _FAREWELL_S: Final = 1.0
 """Seconds that connections have to be gone once they are told; they take none as a rule."""
 MAX_AGE_S: Final = 600.0
@@ -95,4 +97,7 @@ class Pool:
         idle, now = self._idle, self._loop.time()
         while idle and (not idle[0].usable or now - idle[0].idle_since >= IDLE_S):
             idle.popleft().abort()
-        self._sweep = self._loop.call_at(idle[0].idle_since + IDLE_S, self._retire) if idle else None
+        self._sweep = None
+        if idle:
+            due = max(idle[0].idle_since + IDLE_S, now + _BETWEEN_SWEEPS_S)
+            self._sweep = self._loop.call_at(due, self._retire)
