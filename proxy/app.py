@@ -42,6 +42,7 @@ from proxy.pool.layout import change_between, layout_of, named_steps
 from proxy.pool.pool import Pool
 from proxy.server import urls
 from proxy.server.context import CONTEXT, Context, Lifecycle
+from proxy.server.farewell import let_finish
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
 from proxy.simulator.server import Simulator
@@ -163,11 +164,7 @@ class Holdfast:
         limits = limits or self.settings.server.drain
         await asyncio.sleep(limits.delay)
         self._listener.stop_listening()
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + limits.timeout
-        # Connections that are kept alive may still bring new requests while the first ones finish.
-        while (running := set(self.lifecycle.running)) and (left := deadline - clock()) > 0:
-            await asyncio.wait(running, timeout=left)
+        await let_finish(self._listener, self.lifecycle, limits.timeout)
         self.lifecycle.ending = True
         running = set(self.lifecycle.running)
         for task in running:

@@ -79,8 +79,6 @@ async def send_stream(
         record.status, record.outcome = 499, "client_left"
     finally:
         record.usage, record.resumes = run.usage, tuple(run.resumes)
-    if context.lifecycle.draining:
-        response.force_close()
     return response
 
 

@@ -52,6 +52,11 @@ class GuardedHandler(web.RequestHandler):
         self._write_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
 
+    @property
+    def in_request(self) -> bool:
+        """Whether a request has begun, and is not answered."""
+        return self._in_request
+
     def head_arrived(self) -> None:
         """A request's head is complete: its body and its answer have timers of their own."""
         self._in_request = True
@@ -167,6 +172,13 @@ class Listener:
         """Take no new connections; those that exist go on."""
         for server in self._servers:
             server.close()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether some connection has no request at present, and may bring one."""
+        server = self._runner.server
+        connections = () if server is None else server.connections
+        return any(isinstance(each, GuardedHandler) and not each.in_request for each in connections)
 
     async def close(self) -> None:
         """Close every connection."""
