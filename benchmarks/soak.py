@@ -5,7 +5,7 @@
 The load: clients of the official SDK; as many that leave in the middle of their requests and of their answers; faults
 of two of the three simulated upstreams; a reload of another configuration every few seconds, some of them refused. One
 sample of the proxy's process every few seconds goes to standard error. Exit code 1 if a demand is missed; what grew is
-told by the types of objects that there are more of, and with `--traced` by the places that hold the memory (slow).
+told by the types of objects that there are more of, and with `--traced` by the places that hold more memory (slow).
 See benchmarks/README.md.
 """
 
@@ -95,7 +95,11 @@ async def _soak(running: Fleet, pid: int, seconds: float, workers: int, report: 
     warm = min(_WARM_S, seconds / 6)
     every = min(10.0, seconds / 60)
     at_warm: dict[str, Any] = {}
-    async with _troubles(running), Rude(running.port, workers) as rude, Talk(running.url, "chat", workers) as talk:
+    async with (
+        _troubles(running),
+        Rude(running.port, workers) as rude,
+        Talk(running.url, "chat", workers, about=2) as talk,
+    ):
         while (at := time.monotonic() - started) < seconds:
             await asyncio.sleep(min(every, seconds - at))
             samples.append(await vitals(running, pid, started))
@@ -108,10 +112,9 @@ async def _soak(running: Fleet, pid: int, seconds: float, workers: int, report: 
     shown = f"{first / 2**20:.1f} MB, {last / 2**20:.1f} MB ({last / first - 1:+.1%}); at most {most / 2**20:.1f} MB"
     flat = last <= first * (1 + _MOST_GROWTH)
     report.demand("soak", f"memory grows by no more than 5 % after {warm:.0f} s", shown, flat)
-    if not flat:
-        report.note("soak", f"more of these: {_more(at_warm['objects'], at_last['objects'])}")
-        for size, count, place in at_last.get("traced", [])[:10]:
-            report.note("soak", f"{size / 1024:.0f} KB in {count}: {' / '.join(line.strip() for line in place)}")
+    report.note("soak", f"more of these since {warm:.0f} s: {_more(at_warm['objects'], at_last['objects'])}")
+    if "traced" in at_last:
+        report.note("soak", f"more bytes held by: {_more(at_warm['traced'], at_last['traced'])}")
     peak = max(each.descriptors for each in samples)
     report.note("soak", f"at most {peak} descriptors and {max(each.requests for each in samples)} requests at once")
     lost = telling(talk.lost) or "none"

@@ -38,11 +38,16 @@ class Said(NamedTuple):
 class Talk:
     """Clients at work, between entering and leaving the context."""
 
-    def __init__(self, url: str, model: str, workers: int, *, long: bool = True) -> None:
-        """Without `long` answers nobody listens for more than a moment."""
+    def __init__(self, url: str, model: str, workers: int, *, long: bool = True, about: int = 0) -> None:
+        """Without `long` answers nobody listens for more than a moment.
+
+        `about` is by how many words an answer may miss its cap: of one that broke and was gone on with, tokens are
+        estimated.
+        """
         self.said: list[Said] = []
         self._model = model
         self._workers = workers
+        self._about = about
         self._long = WORDS if long else _SHORT
         self._client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0, timeout=_PATIENCE_S)
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,7 +96,8 @@ class Talk:
         try:
             text, finish = await (self._stream if stream else self._whole)(f"question {serial}", words)
             count = len(text.split())
-            problem = "" if (words, True) == (count, bool(finish)) else f"{count} of {words} words, ended by {finish}"
+            whole = finish is not None and abs(count - words) <= self._about
+            problem = "" if whole else f"{count} of {words} words, ended by {finish}"
         except (openai.OpenAIError, OSError) as error:
             cause = f", {error.__cause__!r}" if error.__cause__ else ""
             problem = f"{type(error).__name__}: {error}{cause}"[:300]
