@@ -16,7 +16,7 @@ from benchmarks.support.talk import WORDS, Said, Talk, telling
 
 CONFIG = {
     "telemetry": {"log": {"level": "warning", "format": "json"}},
-    "routes": {"chat": {"strategy": "weighted", "chain": [{"to": "a/m", "weight": 1}, {"to": "b/m", "weight": 1}]}},
+    "routes": {"chat": {"strategy": "weighted", "chain": [{"to": f"{name}/m", "weight": 1} for name in "abc"]}},
 }
 PACE = Pace(first_token=0.02, pace=0.03, words=WORDS)
 _RESTARTS = 10
