@@ -108,10 +108,10 @@ async def _soak(running: Fleet, pid: int, seconds: float, workers: int, report: 
                 at_warm = await inspected(running, pid)
         at_last = await inspected(running, pid)
     first, last = growth(samples, warm)
-    most = max(each.pss for each in samples if each.at >= warm)
+    most = max(each.rss for each in samples if each.at >= warm)
     shown = f"{first / 2**20:.1f} MB, {last / 2**20:.1f} MB ({last / first - 1:+.1%}); at most {most / 2**20:.1f} MB"
     flat = last <= first * (1 + _MOST_GROWTH)
-    report.demand("soak", f"memory grows by no more than 5 % after {warm:.0f} s", shown, flat)
+    report.demand("soak", f"resident memory grows by no more than 5 % after {warm:.0f} s", shown, flat)
     report.note("soak", f"more of these since {warm:.0f} s: {_more(at_warm['objects'], at_last['objects'])}")
     if "traced" in at_last:
         report.note("soak", f"more bytes held by: {_more(at_warm['traced'], at_last['traced'])}")

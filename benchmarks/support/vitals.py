@@ -70,8 +70,11 @@ def _lines(file: Path) -> list[str]:
 
 
 def growth(samples: Sequence[Vitals], since: float) -> tuple[float, float]:
-    """Memory (PSS) from the first to the last fifth of the time after `since`: medians, in bytes."""
+    """Resident memory from the first to the last fifth of the time after `since`: medians, in bytes.
+
+    PSS is shown beside it and not judged: it changes when other processes of the same Python come and go.
+    """
     later = [each for each in samples if each.at >= since]
     fifth = max(len(later) // 5, 1)
     first, last = later[:fifth], later[-fifth:]
-    return statistics.median(each.pss for each in first), statistics.median(each.pss for each in last)
+    return statistics.median(each.rss for each in first), statistics.median(each.rss for each in last)
