@@ -70,6 +70,7 @@ class BreakerState(StrEnum):
 
 
 _CLOSED = BreakerState.CLOSED
+_STRICTNESS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class Change(NamedTuple):
@@ -80,6 +81,21 @@ class Change(NamedTuple):
     cause: str
     duration: float | None = None
     """Of an opening: the seconds until it may be tried again; None for as long as an operator wants it."""
+
+
+class Twin(NamedTuple):
+    """Where a breaker stands, in the same clock's readings: for processes of one host, not for a file."""
+
+    state: str
+    changed_at: float
+    open_until: float
+    held_until: float
+    openings: int
+    successes: int
+    forced: bool
+    strict: bool
+    early: bool
+    early_at: float
 
 
 class Distance(NamedTuple):
@@ -103,7 +119,6 @@ class Breaker:
         "_held_until",
         "_open_until",
         "_openings",
-        "_probing",
         "_successes",
         "changed_at",
         "consecutive",
@@ -111,6 +126,7 @@ class Breaker:
         "error_rate",
         "forced",
         "period",
+        "probing",
         "rejected",
         "settings",
         "state",
@@ -136,7 +152,8 @@ class Breaker:
         self._held_until = -math.inf
         self._open_until = -math.inf
         self._openings = 0
-        self._probing = 0
+        self.probing = 0
+        """Half-open: attempts that are under way to find out whether it is well."""
         self._successes = 0
         self._early = False
         self._early_at = -math.inf
@@ -163,8 +180,8 @@ class Breaker:
     def _has_place(self) -> bool:
         """Half-open, it asks no more than it needs: neither at a time nor to make up its mind."""
         settings = self.settings
-        enough = self._probing + self._successes >= max(settings.probes, settings.close_after)
-        return self._probing < settings.probes and not enough
+        enough = self.probing + self._successes >= max(settings.probes, settings.close_after)
+        return self.probing < settings.probes and not enough
 
     def admit(self, now: float, *, early: bool = False) -> tuple[int, Change | None] | None:
         """The period for one attempt, or None if none may be made. `early` asks in a panic."""
@@ -181,7 +198,7 @@ class Breaker:
                 self._early_at = now + _EARLY_EVERY_S
         elif not self._has_place:
             return None
-        self._probing += 1
+        self.probing += 1
         return self.period, change
 
     def watch(self) -> int:
@@ -198,7 +215,7 @@ class Breaker:
             self.consecutive = 0
             self.counts.add(False, now)
             return None
-        self._probing -= 1
+        self.probing -= 1
         self._successes += 1
         if self._successes < self.settings.close_after:
             return None
@@ -209,10 +226,8 @@ class Breaker:
         if period != self.period:
             return None
         if self.state is _CLOSED:
-            self.consecutive += 1
-            self.counts.add(True, now)
-            cause = None if now < self._held_until else self._reason_to_open()
-            return None if cause is None else self._open(cause, now, roll)
+            self.count_failure(now)
+            return self.judge(now, roll)
         if self._early:
             return self._reopen(now)
         return self._open("probe_failed", now, roll)
@@ -221,10 +236,22 @@ class Breaker:
         """An attempt of a period was given up: it frees its place and says nothing."""
         if period != self.period or self.state is not BreakerState.HALF_OPEN:
             return None
-        self._probing -= 1
-        if not self._early or self._probing or self._successes:
+        self.probing -= 1
+        if not self._early or self.probing or self._successes:
             return None
         return self._reopen(now)
+
+    def count_failure(self, now: float) -> None:
+        """Count a failure of a closed breaker, and leave it to `judge` what that means."""
+        self.consecutive += 1
+        self.counts.add(True, now)
+
+    def judge(self, now: float, roll: float) -> Change | None:
+        """Open it if what it has counted calls for that."""
+        if self.state is not _CLOSED or now < self._held_until:
+            return None
+        cause = self._reason_to_open()
+        return None if cause is None else self._open(cause, now, roll)
 
     def settle(self) -> None:
         """The deployment has been stable for long enough: the next opening is a first one again."""
@@ -303,6 +330,51 @@ class Breaker:
         self.restore(other.as_state(now), 0.0, now)
         self.period = other.period + 1
 
+    # What others of the same host know.
+
+    @property
+    def episode(self) -> float:
+        """What tells one opening from the next, in every process of the host: when it is over."""
+        return self._open_until
+
+    def twin(self) -> Twin:
+        """Where it stands, for others that guard the same deployment on the same host."""
+        return Twin(
+            self.state.value,
+            self.changed_at,
+            self._open_until,
+            self._held_until,
+            self._openings,
+            self._successes,
+            self.forced,
+            self.strict,
+            self._early,
+            self._early_at,
+        )
+
+    def adopt(self, twin: Twin) -> bool:
+        """Go where another one stands, unless this one has changed since; whether its state is another one now.
+
+        Of two that changed in the same moment both go to the one that lets less through.
+        """
+        state = BreakerState(twin.state)
+        if state is self.state is BreakerState.HALF_OPEN and twin.open_until == self._open_until:
+            # Both were let in at the same time, each by its own: what they find out counts together.
+            self._successes = max(self._successes, twin.successes)
+            self.changed_at = max(self.changed_at, twin.changed_at)
+            return False
+        if (twin.changed_at, _STRICTNESS[state]) < (self.changed_at, _STRICTNESS[self.state]):
+            return False
+        same = twin.changed_at == self.changed_at and state is self.state
+        successes = max(self._successes, twin.successes) if self.state is state else twin.successes
+        moved = self.state is not state
+        if not same:
+            self._move(state, "elsewhere", twin.changed_at)
+        self._open_until, self._held_until, self._openings = twin.open_until, twin.held_until, twin.openings
+        self.forced, self.strict, self._early, self._early_at = twin.forced, twin.strict, twin.early, twin.early_at
+        self._successes = successes
+        return moved
+
     def _reason_to_open(self) -> str | None:
         settings = self.settings
         if self.consecutive >= self._allowed_failures():
@@ -338,7 +410,7 @@ class Breaker:
         self.state = target
         self.period += 1
         self.changed_at = now
-        self._probing = self._successes = 0
+        self.probing = self._successes = 0
         self._early = False
         if target is not BreakerState.OPEN:
             self.forced = False

@@ -62,6 +62,10 @@ class HedgeBudget:
         """Count one request."""
         self._saved = min(_MOST_SAVED, self._saved + self._ratio)
 
+    def heard(self, deposits: int, withdrawals: int) -> None:
+        """Count the requests and the hedges of other processes of the host."""
+        self._saved = max(0.0, min(_MOST_SAVED, self._saved + deposits * self._ratio) - withdrawals)
+
     def allows(self) -> bool:
         """Whether one more hedge would be within the budget."""
         return self._saved >= 1.0

@@ -64,6 +64,16 @@ class RetryBudget:
         self._withdrawn += 1
         return True
 
+    def heard(self, deposits: int, withdrawals: int, now: float) -> None:
+        """Count what other processes of the host have deposited and withdrawn lately."""
+        if now >= self._ends:
+            self._turn(now)
+        place = self._slice % _SLICES
+        self._deposits[place] += deposits
+        self._deposited += deposits
+        self._withdrawals[place] += withdrawals
+        self._withdrawn += withdrawals
+
     def remaining(self, now: float) -> float:
         """The share of the budget that is left, from 0 to 1."""
         self._turn(now)

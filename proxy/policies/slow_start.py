@@ -87,6 +87,14 @@ class Recovery:
         self._began = self._out_since = None
         return recovery
 
+    def twin(self) -> tuple[float | None, float | None]:
+        """Since when it was out, and since when it is back, in the clock's readings: for processes of one host."""
+        return self._out_since, self._began
+
+    def adopt(self, twin: tuple[float | None, float | None]) -> None:
+        """Go by what another process knows."""
+        self._out_since, self._began = twin
+
     def as_state(self, now: float) -> dict[str, float] | None:
         """What to save: seconds since the trouble and since the comeback began; None when steady."""
         if self._out_since is None:

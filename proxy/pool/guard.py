@@ -6,14 +6,16 @@ attempt is admitted by the guard of its own step, and its outcome is told to all
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from typing import NamedTuple
 
 from proxy.config.settings import Rules
 from proxy.core.event import BreakerChanged, Happening, RampStarted, Recovered, TrendChanged
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.policies.breaker import Breaker, BreakerState, Change
+from proxy.policies.breaker import Breaker, BreakerState, Change, Twin
 from proxy.policies.concurrency import ConcurrencyLimit
 from proxy.policies.habits import Habits
 from proxy.policies.slow_start import Recovery
@@ -22,6 +24,21 @@ from proxy.policies.trend import Trend
 _NOTHING: tuple[Happening, ...] = ()
 _TOO_MUCH = {FailureClass.OVERLOADED, FailureClass.RATE_LIMITED, FailureClass.TIMEOUT}
 """What may come of too many attempts at once."""
+
+
+class GuardTwin(NamedTuple):
+    """Where a guard stands, in the clock's readings: for processes of one host, not for a file."""
+
+    mark: int
+    breaker: Twin
+    recovery: tuple[float | None, float | None]
+    out_since: float | None
+    returning: bool
+
+
+def mark(rules: Rules) -> int:
+    """What tells a set of rules from others, in every process."""
+    return zlib.crc32(repr(rules).encode())
 
 
 class Guard:
@@ -75,16 +92,23 @@ class Guard:
         counted: bool = False,
     ) -> Sequence[Happening]:
         """An attempt failed; whether that counts is the failure's own verdict. `counted`: as a success, half-open."""
-        if failure.kind in _TOO_MUCH:
-            self.limit.overloaded(now)
+        self._note(failure, now, hour, stream=stream)
         if not failure.verdict.counts:
             return _NOTHING if counted else self.ignored(period, now)
-        foresight = self.rules.foresight
-        if foresight.trend:
-            self.trend.observe(True, None, stream, now)
-        if foresight.adaptive:
-            self._learn(True, hour)
         return self.follow(self.breaker.failed(period, now, roll), now)
+
+    def failed_elsewhere(self, failure: Failure, now: float, hour: int, *, stream: bool) -> None:
+        """An attempt of another process of this host failed: count it, and leave it to `judge` what that means."""
+        self._note(failure, now, hour, stream=stream)
+        breaker = self.breaker
+        # What came before it moved has been judged already, by whoever moved it.
+        if failure.verdict.counts and breaker.state is BreakerState.CLOSED and now >= breaker.changed_at:
+            breaker.count_failure(now)
+
+    def judge(self, now: float, roll: float) -> Sequence[Happening]:
+        """Open the breaker, if what was counted elsewhere and here calls for it."""
+        change = self.breaker.judge(now, roll)
+        return self.follow(change, now) if change is not None else _NOTHING
 
     def ignored(self, period: int, now: float) -> Sequence[Happening]:
         """An attempt said nothing about the deployment."""
@@ -156,6 +180,24 @@ class Guard:
             self.trend = Trend(rules.foresight)
             self.breaker.error_rate = rules.breaker.error_rate
 
+    def twin(self) -> GuardTwin:
+        """Where it stands, for the guard of the same rules in another process of this host."""
+        return GuardTwin(mark(self.rules), self.breaker.twin(), self.recovery.twin(), self.out_since, self.returning)
+
+    def adopt(self, twin: GuardTwin) -> bool:
+        """Go where another one stands, unless this one has changed since; whether it is on its way back since now."""
+        changed_at = self.breaker.changed_at
+        moved = self.breaker.adopt(twin.breaker)
+        if not moved and changed_at > twin.breaker.changed_at:
+            return False
+        self.recovery.adopt(twin.recovery)
+        began = twin.returning and not self.returning
+        self.out_since, self.returning = twin.out_since, twin.returning
+        if moved and twin.breaker.state == BreakerState.CLOSED and not twin.returning:
+            # By an operator, who knows that it is well.
+            self.trend, self.diverted = Trend(self.rules.foresight), 0.0
+        return began
+
     def as_state(self, now: float) -> dict[str, object]:
         """What should survive a restart, as plain data: durations, never clock readings."""
         return {
@@ -185,6 +227,18 @@ class Guard:
         self.recovery = Recovery(self.rules.recovery)
         self.out_since, self.returning = None, False
         self.breaker.strict = False
+
+    def _note(self, failure: Failure, now: float, hour: int, *, stream: bool) -> None:
+        """What a failure says, besides what the breaker hears of it."""
+        if failure.kind in _TOO_MUCH:
+            self.limit.overloaded(now)
+        if not failure.verdict.counts:
+            return
+        foresight = self.rules.foresight
+        if foresight.trend:
+            self.trend.observe(True, None, stream, now)
+        if foresight.adaptive:
+            self._learn(True, hour)
 
     def _learn(self, failed: bool, hour: int) -> None:
         self.habits.observe(failed, hour)

@@ -38,6 +38,8 @@ class Permit:
     events: Sequence[Happening] = ()
     """What its admission changed."""
     spent: bool = False
+    places: Sequence[int | None] = ()
+    """Where several processes serve: its places among what the host has under way."""
 
     def __init__(
         self,

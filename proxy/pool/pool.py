@@ -27,7 +27,7 @@ from proxy.pool.permit import SUCCEEDED, Outcome, Permit
 from proxy.pool.rest import Rest
 from proxy.pool.resting import begin_rest, end_rests, next_key, rest_of, resting, set_rest
 from proxy.pool.standing import FREE, Hold, Standing
-from proxy.pool.succession import Change, another, change_rules, forget_keys, succeed
+from proxy.pool.succession import Change, Layout, another, change_rules, forget_keys, succeed
 from proxy.pool.upstream import Upstream
 
 _MOST_DEPLOYMENTS = 4096
@@ -87,7 +87,7 @@ class Pool:
             limit = before.limit if wanted == self._limits.get(name) else _limit(wanted)
             upstreams[name], gone = succeed(before, origins, limit)
             events += forget_keys(before, gone, [each for id_, each in deployments.items() if id_.upstream == name])
-        following = Pool(*change.layout, now, (upstreams, deployments))
+        following = self._like(change.layout, now, (upstreams, deployments))
         following.hour = self.hour
         return following, events
 
@@ -237,6 +237,12 @@ class Pool:
         if wait is None:
             return _NOTHING
         return set_rest(permit, Rests.KEY_HERE, Rest(now + wait, FailureClass.RATE_LIMITED), now)
+
+    def _like(
+        self, layout: Layout, now: float, known: tuple[dict[str, Upstream], OrderedDict[DeploymentId, Deployment]]
+    ) -> Pool:
+        """Another pool of the same kind."""
+        return Pool(*layout, now, known)
 
     def _permit(
         self, deployment: Deployment, tickets: list[tuple[Guard, int]], events: Sequence[Happening], now: float

@@ -497,17 +497,17 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.breaker.usable_at(self.now) == self.now
         if OPEN is self.breaker.state:
             assert self.breaker.usable_at(self.now) <= self.now + 1.1 * SETTINGS.max_open_for
-            assert not self.breaker._probing
+            assert not self.breaker.probing
 
     @invariant()
     def counts_are_sane(self) -> None:
-        assert 0 <= self.breaker._probing <= SETTINGS.probes
+        assert 0 <= self.breaker.probing <= SETTINGS.probes
         assert 0 <= self.breaker._successes < SETTINGS.close_after
         assert 0 <= self.breaker.consecutive
         assert 0 <= self.breaker.counts.failed <= self.breaker.counts.total
         assert 0 <= self.breaker.distance(self.now).share <= 1
         if HALF_OPEN is self.breaker.state:
-            assert self.breaker._probing <= len(self.probes)
+            assert self.breaker.probing <= len(self.probes)
 
 
 TestBreakerMachine = BreakerMachine.TestCase

@@ -196,7 +196,7 @@ class Bookkeeping(RuleBasedStateMachine):
                 ticket = (guard, guard.breaker.period)
                 probing = [permit for permit in self.held if ticket in permit.tickets and not permit.proven]
                 if guard.breaker.state is BreakerState.HALF_OPEN:
-                    assert guard.breaker._probing == len(probing) <= guard.rules.breaker.probes
+                    assert guard.breaker.probing == len(probing) <= guard.rules.breaker.probes
                 settings_ = guard.rules.limit
                 assert settings_.min <= guard.limit.limit <= settings_.max
                 assert 0 < guard.breaker.error_rate <= 1

@@ -359,7 +359,7 @@ class Reloads(RuleBasedStateMachine):
                 ticket = (guard, guard.breaker.period)
                 probing = [permit for _, permit in self.held if ticket in permit.tickets and not permit.proven]
                 if guard.breaker.state is BreakerState.HALF_OPEN:
-                    assert guard.breaker._probing == len(probing)
+                    assert guard.breaker.probing == len(probing)
                 assert guard.rules.limit.min <= guard.limit.limit <= guard.rules.limit.max
             shown = picture(pool, id_, self.now)
             assert 0 <= shown.keys_resting <= len(pool.upstream(id_.upstream).slots)
