@@ -11,12 +11,13 @@ import hashlib
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import Gauge
 
 from proxy.config.finding import Finding
@@ -29,6 +30,7 @@ from proxy.control.audit import Audit
 from proxy.control.context import CONTROL, Control
 from proxy.control.reloads import RefusedError, Reload, Reloader
 from proxy.control.source import Source
+from proxy.core.event import Happening
 from proxy.core.in_force import InForce
 from proxy.execution.attempt import Attempts
 from proxy.execution.executor import Executor
@@ -39,6 +41,7 @@ from proxy.health.prober import Prober
 from proxy.health.rounds import Rounds
 from proxy.pool.budgets import Budgets
 from proxy.pool.layout import change_between, layout_of, named_steps
+from proxy.pool.orders import Order
 from proxy.pool.pool import Pool
 from proxy.server import urls
 from proxy.server.context import CONTEXT, Context, Lifecycle
@@ -46,6 +49,7 @@ from proxy.server.farewell import let_finish
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
 from proxy.simulator.server import Simulator
+from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
 from proxy.stores.sqlite import SqliteStore
 from proxy.stores.sync import Sync
@@ -116,20 +120,21 @@ class Holdfast:
         """Start the simulated upstreams, then listen. Raises OSError when the port is taken."""
         settings = self.settings = await self._with_simulator(self.settings)
         emit, clock = self._bus.emit, asyncio.get_running_loop().time
-        self.pool = Pool(*layout_of(settings), clock())
-        self._budgets = Budgets(*_budgets(settings))
-        self._room = WaitingRoom(settings.server.max_waiting, emit, clock)
+        self.pool = self._new_pool(settings, clock())
+        self._budgets = self._new_budgets(settings)
+        self._room = self._new_room(settings)
         attempts, executor = self._way_of_a_request(settings, self.pool)
         # What goes on beside the requests: rounds of the deployments, and what is to survive a restart.
         prober = Prober(attempts, self.pool, emit, clock)
         self._rounds = Rounds(settings, self.pool, prober, emit, clock, random.random)
-        store = MemoryStore() if settings.state_path is None else SqliteStore(settings.state_path, emit)
-        self._sync = Sync(store, self.pool, _marks(settings), change_between(settings, settings).rules_of, clock)
+        self._sync = Sync(
+            self._new_store(settings), self.pool, _marks(settings), change_between(settings, settings).rules_of, clock
+        )
         self._bus.listen(self._sync)
         self._started_at = time.time()
         self._context = InForce(self._new_context(settings, self.pool, executor))
         self._control = InForce(self._new_control(settings, self.pool))
-        app = web.Application(middlewares=[envelope])
+        app = web.Application(middlewares=self._middlewares())
         app[CONTEXT], app[CONTROL] = self._context, self._control
         app.add_routes(urls.routes())
         app.add_routes(control_urls.routes())
@@ -137,19 +142,14 @@ class Holdfast:
         self._watch(settings)
         self._listener = Listener(app, settings.server.timeout)
         try:
-            await self._sync.restore()
+            await self._restore()
             self.port = await self._listener.start(settings.server.host, settings.server.port, self._sockets)
         except BaseException:
             # The state may be that of the process that has the port.
             await self._close_outside(keep=False)
             raise
-        self._beside = [
-            asyncio.create_task(self._rounds.run(), name="rounds"),
-            asyncio.create_task(self._sync.run(), name="state"),
-        ]
-        if self._reloader is not None:
-            wanted = self._reloader.watch(lambda: self.settings.server.watch and not self.lifecycle.draining)
-            self._beside.append(asyncio.create_task(wanted, name="watch"))
+        self._beside = [asyncio.create_task(self._rounds.run(), name="rounds")]
+        self._begin_beside()
 
     async def reload(self, cause: str) -> Reload | None:
         """Read the configuration again, and put it in force if it is in order; None where it came from no file."""
@@ -163,7 +163,7 @@ class Holdfast:
         self.lifecycle.draining = True
         limits = limits or self.settings.server.drain
         await asyncio.sleep(limits.delay)
-        self._listener.stop_listening()
+        self._go_deaf()
         await let_finish(self._listener, self.lifecycle, limits.timeout)
         self.lifecycle.ending = True
         running = set(self.lifecycle.running)
@@ -186,6 +186,55 @@ class Holdfast:
         await self._transport.close()
         if self.simulator is not None:
             await self.simulator.close()
+
+    # What a worker, one of several processes of a host, has in another form: see `worker.py`.
+
+    def _new_pool(self, settings: Settings, now: float) -> Pool:
+        return Pool(*layout_of(settings), now)
+
+    def _new_budgets(self, settings: Settings) -> Budgets:
+        return Budgets(*budgets_of(settings))
+
+    def _new_room(self, settings: Settings) -> WaitingRoom:
+        return WaitingRoom(settings.server.max_waiting, self._bus.emit, asyncio.get_running_loop().time)
+
+    def _new_store(self, settings: Settings) -> Store:
+        return MemoryStore() if settings.state_path is None else SqliteStore(settings.state_path, self._bus.emit)
+
+    async def _restore(self) -> None:
+        """Take up what is known from before."""
+        await self._sync.restore()
+
+    def _begin_beside(self) -> None:
+        """Start what one process of a host does for all of it."""
+        self._beside.append(asyncio.create_task(self._sync.run(), name="state"))
+        if self._reloader is not None:
+            wanted = self._reloader.watch(lambda: self.settings.server.watch and not self.lifecycle.draining)
+            self._beside.append(asyncio.create_task(wanted, name="watch"))
+
+    def _tell_changes(self, events: Iterable[Happening]) -> None:
+        """Tell what another configuration has changed of what is known."""
+        for event in events:
+            self._bus.emit(event)
+
+    def _middlewares(self) -> list[Middleware]:
+        return [envelope]
+
+    def _go_deaf(self) -> None:
+        """Take no new connections."""
+        self._listener.stop_listening()
+
+    async def _metrics_page(self) -> tuple[bytes, str]:
+        return self._metrics.render(), CONTENT_TYPE
+
+    def _simulator_url(self) -> str | None:
+        return self.simulator.control_url if self.simulator else None
+
+    def _workers(self) -> Sequence[Mapping[str, object]]:
+        return ()
+
+    async def _ordered(self, order: Order) -> None:
+        """Have an operator's order carried out by all processes of the host, where there are others."""
 
     # One configuration after another.
 
@@ -215,7 +264,7 @@ class Holdfast:
         change = change_between(running, settings)
         pool, events = self.pool.reconfigure(change, clock())
         self.settings, self.pool = settings, pool
-        self._budgets.change(*_budgets(settings))
+        self._budgets.change(*budgets_of(settings))
         attempts, executor = self._way_of_a_request(settings, pool)
         self._rounds.follow(settings, pool, Prober(attempts, pool, self._bus.emit, clock))
         self._sync.follow(pool, _marks(settings), change.rules_of)
@@ -224,8 +273,7 @@ class Holdfast:
         self._watch(settings)
         self._listener.patience = settings.server.timeout
         self._room.size = settings.server.max_waiting
-        for event in events:
-            self._bus.emit(event)
+        self._tell_changes(events)
         # Where there is more room now, those who wait can have it.
         self._room.look_around()
         gone = self._simulated(running).difference(self._simulated(settings))
@@ -255,10 +303,16 @@ class Holdfast:
         return attempts, Executor(world)
 
     def _new_context(self, settings: Settings, pool: Pool, executor: Executor) -> Context:
-        def page() -> tuple[bytes, str]:
-            return self._metrics.render(), CONTENT_TYPE
-
-        return Context(settings, executor, pool, self._bus.emit, self.lifecycle, page, self._last_reload)
+        return Context(
+            settings,
+            executor,
+            pool,
+            self._bus.emit,
+            self.lifecycle,
+            self._metrics_page,
+            self._last_reload,
+            lambda: len(self._workers()),
+        )
 
     def _new_control(self, settings: Settings, pool: Pool) -> Control:
         return Control(
@@ -273,8 +327,10 @@ class Holdfast:
             draining=lambda: self.lifecycle.draining,
             config=self._config,
             started_at=self._started_at,
-            simulator_url=self.simulator.control_url if self.simulator else None,
+            simulator_url=self._simulator_url(),
             state_trouble=lambda: self._sync.trouble,
+            workers=self._workers,
+            ordered=self._ordered,
             reload=None if self._reloader is None else self._reloader.reload,
             last_reload=self._last_reload,
         )
@@ -331,6 +387,10 @@ class Holdfast:
 
     # What is shown.
 
+    def _swap_control(self) -> None:
+        """Show what has become known since the configuration was put in force."""
+        self._control.now = self._new_control(self.settings, self.pool)
+
     def _add_gauges(self) -> None:
         metrics, budgets, clock = self._metrics, self._budgets, asyncio.get_running_loop().time
         metrics.gauge("in_flight_requests", "Requests in flight", lambda: len(self.lifecycle.running))
@@ -358,7 +418,8 @@ def is_local(listening: socket.socket) -> bool:
     return not isinstance(name, tuple) or is_loopback(str(name[0]))
 
 
-def _budgets(settings: Settings) -> tuple[Any, Any, Any]:
+def budgets_of(settings: Settings) -> tuple[Any, Any, Any]:
+    """The settings of all budgets: over all traffic, of upstreams, and of hedges of routes."""
     return (
         settings.budget,
         {name: upstream.budget for name, upstream in settings.upstreams.items()},

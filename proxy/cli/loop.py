@@ -27,6 +27,13 @@ def told_to_reload() -> asyncio.Event:
     return event
 
 
+def told_to_terminate() -> asyncio.Event:
+    """An event that SIGTERM sets; Ctrl-C is for whoever started this process."""
+    event = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, event.set)
+    return event
+
+
 def told_to_stop() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set."""
     event = asyncio.Event()

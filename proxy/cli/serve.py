@@ -10,9 +10,19 @@ from pathlib import Path
 import click
 
 from proxy.cli.common import config_option, examples, fail
+from proxy.config.units import AUTO, MOST_WORKERS, UnitError, parse_workers
 
 
-@click.command(epilog=examples("holdfast serve", "holdfast serve -c prod.yaml --port 9000"))
+def _workers(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    try:
+        return None if value is None else parse_workers(value)
+    except UnitError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+@click.command(
+    epilog=examples("holdfast serve", "holdfast serve -c prod.yaml --port 9000", "holdfast serve --workers auto")
+)
 @config_option
 @click.option(
     "--host", envvar=["HOLDFAST_HOST", "HOST"], show_envvar=True, help="Where to listen, instead of server.host."
@@ -23,6 +33,14 @@ from proxy.cli.common import config_option, examples, fail
     show_envvar=True,
     type=click.IntRange(0, 65535),
     help="Where to listen, instead of server.port; 0 is any free port.",
+)
+@click.option(
+    "--workers",
+    envvar="HOLDFAST_WORKERS",
+    show_envvar=True,
+    metavar="N|auto",
+    callback=_workers,
+    help="How many processes serve, instead of server.workers; auto is one per core.",
 )
 @click.option(
     "--log-format",
@@ -38,7 +56,14 @@ from proxy.cli.common import config_option, examples, fail
     show_envvar=True,
     help="Instead of telemetry.log.level.",
 )
-def serve(path: Path, host: str | None, port: int | None, log_format: str | None, log_level: str | None) -> None:
+def serve(
+    path: Path,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    log_format: str | None,
+    log_level: str | None,
+) -> None:
     """Run the proxy until it is told to stop.
 
     SIGTERM or Ctrl-C finishes running answers first; a second one ends them at once. A change of the file takes effect
@@ -52,7 +77,10 @@ def serve(path: Path, host: str | None, port: int | None, log_format: str | None
     def adjust(settings: Settings) -> Settings:
         """What the command line says holds, whatever the file says later on."""
         server = replace(
-            settings.server, host=host or settings.server.host, port=settings.server.port if port is None else port
+            settings.server,
+            host=host or settings.server.host,
+            port=settings.server.port if port is None else port,
+            workers=settings.server.workers if workers is None else workers,
         )
         log = replace(settings.log, format=log_format or settings.log.format, level=log_level or settings.log.level)
         return replace(settings, server=server, log=log)
@@ -68,4 +96,20 @@ def serve(path: Path, host: str | None, port: int | None, log_format: str | None
     # Imported here, so that a bad file is reported before half a second of imports.
     from proxy.cli.serving import serve_until_told
 
-    sys.exit(run(serve_until_told(adjust(settings), loaded, source)))
+    wanted = adjust(settings)
+    count = how_many(wanted.server.workers)
+    if count == 1:
+        sys.exit(run(serve_until_told(wanted, loaded, source)))
+    if not hasattr(os, "fork"):
+        fail("several workers need a system that can fork, such as Linux or macOS; here, use --workers 1")
+    from proxy.cli.supervising import supervise
+
+    sys.exit(supervise(wanted, loaded, source, count))
+
+
+def how_many(workers: int) -> int:
+    """How many workers are meant: for `auto`, one for each core that this process may use."""
+    if workers != AUTO:
+        return workers
+    able = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return min(len(able), MOST_WORKERS)

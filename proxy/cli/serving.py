@@ -21,6 +21,7 @@ from proxy.config.load import Loaded
 from proxy.config.settings import DrainSettings, Settings
 from proxy.control.reloads import Reload
 from proxy.control.source import Source
+from proxy.stores.claim import Claim, ClaimedError
 from proxy.telemetry.log import Log
 
 _logger = logging.getLogger("holdfast.cli")
@@ -33,18 +34,19 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
     stop, reload = told_to_stop(), told_to_reload()
     notifier = Notifier(os.environ, os.getpid())
     try:
-        sockets = _inherited(settings)
+        sockets = as_inherited(settings)
+        claim = claim_state(settings)
     except ValueError as error:
         click.echo(f"holdfast: {error}", err=True)
         return 1
     log = Log(settings.log.format, settings.log.level)
-    _log_findings(loaded, log)
+    log_findings(loaded, log)
     proxy = Holdfast(
         settings,
         config=loaded.masked,
         listeners=(log,),
         source=source,
-        told=lambda reload: _told(reload, log),
+        told=lambda reload: tell_reload(reload, log),
         sockets=sockets,
     )
     try:
@@ -53,7 +55,7 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
         log.close()
         click.echo(f"holdfast: {cannot_listen(settings.server.host, settings.server.port, error)}", err=True)
         return 1
-    log.info("listening", url=_url(settings, sockets, proxy.port), version=__version__,
+    log.info("listening", url=where(settings, sockets, proxy.port), version=__version__,
              routes=len(settings.routes), pid=os.getpid())  # fmt: skip
     heap.settle()
     notifier.ready()
@@ -64,16 +66,17 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
     await stop.wait()
     stop.clear()
     notifier.stopping()
-    await _stop(proxy, stop, log)
+    await stop_without_breaking(proxy, stop, log)
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
     log.info("stopped")
     log.close()
+    claim.close()
     return 0
 
 
-async def _stop(proxy: Holdfast, again: asyncio.Event, log: Log) -> None:
+async def stop_without_breaking(proxy: Holdfast, again: asyncio.Event, log: Log) -> None:
     """Finish running answers; when told a second time, end them with a word to their clients."""
     limits = proxy.settings.server.drain
     log.info("draining", delay_s=limits.delay, timeout_s=limits.timeout)
@@ -109,7 +112,7 @@ async def _reload_when_told(
         notifier.ready()
 
 
-def _told(reload: Reload, log: Log) -> None:
+def tell_reload(reload: Reload, log: Log) -> None:
     """What the log says of a reload beside its line: every finding; from then on it is written as wanted now."""
     if reload.settings is not None:
         log.change(reload.settings.log.format, reload.settings.log.level)
@@ -117,12 +120,13 @@ def _told(reload: Reload, log: Log) -> None:
         log.warning("configuration", at=place(finding), message=finding.message)
 
 
-def _log_findings(loaded: Loaded, log: Log) -> None:
+def log_findings(loaded: Loaded, log: Log) -> None:
+    """What `check` finds, in the log."""
     for finding in loaded.findings:
         log.warning("configuration", at=place(finding), message=finding.message)
 
 
-def _inherited(settings: Settings) -> list[socket.socket]:
+def as_inherited(settings: Settings) -> list[socket.socket]:
     """The sockets that we were given. Raises ValueError where they would let anyone in."""
     sockets = inherited_sockets(os.environ, os.getpid())
     if settings.clients is None and not all(map(is_local, sockets)):
@@ -131,7 +135,17 @@ def _inherited(settings: Settings) -> list[socket.socket]:
     return sockets
 
 
-def _url(settings: Settings, sockets: list[socket.socket], port: int) -> str:
+def claim_state(settings: Settings) -> Claim:
+    """Keep other proxies away from the state file. Raises ValueError where one has it."""
+    try:
+        return Claim(settings.state_path)
+    except ClaimedError as error:
+        cure = "stop that one, or give this one a state.path of its own (state: null keeps nothing)"
+        raise ValueError(f"{error}; {cure}") from None
+
+
+def where(settings: Settings, sockets: list[socket.socket], port: int) -> str:
+    """The address that clients use."""
     name = sockets[0].getsockname() if sockets else (settings.server.host, port)
     if not isinstance(name, tuple):
         return f"unix:{os.fsdecode(name)}"

@@ -42,6 +42,8 @@ class _Row(NamedTuple):
 def print_table(seen: Document) -> None:
     """Print all of it."""
     click.echo(_whole(seen))
+    if workers := seen.get("workers"):
+        click.echo(coloured(f"    workers: {'; '.join(map(_worker, workers))}", "bright_black"))
     tables = [(route, [_row(route, step) for step in route["steps"]]) for route in seen["routes"]]
     widths = _widths([row for _, rows in tables for row in rows])
     heads = _GAP.join(f"{head:<{width}}" for head, width in widths.items())
@@ -107,6 +109,13 @@ def _whole(seen: Document) -> str:
     own = ", ".join(f"{printable(name)} {left:.0%}" for name, left in spent.items())
     parts.append(f"retry budget {seen['retry_budget_remaining']:.0%} left{f' ({own})' if own else ''}")
     return ", ".join([*parts, _state(seen["state"]), *_refused(seen.get("last_reload"))])
+
+
+def _worker(seen: Document) -> str:
+    """One of several processes, by its pid."""
+    leads = " leads" if seen["leads"] else "" if seen["phase"] == "serving" else f" {printable(str(seen['phase']))}"
+    replaced = f" (replaced {seen['restarts']}x)" if seen["restarts"] else ""
+    return f"{seen['pid']}{leads}, up {span(seen['age_s'])}{replaced}"
 
 
 def _refused(last: Document | None) -> list[str]:

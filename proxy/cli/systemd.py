@@ -40,10 +40,14 @@ class Notifier:
         """It is on its way out."""
         self._send("STOPPING=1")
 
+    def alive(self) -> None:
+        """A sign of life."""
+        self._send("WATCHDOG=1")
+
     async def live(self) -> None:
         """Give signs of life as often as the manager wants them, for as long as the event loop turns."""
         while self.patience is not None:
-            self._send("WATCHDOG=1")
+            self.alive()
             await asyncio.sleep(self.patience / 2)
 
     def _send(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a running process cannot change: where it listens, and where it keeps its state."""
+"""What a running proxy cannot change: where it listens, in how many processes, and where it keeps its state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from proxy.config.settings import Settings
 _LASTING: Final[dict[str, Callable[[Settings], object]]] = {
     "server.host": lambda settings: settings.server.host,
     "server.port": lambda settings: settings.server.port,
+    "server.workers": lambda settings: settings.server.workers or "auto",
     "state.path": lambda settings: settings.state_path,
 }
 
@@ -23,7 +24,7 @@ def needs_restart(running: Settings, wanted: Settings) -> tuple[str, ...]:
 
 def kept_from(running: Settings, wanted: Settings) -> Settings:
     """The settings that are wanted, but for what cannot change."""
-    server = replace(wanted.server, host=running.server.host, port=running.server.port)
+    server = replace(wanted.server, host=running.server.host, port=running.server.port, workers=running.server.workers)
     return replace(wanted, server=server, state_path=running.state_path)
 
 

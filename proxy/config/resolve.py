@@ -191,6 +191,7 @@ def _server(server: Server) -> ServerSettings:
         timeout=PatienceSettings(patience.header, patience.body, patience.keepalive, patience.write),
         drain=DrainSettings(server.drain.delay, server.drain.timeout),
         watch=server.watch,
+        workers=server.workers,
     )
 
 

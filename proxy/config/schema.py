@@ -24,7 +24,7 @@ from proxy.config.schema_policies import (
     Section,
     UpstreamRetry,
 )
-from proxy.config.units import Duration, PositiveDuration, Share, Size
+from proxy.config.units import Duration, PositiveDuration, Share, Size, Workers
 
 KindName = Literal[
     "openai", "anthropic", "gemini", "azure", "ollama", "llamacpp", "vllm", "deepseek", "xai", "mistral", "groq",
@@ -63,6 +63,9 @@ class Server(Section):
     """Address to listen on. Anything but the loopback needs `clients`. Default 127.0.0.1."""
     port: int = Field(default=8400, ge=0, le=65535)
     """Port to listen on; 0 takes any free one. Default 8400."""
+    workers: Workers = 1
+    """Processes that serve: a number up to 64, or `auto` for one per core. What is known of deployments, limits and
+    budgets are those of all together. Default 1."""
     max_body: Size = 32 * 1024**2
     """The largest request body that is read. Default 32MB."""
     max_concurrent: int = Field(default=1000, ge=1)

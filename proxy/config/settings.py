@@ -181,6 +181,8 @@ class ServerSettings:
     drain: DrainSettings
     watch: bool = True
     """Whether a change of the file takes effect by itself."""
+    workers: int = 1
+    """Processes that serve; 0 for one per core."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _LONGEST = 30 * 86400.0
 _LARGEST = 1024**4
+AUTO: Final = 0
+"""Workers: as many as there are cores."""
+MOST_WORKERS: Final = 64
 
 
 class UnitError(ValueError):
@@ -52,6 +55,20 @@ def parse_size(value: Any) -> int:
     if size > _LARGEST:
         raise UnitError(value, "is more than 1024GB")
     return int(size)
+
+
+def parse_workers(value: Any) -> int:
+    """How many processes serve; 0 for `auto`, one for each core. Raises ValueError with the cure in its message."""
+    if value == "auto":
+        return AUTO
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise UnitError(value, "is not a number of workers; write a whole number, or auto for one per core")
+    if number < 1:
+        raise UnitError(value, "is too few workers; write 1 for a single process, or auto for one per core")
+    if number > MOST_WORKERS:
+        raise UnitError(value, f"is too many workers; at most {MOST_WORKERS}, and more than cores gain nothing")
+    return number
 
 
 def parse_share(value: Any) -> float:
@@ -108,3 +125,9 @@ POSITIVE_SHARE_SCHEMA: Final[dict[str, Any]] = {
 }
 PositiveShare = Annotated[float, Field(gt=0), BeforeValidator(parse_share), WithJsonSchema(POSITIVE_SHARE_SCHEMA)]
 """The same; zero is refused."""
+Workers = Annotated[
+    int,
+    BeforeValidator(parse_workers),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}, {"const": "auto"}]}),
+]
+"""How many processes serve; `AUTO` for one per core."""

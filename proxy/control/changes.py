@@ -18,7 +18,7 @@ from proxy.control.guard import check_same_site, is_json
 from proxy.core.errors import ClientError, body_timeout
 from proxy.core.event import Controlled, Happening
 from proxy.core.names import DeploymentId
-from proxy.pool.operator import Operator
+from proxy.pool.orders import Order, carry_out
 from proxy.telemetry.feed import Told
 
 _LARGEST = 64 * 1024
@@ -35,7 +35,8 @@ async def change(request: web.Request) -> web.Response:
     _check_target(control, id_, action)
     if action == "probe":
         return as_json(await _probe(control, id_, command))
-    changed = _carry_out(control, id_, action, command)
+    order = Order(action, id_, command.reason, now(), command.duration, command.value)
+    changed = await _carry_out(control, order)
     return as_json({"deployment": control.document(id_), "changed": _told(control, changed)})
 
 
@@ -44,7 +45,7 @@ async def reset_all(request: web.Request) -> web.Response:
     operator(request)
     check_same_site(request.headers)
     control, command = await _asked(request, "reset")
-    changed = Operator(control.pool).reset(None, command.reason, now())
+    changed = await _carry_out(control, Order("reset", None, command.reason, now()))
     documents = [control.document(id_) for id_ in control.known()]
     return as_json({"deployments": documents, "changed": _told(control, changed)})
 
@@ -69,32 +70,15 @@ async def reload(request: web.Request) -> web.Response:
 
 async def _asked(request: web.Request, action: str) -> tuple[Control, Command]:
     """What is to be done, and to whom: while the body came, another configuration may have been put in force."""
-    command = read_command(action, await _body(operator(request), request))
+    command = read_command(action, await read_body(operator(request), request))
     return operator(request), command
 
 
-def _carry_out(control: Control, id_: DeploymentId, action: str, command: Command) -> list[Happening]:
-    at = now()
-    reason, duration = command.reason, command.duration
-    by_hand = Operator(control.pool)
-    for step in control.steps(id_):
-        # A breaker that no request has met yet is made now, so that it is opened or closed with the others.
-        control.pool.deployment(id_).guard(step.rules, at)
-    match action:
-        case "open":
-            return by_hand.open(id_, reason, duration, at)
-        case "close":
-            return by_hand.close(id_, reason, duration, at)
-        case "reset":
-            return by_hand.reset([id_], reason, at)
-        case "drain" | "disable":
-            return by_hand.order(id_, action, reason, duration, at)
-        case "enable":
-            return by_hand.enable(id_, reason)
-        case "weight":
-            return by_hand.weigh(id_, command.value, reason, duration, at)
-        case _:
-            raise AssertionError(action)
+async def _carry_out(control: Control, order: Order) -> list[Happening]:
+    """Do it here and, where several processes serve, in all of them before the operator is answered."""
+    changed = carry_out(control.pool, order, lambda id_: [step.rules for step in control.steps(id_)])
+    await control.ordered(order)
+    return changed
 
 
 async def _probe(control: Control, id_: DeploymentId, command: Command) -> dict[str, object]:
@@ -129,7 +113,7 @@ def _told(control: Control, events: Iterable[Happening]) -> list[msgspec.Raw]:
     return told
 
 
-async def _body(control: Control, request: web.Request) -> bytes:
+async def read_body(control: Control, request: web.Request) -> bytes:
     """The body, small and JSON. Raises ClientError (408, 413, 415)."""
     if (request.content_length or 0) > _LARGEST:
         raise _too_large()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -21,9 +21,14 @@ from proxy.core.in_force import InForce
 from proxy.core.names import DeploymentId
 from proxy.health.prober import Probed
 from proxy.pool.budgets import Budgets
+from proxy.pool.orders import Order
 from proxy.pool.pool import Pool
 from proxy.pool.snapshot import as_document, picture
 from proxy.telemetry.feed import Feed
+
+
+async def _alone(_order: Order) -> None:
+    """Nobody else has to hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,11 @@ class Control:
     """Read the configuration again, for a cause and an operator's reason; None where it came from no file."""
     last_reload: Callable[[], Mapping[str, object] | None] = lambda: None
     """What came of the last time; None when there was none."""
+
+    workers: Callable[[], Sequence[Mapping[str, object]]] = tuple
+    """The processes that serve on this host, as plain data; none where one serves alone."""
+    ordered: Callable[[Order], Awaitable[None]] = _alone
+    """Has a change that was carried out here carried out by the other processes of the host, where there are any."""
 
     def steps(self, id_: DeploymentId) -> list[StepSettings]:
         """The steps of all routes that can lead to a deployment, those that are never taken left out."""

@@ -35,13 +35,15 @@ async def events(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     await response.write(b"retry: 1000\nid: %d\n\n" % seen)
-    while True:
-        for told in control.feed.after(seen):
-            seen = told.number
-            if wanted(told.name):
-                await response.write(b"id: %d\nevent: %s\ndata: %s\n\n" % (seen, told.name.encode(), _line(told)))
-        if not await control.feed.wait(seen, _PING_S):
-            await response.write(b": ping\nid: %d\n\n" % seen)
+    with control.feed.followed():
+        while True:
+            for told in control.feed.after(seen):
+                seen = told.number
+                if wanted(told.name):
+                    data = _line(told)
+                    await response.write(b"id: %d\nevent: %s\ndata: %s\n\n" % (seen, told.name.encode(), data))
+            if not await control.feed.wait(seen, _PING_S):
+                await response.write(b": ping\nid: %d\n\n" % seen)
 
 
 def _wanted(queries: list[str]) -> Callable[[str], bool]:

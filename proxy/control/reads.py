@@ -26,6 +26,7 @@ async def status(request: web.Request) -> web.Response:
             "draining": control.draining(),
             "in_flight": control.in_flight(),
             "limit": settings.server.max_concurrent,
+            "workers": list(control.workers()),
             "retry_budget_remaining": round(budgets.remaining(at), 3),
             "upstream_budgets_remaining": {
                 name: round(remaining, 3) for name, remaining in budgets.remaining_of(at).items()

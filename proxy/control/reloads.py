@@ -101,6 +101,15 @@ class Reloader:
         """What came of the last time, in short."""
         return None if self.last is None else self.last.summary()
 
+    @property
+    def mark(self) -> Mark | None:
+        """That of the file as it was last read, here or, where several processes serve, by another one of them."""
+        return self._source.read
+
+    @mark.setter
+    def mark(self, mark: Mark | None) -> None:
+        self._source.read = mark
+
     async def reload(self, cause: str, reason: str | None = None) -> Reload:
         """Read it now, for a cause, and for an operator's reason.
 

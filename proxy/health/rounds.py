@@ -52,6 +52,8 @@ class Rounds:
         self._emit = emit
         self._clock = clock
         self._roll = roll
+        self.leads = True
+        """Of several processes on a host, one goes round for all: it probes, and tells what time has changed."""
         self._probed_at: dict[DeploymentId, float] = {}
         """When each was last probed, jitter included; a deployment that is met first counts as just probed."""
         self._watched: dict[DeploymentId, Watched | None] = {}
@@ -81,7 +83,11 @@ class Rounds:
     def go_round(self) -> None:
         """One round."""
         now = self._clock()
-        for event in tick(self._pool, self._settings.routes.values(), now, time.localtime().tm_hour):
+        routes = self._settings.routes.values() if self.leads else ()
+        events = tick(self._pool, routes, now, time.localtime().tm_hour)
+        if not self.leads:
+            return
+        for event in events:
             self._emit(event)
         deployments = self._pool.deployments()
         last = _last_to_answer(deployments)

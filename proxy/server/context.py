@@ -7,7 +7,7 @@ is for the requests that come after it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -25,6 +25,8 @@ class Lifecycle:
 
     draining: bool = False
     """New work is no longer invited: /readyz says no, answers close their connection."""
+    leaving: bool = False
+    """Others of the same host stay: it drains, but the host is as ready as ever."""
     ending: bool = False
     """The drain's time is over: what still runs is being ended."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -51,10 +53,12 @@ class Context:
     pool: Pool
     emit: Callable[[Happening], None]
     lifecycle: Lifecycle
-    render_metrics: Callable[[], tuple[bytes, str]]
+    render_metrics: Callable[[], Awaitable[tuple[bytes, str]]]
     """The metrics page and its content type."""
     last_reload: Callable[[], Mapping[str, object] | None] = lambda: None
     """What came of the last change of the configuration; None when there was none."""
+    workers: Callable[[], int] = lambda: 0
+    """How many processes serve on this host; 0 where one serves alone."""
 
 
 CONTEXT: web.AppKey[InForce[Context]] = web.AppKey("context", InForce)

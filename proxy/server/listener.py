@@ -168,6 +168,21 @@ class Listener:
         # That of a local socket is a path.
         return int(name[1]) if isinstance(name, tuple) else 0
 
+    async def take(self, moved: socket.socket, head: bytes) -> None:
+        """Serve a connection that another process has accepted, and has read so much from."""
+        _, protocol = await asyncio.get_running_loop().connect_accepted_socket(self._connection, moved)
+        protocol.data_received(head)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return 0 if self._runner.server is None else len(self._runner.server.connections)
+
+    async def also_on(self, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+        """Take what comes to some more sockets, until those servers are closed."""
+        loop = asyncio.get_running_loop()
+        return [await loop.create_server(self._connection, sock=each.dup(), backlog=_BACKLOG) for each in sockets]
+
     def stop_listening(self) -> None:
         """Take no new connections; those that exist go on."""
         for server in self._servers:

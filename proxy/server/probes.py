@@ -26,7 +26,7 @@ async def livez(_request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Ready for traffic: not draining, and some route could answer, be it after a while."""
     context = request.app[CONTEXT].now
-    if context.lifecycle.draining:
+    if context.lifecycle.draining and not context.lifecycle.leaving:
         return web.Response(status=503, text="draining\n")
     now = _now()
     if not any(can_answer(context.pool, route, now) for route in context.settings.routes.values()):
@@ -41,9 +41,10 @@ async def health(request: web.Request) -> web.Response:
     statuses = {route["status"] for route in routes}
     status = "ok" if statuses == {"ok"} else "unavailable" if statuses == {"unavailable"} else "degraded"
     body = {
-        "status": "draining" if context.lifecycle.draining else status,
+        "status": "draining" if context.lifecycle.draining and not context.lifecycle.leaving else status,
         "version": __version__,
         "in_flight": len(context.lifecycle.running),
+        **({"workers": workers} if (workers := context.workers()) else {}),
         "last_reload": _public(context.last_reload()),
         "routes": routes,
     }
@@ -57,7 +58,7 @@ def _public(reload: Mapping[str, object] | None) -> dict[str, object] | None:
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text."""
-    body, content_type = request.app[CONTEXT].now.render_metrics()
+    body, content_type = await request.app[CONTEXT].now.render_metrics()
     return web.Response(body=body, headers={"content-type": content_type})
 
 

@@ -68,6 +68,16 @@ class Sync:
         self._pool, self._marks, self._rules_of = pool, marks, rules_of
         self._press_all()
 
+    def keep_in(self, store: Store) -> None:
+        """Keep it in another store from now on, and write all of it there."""
+        self._store, self.trouble = store, None
+        self._press_all()
+
+    def leave_it(self) -> None:
+        """Another process of the host keeps what has happened so far."""
+        self._pressing.clear()
+        self._due.clear()
+
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
         if isinstance(event, StoreTrouble):

@@ -7,8 +7,10 @@ follower that is too slow finds a gap in the numbers, and nobody waits for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -57,15 +59,30 @@ class Feed:
         self._told: deque[Told] = deque(maxlen=_KEPT)
         self._number = 0
         self._news: asyncio.Event = asyncio.Event()
+        self.watched: Callable[[int], None] = lambda _change: None
+        """Told of one more who follows (1), and of one less (-1)."""
 
-    def __call__(self, event: Happening) -> None:
-        """Listen to one event."""
+    def __call__(self, event: Happening, at: float | None = None) -> None:
+        """Listen to one event; `at` is when it happened by the wall clock, now if not given."""
         if isinstance(event, RequestEnded) and event.usage is not None and len(event.usage) > _SMALL:
             # The upstream's JSON is not told on; where it is large, it is not kept either.
             event = replace(event, usage=None)
         self._number += 1
-        self._told.append(Told(self._number, type(event).__name__, time.time(), event))
+        self._told.append(Told(self._number, type(event).__name__, time.time() if at is None else at, event))
         self._news.set()
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[None]:
+        """Somebody follows, as long as this lasts."""
+        self.watched(1)
+        try:
+            yield
+        finally:
+            self.watched(-1)
+
+    def skip_to(self, number: int) -> None:
+        """Go on with the numbers after this one, where another process has given those before."""
+        self._number = max(self._number, number)
 
     @property
     def last(self) -> int:

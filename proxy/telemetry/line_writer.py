@@ -7,12 +7,43 @@ oldest waiting lines are dropped and counted; when the pipe is closed, writing s
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import threading
 from collections import deque
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _MAX_WAITING = 10_000
 _MAX_LINE = 16 * 1024
+_AT_ONCE = 4095
+
+
+class Writer(Protocol):
+    """A stream of lines."""
+
+    def write(self, line: bytes) -> None:
+        """Write one line, without its line end."""
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Write what is waiting, but no longer than `timeout` seconds."""
+
+
+class PlainWriter:
+    """A stream of lines, few of them, that are written at once and without a thread; what does not fit is lost."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        """Write one line, without its line end, unless that would have to wait."""
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = self._stream.fileno()
+            # As much as fits into a pipe that takes anything at all.
+            if select.select([], [descriptor], [], 0)[1]:
+                os.write(descriptor, line[:_AT_ONCE] + b"\n")
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Nothing is waiting."""
 
 
 class LineWriter:

@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import msgspec
 import structlog
@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from proxy.core.event import Happening
 from proxy.telemetry.floods import Floods
-from proxy.telemetry.line_writer import LineWriter
+from proxy.telemetry.line_writer import LineWriter, Writer
 from proxy.telemetry.lines import LINES, Fields
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -33,10 +33,14 @@ class Log:
         level: str = "info",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        fields: Fields | None = None,
+        writer: Callable[[BinaryIO], Writer] = LineWriter,
     ) -> None:
-        """`log_format` is `auto` (text on a terminal, else json), `text` or `json`."""
+        """`log_format` is `auto` (text on a terminal, else json), `text` or `json`. `fields` stand in every line."""
         self._stream = stream or sys.stderr
-        self._writer = LineWriter(self._stream.buffer)
+        self._fields = fields or {}
+        self._writer = writer(self._stream.buffer)
         self._floods = Floods(self._tell, clock)
         self._bridge: _Bridge | None = None
         self.change(log_format, level)
@@ -46,7 +50,8 @@ class Log:
         terminal = self._stream.isatty()
         self.as_text = log_format == "text" or (log_format == "auto" and terminal)
         self._level = _LEVELS[level]
-        processors = _processors(colours=self.as_text and terminal, as_text=self.as_text)
+        always: list[Processor] = [_with(self._fields)] if self._fields else []
+        processors = always + _processors(colours=self.as_text and terminal, as_text=self.as_text)
         self._logger = structlog.wrap_logger(
             _Lines(self._writer),
             processors=processors,
@@ -106,6 +111,13 @@ def _processors(*, colours: bool, as_text: bool) -> list[Processor]:
     return [*shared, _as_json]
 
 
+def _with(always: Fields) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+        return {**fields, **always}
+
+    return add
+
+
 def _as_json(_logger: WrappedLogger, _method: str, fields: EventDict) -> str:
     ordered = {"ts": fields.pop("ts"), "level": fields.pop("level"), "event": fields.pop("event")}
     return _encoder.encode({**ordered, **fields}).decode()
@@ -123,7 +135,7 @@ def _trail_as_text(_logger: WrappedLogger, _method: str, fields: EventDict) -> E
 class _Lines:
     """What structlog writes its rendered lines to."""
 
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
     def write(self, line: str) -> None:
@@ -135,7 +147,7 @@ class _Lines:
 class _Bridge(logging.Handler):
     """Brings what libraries log into the same lines."""
 
-    def __init__(self, processors: list[Processor], writer: LineWriter) -> None:
+    def __init__(self, processors: list[Processor], writer: Writer) -> None:
         super().__init__()
         self._processors = processors
         self._line_writer = writer

@@ -6,7 +6,7 @@ a key, a URL or an error's text is never a label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -38,6 +38,7 @@ from proxy.core.event import (
 from proxy.core.names import DeploymentId
 from proxy.pool.budgets import Budgets
 from proxy.pool.pool import Pool
+from proxy.telemetry.host_metrics import Counts, counts_of, page_of
 from proxy.telemetry.pool_metrics import PoolMetrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -46,6 +47,10 @@ _DURATIONS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24,
 _FIRST_TOKEN = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40)
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 """Buckets in seconds: durations and first token after OpenTelemetry's GenAI conventions, with longer streams added."""
+_CAUSES = ("killed", "failed", "asked")
+"""What ends workers: a signal, an exit of their own, or somebody's wish."""
+_OF_HOST = ("holdfast_worker_restarts",)
+"""Counters that every process of a host has alike."""
 _PROBES = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _RECOVERIES = (10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
@@ -102,7 +107,36 @@ class Metrics:
         self._store_up.set(1)
         info = Info("holdfast_build", "The running version", registry=self._registry)
         info.info({"version": __version__})
+        self._workers = Gauge("holdfast_workers", "Processes that serve on this host", registry=self._registry)
+        self._workers.set(1)
+        self._restarts = counter("worker_restarts", "Workers that were replaced, by what ended them", "cause")
+        self._restarts_told = dict.fromkeys(_CAUSES, 0)
+        for cause in _CAUSES:
+            self._restarts.labels(cause)
         self._heard = self._what_is_heard()
+
+    def tell_workers(self, serving: int, restarts: Mapping[str, int]) -> None:
+        """Show how many workers serve, and how often any was replaced, by what ended the one before."""
+        self._workers.set(serving)
+        for cause, times in restarts.items():
+            self._restarts.labels(cause).inc(times - self._restarts_told[cause])
+            self._restarts_told[cause] = times
+
+    def note_elsewhere(self, event: Happening) -> None:
+        """Hear of an event that another process of the host has counted."""
+        if isinstance(event, StoreTrouble | StoreRecovered):
+            self._store_up.set(isinstance(event, StoreRecovered))
+        elif isinstance(event, Reloaded):
+            self._reload_good.set(event.outcome == "ok")
+
+    def counts(self) -> Counts:
+        """What this process has counted."""
+        return counts_of(self._registry, _OF_HOST)
+
+    def render_together(self, own: Counts, others: Counts) -> bytes:
+        """Prometheus' text of a host: with what its other processes have counted."""
+        page = page_of(self._registry, own, others, _OF_HOST)
+        return page if self._pool is None else page + self._pool.render()
 
     def tell_config(self, digest: str) -> None:
         """Show which configuration is in force, by a digest that gives nothing of it away."""

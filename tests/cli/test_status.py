@@ -58,6 +58,14 @@ def test_the_table(cli, answering) -> None:
     ] == shown(cli, answering, status(route(STEP, down, SKIPPED, status="degraded", capacity=0.5)))
 
 
+def test_several_workers(cli, answering) -> None:
+    one = {"worker": 0, "pid": 71, "phase": "serving", "leads": True, "age_s": 4000.0, "restarts": 0}
+    two = {"worker": 1, "pid": 75, "phase": "serving", "leads": False, "age_s": 2.0, "restarts": 3}
+    lines = shown(cli, answering, status(route(STEP), workers=[one, two]))
+
+    assert "    workers: 71 leads, up 67 min; 75, up 2.0 s (replaced 3x)" == lines[1]
+
+
 def test_a_route_that_is_unavailable_is_a_finding(cli, answering) -> None:
     body = status(route(SKIPPED, status="unavailable", capacity=0.0), route(STEP, route="other"))
     assert "○ chat unavailable, 0% of its capacity" in shown(cli, answering, body, code=1)

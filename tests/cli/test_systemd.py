@@ -50,11 +50,14 @@ def manager(request: pytest.FixtureRequest, folder: Path) -> Iterator[Manager]:
     made.close()
 
 
-def test_it_is_told_what_happens(start, routes: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_is_told_what_happens(
+    start, routes: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
     monkeypatch.setenv("WATCHDOG_USEC", "400000")
     before = time.monotonic_ns() // 1000
-    process = start("serve")
+    process = start("serve", "--workers", workers)
     manager.wait_for("READY=1")
     manager.wait_for("WATCHDOG=1")
     manager.wait_for("WATCHDOG=1")
@@ -103,7 +106,8 @@ def activated(listening: socket.socket, *words: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_sockets_are_taken_over_and_outlive_the_process(routes: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sockets_are_taken_over_and_outlive_the_process(routes: Path, workers: str) -> None:
     routes.write_text(routes.read_text().replace("port: 0", "port: 1"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
@@ -117,7 +121,7 @@ def test_sockets_are_taken_over_and_outlive_the_process(routes: Path) -> None:
             # Asked before anybody is there: the system keeps the connection until somebody takes it.
             asking = threading.Thread(target=ask)
             asking.start()
-            process = activated(listening, "serve")
+            process = activated(listening, "serve", "--workers", workers)
             asking.join(30)
             process.send_signal(signal.SIGTERM)
             output = process.communicate(timeout=20)[0].decode()
@@ -155,16 +159,19 @@ def test_a_socket_that_does_not_listen(routes: Path) -> None:
     assert (1, True) == (process.returncode, "does not listen" in output), output
 
 
-def test_a_terminal_that_goes_away_ends_the_proxy(routes: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_goes_away_ends_the_proxy(routes: Path, workers: str) -> None:
     """SIGHUP from a shell whose window is closed means what it always has."""
     ours, theirs = pty.openpty()
     starter = (
         "import os, sys; os.login_tty(int(sys.argv[1])); "
-        "os.execv(sys.executable, [sys.executable, '-m', 'proxy', 'serve', '--log-format', 'json'])"
+        "os.execv(sys.executable, [sys.executable, '-m', 'proxy', 'serve', '--log-format', 'json', *sys.argv[2:]])"
     )
     root = str(Path(__file__).parents[2])
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", starter, str(theirs)], pass_fds=[theirs], env={**os.environ, "PYTHONPATH": root}
+        [sys.executable, "-c", starter, str(theirs), "--workers", workers],
+        pass_fds=[theirs],
+        env={**os.environ, "PYTHONPATH": root},
     )
     os.close(theirs)
     seen = b""
