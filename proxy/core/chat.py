@@ -8,7 +8,6 @@ every common JSON parser, so that no two readers of the request can disagree abo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,6 +16,10 @@ from proxy.core.errors import bad_request
 _MAX_MODEL = 256
 """Characters of a model name. The longest real ones (deployment paths, ARNs) are well below."""
 
+_NULL, _TRUE = msgspec.Raw(b"null"), msgspec.Raw(b"true")
+_TRUTHS = (_NULL, _TRUE, msgspec.Raw(b"false"))
+_BRACKET = ord("[")
+_decode_text = msgspec.json.Decoder(str).decode
 _decode_top = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -27,8 +30,7 @@ class _StreamOptions(msgspec.Struct):
 _decode_options = msgspec.json.Decoder(_StreamOptions | None).decode
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """One client's request. `fields` are the raw values of the body's top level, in the client's order."""
 
     fields: Mapping[str, msgspec.Raw]
@@ -40,22 +42,22 @@ class ChatRequest:
     """How many answers at once the client asked for (`n`)."""
 
 
-def parse_chat(body: bytes) -> ChatRequest:
+def parse_chat(body: bytes | bytearray) -> ChatRequest:
     """Understand a request body. Raises ClientError (400) that names the field and the cure."""
     fields = _top_level(body)
     model = _model(fields)
     if "messages" not in fields:
         raise bad_request("Missing required field: 'messages'.", param="messages")
     # Only the first byte is looked at: the messages may be megabytes, and a copy would be the costliest step here.
-    if bytes(memoryview(fields["messages"])[:1]) != b"[":
+    if memoryview(fields["messages"])[0] != _BRACKET:
         raise bad_request("'messages' must be an array.", param="messages")
-    stream = _raw(fields, "stream") or b"null"
-    if stream not in {b"true", b"false", b"null"}:
+    stream = fields.get("stream", _NULL)
+    if stream not in _TRUTHS:
         raise bad_request("'stream' must be true or false.", param="stream")
-    return ChatRequest(fields, model, stream == b"true", _include_usage(fields), _choices(fields))
+    return ChatRequest(fields, model, stream == _TRUE, _include_usage(fields), _choices(fields))
 
 
-def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
+def _top_level(body: bytes | bytearray) -> dict[str, msgspec.Raw]:
     if not body or body.isspace():
         raise bad_request("The request body is empty; send a JSON object.")
     try:
@@ -74,11 +76,11 @@ def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _model(fields: Mapping[str, msgspec.Raw]) -> str:
-    raw = _raw(fields, "model")
+    raw = fields.get("model")
     if raw is None:
         raise bad_request("Missing required field: 'model'.", param="model")
     try:
-        model = msgspec.json.decode(raw, type=str)
+        model = _decode_text(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise bad_request("'model' must be a string.", param="model") from None
     if not model or len(model) > _MAX_MODEL or not model.isprintable():
@@ -87,7 +89,7 @@ def _model(fields: Mapping[str, msgspec.Raw]) -> str:
 
 
 def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
-    raw = _raw(fields, "stream_options")
+    raw = fields.get("stream_options")
     if raw is None:
         return False
     try:
@@ -99,10 +101,8 @@ def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
 
 def _choices(fields: Mapping[str, msgspec.Raw]) -> int:
     """`n`, or 1 where it is absent or makes no sense: whether it does is the upstream's to say."""
-    raw = _raw(fields, "n") or b"1"
+    value = fields.get("n")
+    if value is None:
+        return 1
+    raw = bytes(value)
     return int(raw) if raw.isdigit() and len(raw) < 4 else 1
-
-
-def _raw(fields: Mapping[str, msgspec.Raw], name: str) -> bytes | None:
-    value = fields.get(name)
-    return None if value is None else bytes(value)

@@ -235,6 +235,12 @@ _IN_BAND_STATUSES = frozenset({401, 402, 403, 404, 408, 413, 429, 498})
 had been accepted, and one more attempt elsewhere finds out."""
 
 _WAITS = frozenset({_C.RATE_LIMITED, _C.OVERLOADED, _C.QUOTA})
+_TELLING = re.compile("limit|retry|reset|errortype", re.IGNORECASE)
+"""In the names of headers that may say something about a failure."""
+_MOST_KNOWN = 256
+_MOST_KNOWN_BYTES = 2048
+_known: dict[tuple[str, int, bytes], Failure] = {}
+"""Failures that say nothing of time, by kind, status and body: the last few."""
 _QUOTE = re.compile(r"""(?<!\w)(["'`“])[^"'`”]*? [^"'`”]*? [^"'`”]*(?:["'`”]|$)""")
 _OWN_WORDS = 240
 """Characters at the beginning of a refusal that are taken for the upstream's own words rather than the prompt's."""
@@ -246,6 +252,19 @@ def classify(kind: str, status: int, headers: Mapping[str, str], body: bytes, no
     `kind` is the provider kind (`registry.py`), "" if unknown. `headers` is case-insensitive, or has lower-case names.
     `now` is the wall clock in seconds since the epoch, for hints that are dates. The code is `http_<status>`.
     """
+    known = _known.get((kind, status, body)) if len(body) <= _MOST_KNOWN_BYTES else None
+    if known is not None and not any(map(_TELLING.search, headers)):
+        # In an outage, thousands of refusals are the same to the byte.
+        return known
+    failure = _classified(kind, status, headers, body, now)
+    if failure.wait is None and len(body) <= _MOST_KNOWN_BYTES and not any(map(_TELLING.search, headers)):
+        if len(_known) >= _MOST_KNOWN:
+            del _known[next(iter(_known))]
+        _known[kind, status, body] = failure
+    return failure
+
+
+def _classified(kind: str, status: int, headers: Mapping[str, str], body: bytes, now: float) -> Failure:
     error = read_error(body, headers.get("x-amzn-errortype", ""))
     failure_class, field = _class_of(kind, status, error)
     if failure_class is _C.QUOTA and status == 402 and "retry-after" in headers:

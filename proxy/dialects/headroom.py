@@ -71,6 +71,10 @@ _WINDOWS = (
 _NAMES = tuple((window.remaining, window) for window in _WINDOWS)  # a look-up per window, in the usual case
 
 
+NAMES = frozenset({_FIELD, *(name for window in _WINDOWS for name in (window.remaining, window.limit, window.reset))})
+"""The headers that are looked into."""
+
+
 def headroom(headers: Mapping[str, str], in_flight: int, now: float) -> Headroom | None:
     """What is left of the rate limits that the headers tell; None when they say nothing that can be understood.
 

@@ -8,7 +8,6 @@ demands an edit. Facts are from the providers' documentation and SDKs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -26,11 +25,16 @@ _BOM = b"\xef\xbb\xbf"
 _TRUE = Raw(b"true")
 _DEVELOPER = Raw(b'"developer"')
 _SYSTEM = Raw(b'"system"')
+_LARGE = 32 * 1024
+"""Bytes of a value that is worth not copying."""
 _CAPS = ("max_tokens", "max_completion_tokens")
 _FAILED = frozenset({"error", "malformed_function_call", "malformed_response", "missing_thought_signature"})
 """Finish reasons that say that the upstream failed: OpenRouter's and Mistral's, and Gemini's."""
 _MAY_BE_EMPTY = frozenset({"length", "content_filter", "model_length"})
 """Finish reasons that explain an answer without content; the last is Mistral's."""
+
+Pieces = tuple[bytes | memoryview, ...]
+"""A body, to be sent one piece after the other."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -39,13 +43,15 @@ _decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 def write_request(
     fields: Mapping[str, Raw], model: str, quirks: Quirks, without: Collection[str] = (), *, ask_usage: bool = True
-) -> tuple[bytes, tuple[str, ...]]:
-    """The upstream's request body, and the names of the client's fields that it lacks.
+) -> tuple[Pieces, tuple[str, ...]]:
+    """The upstream's request body in pieces, and the names of the client's fields that it lacks.
 
     `fields` is the client's request, top level decoded; the order and the bytes of values are kept. `without` names
     fields that this model has refused; a refused token cap goes under its other name. With `ask_usage` a stream is
     asked for its usage, where the provider knows how. A renamed field is not reported as lacking.
     """
+    if not without and quirks.passes_all and fields.get("stream") != _TRUE:
+        return _pieces({**fields, "model": model}), ()
     caps = _token_caps(fields, quirks, without)
     body: dict[str, Raw | str] = {}
     lacking = []
@@ -65,7 +71,20 @@ def write_request(
             body[quirks.rename.get(name, name)] = value
     if ask_usage and quirks.stream_usage and "stream_options" not in without and fields.get("stream") == _TRUE:
         body["stream_options"] = _asking_usage(fields.get("stream_options", NULL))
-    return _encode(body), tuple(lacking)
+    return _pieces(body), tuple(lacking)
+
+
+def _pieces(body: Mapping[str, Raw | str]) -> Pieces:
+    """An object as JSON. Messages that are large are not copied, but stand as a piece of their own."""
+    messages = body.get("messages")
+    if messages is None or len(messages) < _LARGE or not isinstance(messages, Raw):
+        return (_encode(body),)
+    names = list(body)
+    place = names.index("messages")
+    before = _encode({name: body[name] for name in names[:place]})[:-1]
+    behind = _encode({name: body[name] for name in names[place + 1 :]})[1:]
+    opening = before + b',"messages":' if place else b'{"messages":'
+    return opening, memoryview(messages), b"," + behind if len(behind) > 1 else behind
 
 
 def _token_caps(fields: Mapping[str, Raw], quirks: Quirks, without: Collection[str]) -> dict[str, str]:
@@ -105,23 +124,11 @@ def _without_developer(messages: Raw) -> Raw:
     return Raw(_encode(decoded)) if found else messages
 
 
-class _Model(Struct):
-    model: str | None = None
-
-
-_decode_model = msgspec.json.Decoder(_Model).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """A complete JSON answer that is one."""
 
     body: bytes
     """The bytes to forward: those received, the same object, unless something had to be edited."""
-    model: str | None
-    """The model that answered, by its own account."""
-    finish_reasons: tuple[str | None, ...]
-    """One for each choice."""
     usage: bytes | None
     """The JSON of the usage as received; None if the answer tells none."""
 
@@ -141,10 +148,15 @@ def read_answer(body: bytes, quirks: Quirks, kind: str = "", now: float = 0.0) -
     document = read_document(body)
     if document is None:
         return _no_answer(body, kind, now)
-    if document.error != NULL or (not document.choices and read_error(body).told):
+    if (document.error is not NULL and document.error != NULL) or (not document.choices and read_error(body).told):
         return classify_in_band(kind, body, now)
-    called = calls_tools(document)
     choices = document.choices or []
+    if len(choices) == 1 and not quirks.edits_answers:
+        # Nearly always, and nothing to be looked at twice.
+        message, reason = choices[0].message, choices[0].finish_reason
+        if message is not None and reason not in _FAILED and says_something(message):
+            return Completion(body, None if document.usage is NULL or document.usage == NULL else bytes(document.usage))
+    called = calls_tools(document)
     reasons = tuple(finish_reason(choice, quirks, called=called) for choice in choices)
     if any(reason in _FAILED for reason in reasons):
         return classify_in_band(kind, body, now)
@@ -153,7 +165,7 @@ def read_answer(body: bytes, quirks: Quirks, kind: str = "", now: float = 0.0) -
         return _bad("empty_answer", "the answer holds no content")
     usage = bytes(document.usage) if document.usage != NULL else None
     change = edited(body, document, "message", quirks, called=called) if quirks.edits_answers else None
-    return Completion(body if change is None else change, _model(body), reasons, usage)
+    return Completion(body if change is None else change, usage)
 
 
 def _no_answer(body: bytes, kind: str, now: float) -> Failure:
@@ -172,13 +184,6 @@ def _no_answer(body: bytes, kind: str, now: float) -> Failure:
 
 def _bad(code: str, message: str) -> Failure:
     return Failure(FailureClass.BAD_ANSWER, code, message)
-
-
-def _model(body: bytes) -> str | None:
-    try:
-        return _decode_model(body).model
-    except (ValueError, RecursionError):
-        return None
 
 
 _MALFORMED = EventView(EventKind.MALFORMED)

@@ -41,10 +41,15 @@ class Quirks:
     edits_answers: bool = field(init=False)
     """Whether answers may need an edit at all; worked out once, since it is asked for every event."""
 
+    passes_all: bool = field(init=False)
+    """Whether requests go on as they came, but for the model's name and the options of a stream."""
+
     def __post_init__(self) -> None:
         aliased = self.reasoning_field != "reasoning_content"
         edits = aliased or self.empty_finish_reason is not None or self.usage_lacks_reasoning
         object.__setattr__(self, "edits_answers", edits)
+        changes = self.drop or self.rename or not self.developer_role or self.token_cap != _ANY_CAP
+        object.__setattr__(self, "passes_all", not changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from proxy.core.event import AttemptEnded, BreakerChanged, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
@@ -91,7 +92,7 @@ class Attempts:
         permit.stream = ask.request.stream
         known = permit.deployment.refused_parameters
         if known:
-            ask = replace(ask, without={*known, *ask.without})
+            ask = msgspec.structs.replace(ask, without={*known, *ask.without})
         reply = await self._client.call(permit.deployment.id, permit.key, ask, timers)
         if isinstance(reply, Failure):
             return reply
@@ -130,7 +131,9 @@ class Attempts:
 
     def report(self, permit: Permit, outcome: Outcome) -> None:
         """Give a permit back, tell what that changed, and let somebody else have the place."""
-        self._tell(self._pool.report(permit, outcome, self._clock(), self._roll()))
+        events = self._pool.report(permit, outcome, self._clock(), self._roll())
+        if events:
+            self._tell(events)
         self._room.freed(permit.deployment.id)
 
     def _heard(self, permit: Permit) -> None:
@@ -160,6 +163,8 @@ class Attempts:
 
     def _heed_headroom(self, permit: Permit, headers: Mapping[str, str]) -> None:
         """A good answer may say that the next one would be refused."""
+        if not headers:
+            return
         told = headroom(headers, permit.deployment.in_flight - 1, time.time())
         if told is not None:
             self._tell(self._pool.note_headroom(permit, told.share, told.wait, self._clock()))

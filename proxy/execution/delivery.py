@@ -9,8 +9,9 @@ sees any of it. If it breaks, too, the same begins anew with all that the client
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+
+import msgspec
 
 from proxy.core.event import Resume, ResumeEnded, StreamInterrupted
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment
@@ -18,6 +19,7 @@ from proxy.core.names import DeploymentId
 from proxy.dialects.openai_continue import own_beginning, wanted
 from proxy.dialects.openai_graft import Resumption
 from proxy.dialects.openai_said import condense
+from proxy.execution.outlet import Outlet
 from proxy.execution.run import StreamAnswer
 from proxy.execution.walk import Walk
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
@@ -27,8 +29,6 @@ from proxy.routing.plan import Plan
 from proxy.streams.resume import Obstacle, ResumeMode, continuation, modes_for, next_mode, refused
 from proxy.streams.seam import Echo
 from proxy.streams.transcript import Said, Transcript
-
-Write = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class _Break:
 class Delivery:
     """Brings one stream to its client."""
 
-    def __init__(self, walk: Walk, write: Write) -> None:
+    def __init__(self, walk: Walk, outlet: Outlet) -> None:
         """`walk` is the request's, with the stream's step as its current one."""
         self._walk = walk
-        self._write = write
+        self._outlet = outlet
         self._settings = walk.run.plan.resume
         self._transcript = None if self._settings is None else Transcript(condense, walk.world.transcripts)
 
@@ -97,8 +97,8 @@ class Delivery:
         try:
             if note is not None:
                 note(answer.first)
-            await self._write(answer.first)
-            failure = await answer.relay.run(self._write, note)
+            await self._outlet.write(answer.first)
+            failure = await answer.relay.run(self._outlet, note)
             outcome = SUCCEEDED if failure is None else failure
         finally:
             world.attempts.finish(answer, outcome, run.ended)
@@ -160,7 +160,7 @@ class Delivery:
         run.resumes.append(resume)
         self._tell(broken.deployment, target, broken.failure, mode.value, "continued", broken.at)
         taken = (self._walk.world.clock() - broken.at) * 1000
-        return replace(following, first=_comment(resume, taken) + following.first)
+        return msgspec.structs.replace(following, first=_comment(resume, taken) + following.first)
 
     def _standings(self, broken: _Break, now: float) -> list[Standing]:
         """Where each step stands; those that cannot go on with this answer are off."""
@@ -212,7 +212,7 @@ def _impatient(plan: Plan) -> Plan:
     nobody while another one is ready."""
     steps = (replace(step, retry=replace(step.retry, patience=0.0)) for step in plan.steps)
     # Nor is there panic: those who merely cannot go on look as if they were out.
-    return replace(plan, steps=tuple(steps), last_resort=None, panic=None)
+    return msgspec.structs.replace(plan, steps=tuple(steps), last_resort=None, panic=None)
 
 
 def _told(resume: Resume) -> dict[str, str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+import msgspec
 
 from proxy.core.event import Degraded, Shed
 from proxy.execution.contest import delay_of_hedge, run_hedged, run_parallel
 from proxy.execution.delivery import Delivery, Interruption
 from proxy.execution.kept import Copy, Kept, name_of
+from proxy.execution.outlet import Outlet
 from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.execution.walk import Walk, World
 from proxy.pool.permit import Permit
 from proxy.pool.snapshot import pull
+from proxy.pool.standing import FREE
 from proxy.routing.explain import give_up_error, returned_error
 from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
 from proxy.routing.strategy import draw_order
@@ -26,9 +27,16 @@ class Executor:
 
     async def answer(self, run: Run) -> Answer:
         """An answer for the client: whole, or a stream with its first content in hand. Raises ClientError."""
-        self._begin(run)
-        clock = self._world.clock
-        walk = Walk(self._world, run)
+        world = self._world
+        clock = world.clock
+        now = clock()
+        self._begin(run, now)
+        walk = Walk(world, run)
+        started = self._at_once(run, now)
+        if started is not None:
+            answer = await self._try(walk, 0, started[0], last=started[1])
+            if answer is not None:
+                return self._answered(run, answer)
         while True:
             now = clock()
             standings = walk.standings(now)
@@ -44,10 +52,34 @@ class Executor:
             admitted = await (walk.admitted(move) if isinstance(move, Attempt) else walk.place(move))
             answer = None if admitted is None else await self._try(walk, *admitted, last=move.last)
             if answer is not None:
-                run.answered = clock()
-                if isinstance(answer, JsonAnswer):
-                    self._keep(run, answer.body)
-                return answer
+                return self._answered(run, answer)
+
+    def _at_once(self, run: Run, now: float) -> tuple[Permit, bool] | None:
+        """What `next_move` would lead to if nothing speaks against the first of the chain: nearly always.
+
+        Its permit, and whether nobody else is left to ask; None where somebody has to look at it more closely.
+        """
+        plan, pool = run.plan, self._world.pool
+        if plan.strategy == "parallel" or not plan.steps or now >= plan.deadline:
+            return None
+        step, *others = plan.steps
+        last = plan.last_resort is None
+        if last and others:
+            second = others[0]
+            if second.deployment == step.deployment or pool.standing(second.deployment, second.rules, now) is not FREE:
+                return None
+            last = False
+        permit = pool.admit_free(step.deployment, step.rules, now)
+        if permit is None:
+            return None
+        self._world.budgets.first_attempt(step.deployment.upstream, now)
+        return permit, last
+
+    def _answered(self, run: Run, answer: JsonAnswer | StreamAnswer) -> JsonAnswer | StreamAnswer:
+        run.answered = self._world.clock()
+        if run.keep_as is not None and isinstance(answer, JsonAnswer):
+            self._keep(run, answer.body)
+        return answer
 
     @staticmethod
     async def _try(walk: Walk, step: int, permit: Permit, *, last: bool) -> JsonAnswer | StreamAnswer | None:
@@ -60,20 +92,17 @@ class Executor:
             return await run_hedged(walk, step, permit, delay, last=last)
         return walk.judge(step, await walk.make(step, permit, last=last))
 
-    async def relay(
-        self, run: Run, answer: StreamAnswer, write: Callable[[bytes], Awaitable[None]]
-    ) -> Interruption | None:
+    async def relay(self, run: Run, answer: StreamAnswer, outlet: Outlet) -> Interruption | None:
         """Bring a stream to its end, wherever that is found; returns None for a whole answer, or why it is none."""
-        copy = Copy(write) if run.keep_as is not None else None
-        delivery = Delivery(Walk(self._world, run), write if copy is None else copy.write)
+        copy = Copy(outlet) if run.keep_as is not None else None
+        delivery = Delivery(Walk(self._world, run), copy or outlet)
         interruption = await delivery.bring(answer)
         if interruption is None and copy is not None and copy.whole is not None:
             self._keep(run, copy.whole)
         return interruption
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: Run, now: float) -> None:
         plan, world = run.plan, self._world
-        now = world.clock()
         world.budgets.request(plan.route, now)
         run.history.luck = world.roll()
         if plan.last_resort is not None and plan.last_resort.cached is not None:
@@ -81,7 +110,7 @@ class Executor:
         if plan.strategy == "weighted":
             weights = [pull(world.pool, step.deployment, step.rules, step.weight, now) for step in plan.steps]
             drawn = draw_order(plan.steps, weights, [world.roll() for _ in plan.steps])
-            run.plan = replace(plan, steps=tuple(drawn))
+            run.plan = msgspec.structs.replace(plan, steps=tuple(drawn))
 
     def _keep(self, run: Run, body: bytes) -> None:
         """Keep a good answer for times when all fail, where the route asks for it."""

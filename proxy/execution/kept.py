@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from proxy.core.chat import ChatRequest
 from proxy.core.names import DeploymentId
+from proxy.execution.outlet import Outlet
 
 MOST_BYTES_EACH = 1024 * 1024
 _MOST_BYTES = 64 * 1024 * 1024
@@ -68,19 +68,29 @@ def name_of(route: str, client: str | None, request: ChatRequest) -> bytes:
 class Copy:
     """Passes on what is written to a client, and keeps it for later, as long as it is not too much."""
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        self._write = write
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
         self._pieces: list[bytes] = []
         self._size = 0
 
+    def push(self, data: bytes, chunk: bytes | None = None) -> bool:
+        """Pass on at once, if that is possible."""
+        if not self._outlet.push(data, chunk):
+            return False
+        self._keep(data)
+        return True
+
     async def write(self, data: bytes) -> None:
         """Pass on."""
+        self._keep(data)
+        await self._outlet.write(data)
+
+    def _keep(self, data: bytes) -> None:
         # Whatever comments say, they say it of this time, not of a later one.
         kept = data.partition(b"\n\n")[2] if data.startswith(b":") else data
         self._size += len(kept)
         if self._size <= MOST_BYTES_EACH:
             self._pieces.append(kept)
-        await self._write(data)
 
     @property
     def whole(self) -> bytes | None:

@@ -7,9 +7,10 @@ come (the usage, the terminal marker) gets a short grace, since some upstreams k
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
+from proxy.execution.outlet import Outlet
 from proxy.streams.splice import Splice, StreamState
 from proxy.upstreams.transport import Exchange, TransportError
 
@@ -41,6 +42,11 @@ class Relay:
         self._heard = heard
         self._last_content = 0.0
         self._finished_at: float | None = None
+        self._waits_until = 0.0
+        self._outlet: Outlet | None = None
+        self._note: Callable[[bytes], None] | None = None
+        self._unsent = b""
+        """What the client could not take at once, or the end of the stream."""
 
     @property
     def usage(self) -> bytes | None:
@@ -73,29 +79,51 @@ class Relay:
             return self._splice.failure
         return out
 
-    async def run(
-        self, write: Callable[[bytes], Awaitable[None]], note: Callable[[bytes], None] | None = None
-    ) -> Failure | None:
+    async def run(self, outlet: Outlet, note: Callable[[bytes], None] | None = None) -> Failure | None:
         """Forward the rest; returns None for a whole answer, or the failure that broke it.
 
-        `note` hears what is about to be written.
+        `note` hears what is about to be sent. While the client takes what it is given, each piece goes out within the
+        callback that brought it.
         """
+        self._outlet, self._note = outlet, note
         self._last_content = self._clock()
         while self._splice.state is StreamState.COMMITTED:
-            contents = self._splice.contents
-            out = await self._step(self._last_content + self._idle, "idle_timeout")
-            if out:
-                if note is not None:
-                    note(out)
-                await self._write(write, out)
-            if self._splice.contents != contents:
-                self._last_content = self._clock()
+            try:
+                if await self._exchange.pour(self._forward, self._limit(self._last_content + self._idle)):
+                    self._unsent = self._splice.end()
+            except TimeoutError:
+                self._unsent = self._give_up(Failure(FailureClass.TIMEOUT, self._timeout_code(), "the stream stalled"))
+            except TransportError as error:
+                self._unsent = self._give_up(error.failure)
+            if self._unsent:
+                unsent, self._unsent = self._unsent, b""
+                await self._write(outlet, unsent)
         return self._splice.failure
 
-    async def _write(self, write: Callable[[bytes], Awaitable[None]], data: bytes) -> None:
+    def _forward(self, data: bytes, chunk: bytes | None) -> float | None:
+        """Send on what came; returns until when the next has time, or None where somebody has to look after it."""
+        splice, contents = self._splice, self._splice.contents
+        out = splice.feed(data)
+        if splice.contents != contents:
+            self._last_content = self._clock()
+        if out:
+            if self._note is not None:
+                self._note(out)
+            if self._outlet is None or not self._outlet.push(out, chunk if out is data else None):
+                self._unsent = out
+                return None
+        if splice.state is not StreamState.COMMITTED:
+            return None
+        until = self._last_content + self._idle
+        if splice.finishing:
+            return self._limit(until)
+        self._waits_until = until = min(self._deadline, until)
+        return until
+
+    async def _write(self, outlet: Outlet, data: bytes) -> None:
         """Write to the client. The time that it takes is the client's: the upstream's timers stand still meanwhile."""
         started = self._clock()
-        await write(data)
+        await outlet.write(data)
         taken = self._clock() - started
         self._last_content += taken
         if self._finished_at is not None:
@@ -110,20 +138,28 @@ class Relay:
 
     async def _step(self, until: float, timeout_code: str) -> bytes:
         """One read through the splice. An end or an error of the connection is the splice's to judge, too."""
+        until = self._limit(until)
+        try:
+            data = await self._exchange.read(until)
+        except TimeoutError:
+            code = DEADLINE_EXCEEDED if until >= self._deadline else timeout_code
+            return self._give_up(Failure(FailureClass.TIMEOUT, code, "the stream stalled"))
+        except TransportError as error:
+            return self._give_up(error.failure)
+        return self._splice.feed(data) if data else self._splice.end()
+
+    def _limit(self, until: float) -> float:
+        """How long the next bytes may take: a finished stream has its grace, and nothing outlives the deadline."""
         if not self._splice.finished:
             self._finished_at = None
         else:
             self._finished_at = self._finished_at or self._clock()
             until = self._finished_at + _GRACE_S
-        if until >= self._deadline:
-            until, timeout_code = self._deadline, DEADLINE_EXCEEDED
-        try:
-            data = await self._exchange.read(until)
-        except TimeoutError:
-            return self._give_up(Failure(FailureClass.TIMEOUT, timeout_code, "the stream stalled"))
-        except TransportError as error:
-            return self._give_up(error.failure)
-        return self._splice.feed(data) if data else self._splice.end()
+        self._waits_until = min(until, self._deadline)
+        return self._waits_until
+
+    def _timeout_code(self) -> str:
+        return DEADLINE_EXCEEDED if self._waits_until >= self._deadline else "idle_timeout"
 
     def _give_up(self, failure: Failure) -> bytes:
         """The stream goes no further. That is its end if nothing but the terminal marker was missing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, Resume
@@ -15,8 +16,7 @@ from proxy.routing.next_move import History
 from proxy.routing.plan import Plan, PlannedStep
 
 
-@dataclass(frozen=True, slots=True)
-class JsonAnswer:
+class JsonAnswer(Struct, frozen=True):
     """A whole answer; its attempt is over."""
 
     body: bytes
@@ -25,8 +25,7 @@ class JsonAnswer:
     usage: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAnswer:
+class StreamAnswer(Struct, frozen=True):
     """A stream with content in hand; its attempt goes on until `Attempts.finish`."""
 
     first: bytes
@@ -37,8 +36,7 @@ class StreamAnswer:
     dropped: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResortAnswer:
+class ResortAnswer(Struct, frozen=True):
     """What the route has for when all fail: a kept answer to the same request, else its own text."""
 
     text: str
@@ -53,8 +51,7 @@ Answer = JsonAnswer | StreamAnswer | ResortAnswer
 """What one request brings."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One request on its way through a plan: what is known so far, for headers, log and error messages."""
 
     plan: Plan
@@ -63,15 +60,15 @@ class Run:
     client: str | None = None
     """Who asks, where clients are told apart."""
     history: History = field(default_factory=History)
-    ended: list[AttemptEnded] = field(default_factory=list)
+    ended: list[AttemptEnded] = []
     """The attempts that are over, in order."""
     current: PlannedStep | None = None
     """Where the request was sent last, or whose answer was the first good one."""
-    passed_over: dict[int, str] = field(default_factory=dict)
+    passed_over: dict[int, str] = {}
     """Places of the chain that could not be used when their turn came, and why."""
     waited: float = 0.0
     """Seconds spent waiting between attempts, or for a place."""
-    refused: set[str] = field(default_factory=set)
+    refused: set[str] = set()
     """Purposes for which a budget did not pay."""
     hedge_delay: float | None = None
     """After how many seconds of silence a second attempt was started; None where none was."""
@@ -81,5 +78,5 @@ class Run:
     """When the first content, or the whole JSON answer, was in hand (monotonic seconds)."""
     usage: bytes | None = None
     """The JSON in which the answer's usage stands."""
-    resumes: list[Resume] = field(default_factory=list)
+    resumes: list[Resume] = []
     """Where the answer broke and was gone on with."""

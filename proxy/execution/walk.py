@@ -7,7 +7,7 @@ earlier answer is kept for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from proxy.core.event import BudgetRefused, FailedOver, Happening
@@ -145,19 +145,19 @@ class Walk:
             return None
         return handed
 
-    async def make(
+    def make(
         self, step: int, permit: Permit, *, last: bool = False, resumption: Resumption | None = None
-    ) -> Result:
+    ) -> Coroutine[None, None, Result]:
         """One attempt on a step, for its permit; with a `resumption`, to go on with a broken answer."""
         run = self.run
         # What is held can be hidden only where somebody else can say it.
         resume = run.plan.resume if len(run.plan.steps) > 1 else None
-        return await self.world.attempts.make(
+        return self.world.attempts.make(
             permit,
             run.plan.steps[step],
             Ask(
                 run.request,
-                run.history.refused_fields(run.plan, step),
+                run.history.refused_fields(run.plan, step) if run.history.tried else (),
                 HoldBack.NONE if resume is None else resume.hold,
                 resumption,
             ),

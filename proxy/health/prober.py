@@ -77,16 +77,27 @@ class Prober:
             return answer
         if not isinstance(answer, StreamAnswer):
             return _judge(answer_text(answer.body), settings.expect)
-        heard = bytearray(answer.first)
-
-        async def hear(data: bytes) -> None:
-            heard.extend(data[: max(0, _MOST_HEARD - len(heard))])
-
+        ear = _Ear(answer.first)
         try:
-            failure = await answer.relay.run(hear)
+            failure = await answer.relay.run(ear)
         finally:
             answer.relay.close()
-        return failure or _judge(stream_text(bytes(heard)), settings.expect)
+        return failure or _judge(stream_text(bytes(ear.heard)), settings.expect)
+
+
+class _Ear:
+    """Where the answer to a probe goes."""
+
+    def __init__(self, first: bytes) -> None:
+        self.heard = bytearray(first)
+
+    def push(self, data: bytes, chunk: bytes | None = None) -> bool:
+        del chunk
+        self.heard += data[: max(0, _MOST_HEARD - len(self.heard))]
+        return True
+
+    async def write(self, data: bytes) -> None:
+        self.push(data)
 
 
 def _question(prompt: str, *, stream: bool) -> ChatRequest:

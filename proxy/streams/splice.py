@@ -34,6 +34,7 @@ from typing import Protocol
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.streams.event_view import SAYS, EventKind, EventView
+from proxy.streams.pattern import LESSONS, Pattern
 from proxy.streams.resume import HoldBack
 from proxy.streams.sse import Event, EventFramer, EventTooLargeError
 
@@ -43,6 +44,10 @@ _MAX_HELD = 1024 * 1024
 """Bytes held back. Real upstreams send one role event before content; an endless row of empty deltas is no answer. A
 tool call that is longer goes to the client as it comes."""
 
+_MUCH = 4096
+_FEW = 3
+"""Events that it takes to learn a pattern: mostly a role, the first content, and one more. Of more than `_MUCH` bytes
+at once so many are read first."""
 _MAX_USAGE = 16 * 1024
 """Bytes of an event whose usage is kept for the log."""
 
@@ -83,7 +88,10 @@ class Splice:
         "_held",
         "_held_size",
         "_hold",
+        "_learn",
+        "_lessons",
         "_may_be_empty",
+        "_pattern",
         "_plain",
         "_read_error",
         "_read_event",
@@ -91,6 +99,7 @@ class Splice:
         "_started",
         "contents",
         "failure",
+        "finishing",
         "holding",
         "state",
         "usage",
@@ -105,12 +114,17 @@ class Splice:
         choices: int = 1,
         hold: HoldBack = HoldBack.NONE,
         graft: Graft | None = None,
+        learn: Callable[[bytes], Pattern | None] = lambda _data: None,
     ) -> None:
         """`choices`: how many answers at once were asked for. `show_usage`: whether the client wants the usage.
 
         `hold`: what is kept back until it is complete; of several choices at once nothing is. `graft`: for a stream
-        that goes on with a broken one's answer.
+        that goes on with a broken one's answer. `learn` finds the pattern of an event's data, which then is content and
+        nothing else.
         """
+        self._learn = learn
+        self._lessons = LESSONS
+        self._pattern: Pattern | None = None
         self._choices = choices
         self._read_event = read_event
         self._read_error = read_error
@@ -133,6 +147,8 @@ class Splice:
         """How many events with content have come, held ones included: what timers are fed with."""
         self.holding = False
         """Something was begun that the client has not seen."""
+        self.finishing = False
+        """Some choice has its finish reason."""
         self.usage: bytes | None = None
         """The data of the last event that told the usage, as the client gets it."""
 
@@ -144,26 +160,46 @@ class Splice:
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the upstream; return what goes to the client now."""
         out: list[bytes] = []
+        if self._pattern is None and self._lessons and len(data) > _MUCH and (some := _some_events(data)):
+            # Most of so much need not be read once some of it has shown a pattern.
+            self._read(data[:some], out)
+            data = data[some:]
+        pattern = self._pattern
+        if pattern is not None and self._plain and self._framer.between:
+            count, end = pattern.lead(data)
+            self.contents += count
+            if not out and end == len(data):
+                return data
+            out.append(data[:end])
+            data = data[end:]
+        if data and self.state not in _OVER:
+            self._read(data, out)
+        return b"".join(out)
+
+    def _read(self, data: bytes, out: list[bytes]) -> None:
+        """`feed`, event by event."""
         try:
             events = self._framer.feed(data)
         except EventTooLargeError:
             self._give_up(
                 Failure(FailureClass.BAD_ANSWER, "event_too_large", "an event of the stream is too large"), out
             )
-            return b"".join(out)
+            return
         for event in events:
             if self._plain and event.data is not None and event.error is None:
                 view = self._read_event(event.data)
                 if view is SAYS:
                     self.contents += 1
                     out.append(event.raw)
+                    if self._lessons:
+                        self._lessons -= 1
+                        self._pattern = self._learn(event.data)
                     continue
                 self._take(event, out, view)
             else:
                 self._take(event, out)
             if self.state in _OVER:
                 break
-        return b"".join(out)
 
     def end(self) -> bytes:
         """The upstream has ended its stream; return what still goes to the client."""
@@ -202,7 +238,9 @@ class Splice:
             self._give_up(_malformed(), out)
             return
         self._started.update(view.started)
-        self._finished.update(view.finished)
+        if view.finished:
+            self._finished.update(view.finished)
+            self.finishing = True
         self._may_be_empty |= view.may_be_empty
         content = kind is EventKind.CONTENT
         self.contents += content
@@ -302,6 +340,16 @@ class Splice:
 
     def _break(self, code: str, message: str) -> None:
         self.fail(Failure(FailureClass.BAD_ANSWER, code, message))
+
+
+def _some_events(data: bytes) -> int:
+    """Where a few events end; 0 if there are not as many."""
+    end = 0
+    for _ in range(_FEW):
+        end = data.find(b"\n\n", end) + 2
+        if end < 2:
+            return 0
+    return end
 
 
 def _malformed() -> Failure:

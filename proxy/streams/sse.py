@@ -37,7 +37,7 @@ class EventTooLargeError(Exception):
 class EventFramer:
     """Cuts one stream of bytes into events."""
 
-    __slots__ = ("_after_cr", "_at_start", "_between", "_ends_in_lf", "_pieces", "_size")
+    __slots__ = ("_after_cr", "_at_start", "_ends_in_lf", "_pieces", "_size", "between")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -45,13 +45,13 @@ class EventFramer:
         self._ends_in_lf = False
         self._after_cr = False
         self._at_start = True
-        self._between = False
+        self.between = False
         """All that came is given out: what comes next begins an event."""
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. Raises EventTooLargeError."""
         if (
-            self._between
+            self.between
             and data.startswith(b"data: ")
             and data.endswith(b"\n\n")
             and data.find(b"\n") == len(data) - 2
@@ -69,7 +69,7 @@ class EventFramer:
         self._ends_in_lf = data[-1:] == b"\n"
         if not complete:
             self._keep(data)
-            self._between = False
+            self.between = False
             return []
         if self._pieces:
             data = b"".join((*self._pieces, data))
@@ -78,7 +78,7 @@ class EventFramer:
         *blocks, rest = data.split(b"\n\n")
         if rest:
             self._keep(rest)
-        self._between = not rest and not self._after_cr
+        self.between = not rest and not self._after_cr
         return [_event(block) for block in blocks if block and block != b"\n"]
 
     def _keep(self, data: bytes) -> None:

@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-from multidict import CIMultiDict
 
 from proxy.core.failure import Failure, FailureClass
+from proxy.upstreams.chunks import chunk_length, one_chunk, plain_chunks
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a head, of a trailer, and of anything else that comes without a byte of the body."""
@@ -39,12 +39,12 @@ class _NotHttpError(Exception):
     """Something that llhttp lets pass and that is refused all the same."""
 
 
-def _check_chunked(fields: list[tuple[bytes, bytes]], version: str, *, interim: bool) -> None:
+def _check_chunked(lines: list[tuple[bytes, bytes]], version: str, *, interim: bool) -> None:
     """Only what every reader understands alike. llhttp has seen to it that there is no Content-Length besides.
 
     It does not know `chunked` with a blank behind it for what it is, and would read to the end of the connection.
     """
-    codings = [value.lower() for name, value in fields if name.lower() == b"transfer-encoding"]
+    codings = [value.lower() for name, value in lines if name.lower() == b"transfer-encoding"]
     if interim or version != "1.1" or codings != [b"chunked"]:
         raise _NotHttpError("a transfer encoding that is not plainly chunked")
 
@@ -53,14 +53,15 @@ class Answer:
     """One answer, as far as its bytes are in. `failure` counts once the body that came before it is taken."""
 
     __slots__ = (
-        "_begun", "_fields", "_parser", "_pieces", "_silent", "_until_close", "complete", "failure", "headers",
-        "received", "reusable", "status", "unread",
+        "_begun", "_half_size", "_lines", "_owed", "_parser", "_pieces", "_plainly_chunked", "_silent", "_until_close",
+        "complete", "failure", "fields", "received", "reusable", "status", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0
         """0 until the head is in."""
-        self.headers: CIMultiDict[str] = CIMultiDict()
+        self.fields: dict[bytes, bytes] = {}
+        """The headers as they came, by their names in lower case; of several of one name the first."""
         self.received = 0
         """Bytes that came, whatever they were."""
         self.unread = 0
@@ -70,11 +71,34 @@ class Answer:
         self.reusable = False
         """The answer is complete, its connection stays open, and nothing came after it."""
         self._pieces: list[bytes] = []
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._lines: list[tuple[bytes, bytes]] = []
         self._begun = False
+        self._plainly_chunked = False
+        """The body comes in chunks, and so far they were plain: where each ends is known here."""
+        self._owed = 0
+        """Bytes that are missing of the chunk which the parser has begun to see."""
+        self._half_size = b""
+        """The beginning of the length of a chunk."""
         self._silent = 0
         self._until_close = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
+
+    def field(self, name: bytes) -> str:
+        """The value of a header, by its name in lower case; empty where there is none."""
+        value = self.fields.get(name)
+        return "" if value is None else value.rstrip(b" \t").decode("latin-1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All headers, by their names in lower case."""
+        return {name.decode("latin-1"): self.field(name) for name in self.fields}
+
+    def one_chunk(self, data: bytes) -> bytes | None:
+        """What is in the next bytes from the connection, these, if they are exactly one plain chunk.
+
+        That they are taken then is not noted here: whoever asks has taken them.
+        """
+        return one_chunk(data) if self._plainly_chunked and not self._owed and not self._half_size else None
 
     @property
     def over(self) -> bool:
@@ -83,7 +107,7 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the connection, of an answer that is not over. None may be empty."""
-        parser, unread = self._parser, self.unread
+        parser = self._parser
         if parser is None:
             return
         if not self.received and data[0] != 0x48:
@@ -91,6 +115,53 @@ class Answer:
             self._fail(_BAD_HEAD)
             return
         self.received += len(data)
+        if self._plainly_chunked:
+            self._take_chunks(parser, data)
+        elif end := self._end_of_head(data):
+            # What is behind the head of a stream is chunks, and nearly always plain ones.
+            self._parse(parser, data[:end])
+            self._plainly_chunked = b"transfer-encoding" in self.fields and not self.over
+            self.received -= len(data) - end
+            if end < len(data):
+                self.reusable = False
+                self.feed(data[end:])
+        else:
+            self._parse(parser, data)
+
+    def _end_of_head(self, data: bytes) -> int:
+        """Where the head of an answer that seems to come in chunks ends; 0 if that is not in these bytes."""
+        end = 0 if self.status else data.find(b"\r\n\r\n") + 4
+        return end if end > 3 and data.find(b"hunked", 0, end) > 0 else 0
+
+    def _take_chunks(self, parser: HttpResponseParser, data: bytes) -> None:
+        """Take chunks, and ask the parser only about those that are not plain, or not whole yet."""
+        if self._owed:
+            part, data = data[: self._owed], data[self._owed :]
+            self._owed -= len(part)
+            self._parse(parser, part)
+        data = self._half_size + data
+        self._half_size = b""
+        while data and not self.over:
+            contents, data = plain_chunks(data)
+            if contents:
+                self._pieces += contents
+                self.unread += sum(map(len, contents))
+                self._begun = True
+                self._silent = 0
+            length = chunk_length(data) if data else None
+            if length == 0:
+                self._half_size = data
+                return
+            if length is None:
+                self._plainly_chunked = False
+                length = len(data)
+            if data:
+                part, data = data[:length], data[length:]
+                self._owed = length - len(part)
+                self._parse(parser, part)
+
+    def _parse(self, parser: HttpResponseParser, data: bytes) -> None:
+        unread = self.unread
         try:
             parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -138,7 +209,7 @@ class Answer:
     def _let_go(self) -> None:
         # The parser holds bound methods of the answer: a cycle that only the collector would undo.
         self._parser = None
-        self._fields = []
+        self._lines = []
 
     # llhttp's calls
 
@@ -149,34 +220,34 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which counts for nothing."""
-        self._fields.append((name, value))
+        self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The blank line after the head."""
-        fields, parser = self._fields, self._parser
+        lines, parser = self._lines, self._parser
         if parser is None or self.status:
             return
-        if self.received > MAX_HEAD and sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields) > (
+        if self.received > MAX_HEAD and sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in lines) > (
             MAX_HEAD
         ):
             raise _NotHttpError("too long a head")
-        if len(fields) > MAX_FIELDS:
+        if len(lines) > MAX_FIELDS:
             raise _NotHttpError("too many headers")
-        headers = CIMultiDict(
-            [(name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")) for name, value in fields]
-        )
-        self._fields = []
+        fields = {name.lower(): value for name, value in lines}
+        if len(fields) != len(lines):
+            fields = {name.lower(): value for name, value in reversed(lines)}
+        self._lines = []
         status, version = parser.get_status_code(), parser.get_http_version()
         if version not in {"1.1", "1.0"} or status < 100 or status == 101:
             raise _NotHttpError("another protocol")
-        if "transfer-encoding" in headers:
-            _check_chunked(fields, version, interim=status < 200)
-        elif "content-length" not in headers:
+        if b"transfer-encoding" in fields:
+            _check_chunked(lines, version, interim=status < 200)
+        elif b"content-length" not in fields:
             self._until_close = status >= 200 and status not in _BODILESS
         elif status < 200:
             raise _NotHttpError("an interim answer with a body")
         if status >= 200:
-            self.status, self.headers = status, headers
+            self.status, self.fields = status, fields
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""

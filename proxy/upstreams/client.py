@@ -9,25 +9,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy.config.settings import UpstreamSettings
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.core.secrets import mask
+from proxy.dialects import headroom
 from proxy.dialects.failures import classify, classify_in_band
 from proxy.dialects.openai import Completion, event_reader, read_answer, write_request
 from proxy.dialects.openai_continue import continued, wanted
 from proxy.dialects.openai_graft import ChatGraft, Resumption
+from proxy.dialects.openai_pattern import pattern_of
 from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import Kind, auth
 from proxy.streams.resume import PREFILL, Continuation, HoldBack, ResumeMode
 from proxy.streams.splice import Splice
-from proxy.upstreams.transport import Exchange, Transport, TransportError
+from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
 
 _MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of a JSON answer; a longer one is a fault of the upstream, or a decompression bomb."""
@@ -42,22 +46,25 @@ _PASSED_HEADERS = ("openai-processing-ms", "openai-version", "x-ratelimit-limit-
                    "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
                    "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")  # fmt: skip
 """The upstream's headers that a client may see, in OpenAI's spelling."""
+_PASSED = {name.encode(): name for name in _PASSED_HEADERS}
+_TELLING = frozenset(name.encode() for name in headroom.NAMES)
+"""The headers of a good answer that tell of limits; most upstreams send none of them."""
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class JsonReply:
+class JsonReply(Struct, frozen=True):
     """A whole, checked answer. `body` is what the client gets."""
 
     completion: Completion
     headers: Mapping[str, str]
-    """What the client may see of the upstream's headers; `all_headers` is all of them."""
+    """What the client may see of the upstream's headers."""
     all_headers: Mapping[str, str]
+    """All of them, by lower-case names; empty if they tell nothing of limits."""
     dropped: tuple[str, ...]
     """Fields of the request that this deployment does not take and that were left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReply:
+class StreamReply(Struct, frozen=True):
     """A stream that has begun: its head is in, none of its events is read yet."""
 
     exchange: Exchange
@@ -77,8 +84,7 @@ class Timers(NamedTuple):
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What one deployment is asked."""
 
     request: ChatRequest
@@ -96,6 +102,8 @@ class UpstreamClient:
     def __init__(self, upstreams: Mapping[str, UpstreamSettings], transport: Transport) -> None:
         self._upstreams = upstreams
         self._transport = transport
+        self._targets: dict[tuple[str, int, str], Target] = {}
+        """By upstream, key and address: the last is another one only where an answer is to be gone on with."""
 
     async def call(
         self, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
@@ -106,12 +114,13 @@ class UpstreamClient:
 
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
-        sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS}
-        if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
-            sent.discard(PREFILL)
-        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param not in sent:
-            # What was never sent cannot be left out: asking again would get the same answer.
-            failure = replace(failure, kind=FailureClass.CALLER_FAULT)
+        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED:
+            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS}
+            if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
+                sent.discard(PREFILL)
+            if failure.param not in sent:
+                # What was never sent cannot be left out: asking again would get the same answer.
+                failure = replace(failure, kind=FailureClass.CALLER_FAULT)
         return _masked(failure, self._upstreams[deployment.upstream].keys)
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
@@ -132,51 +141,45 @@ class UpstreamClient:
     async def _call(
         self, upstream: UpstreamSettings, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
     ) -> JsonReply | StreamReply | Failure:
-        request, fields, address = ask.request, ask.request.fields, upstream.base_url
+        fields, address = ask.request.fields, upstream.base_url
         if ask.resumption is not None:
             fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
         body, dropped = write_request(fields, deployment.model, upstream.kind.quirks, ask.without)
-        headers = {**upstream.kind.headers, **auth(upstream.kind, upstream.keys[key] if upstream.keys else None)}
         exchange: Exchange | None = None
         streaming = False
         try:
-            exchange = await self._transport.post(
-                upstream.name,
-                address + "/chat/completions",
-                headers,
-                body,
-                connect=timers.connect,
-                until=timers.first_until,
-            )
-            passed = {name: exchange.headers[name] for name in _PASSED_HEADERS if name in exchange.headers}
-            if exchange.status != 200:
-                return await _read_failure(upstream.kind, exchange, timers.deadline)
-            if not request.stream:
-                answer = await _read_json(exchange, timers)
-                checked = _check(upstream.kind, answer)
-                if isinstance(checked, Failure):
-                    return checked
-                return JsonReply(checked, passed, exchange.headers, dropped)
-            if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
-                return await _read_no_stream(upstream.kind, exchange, timers)
-            splice = _splice(upstream.kind, ask)
-            streaming = True
-            return StreamReply(exchange, splice, passed, exchange.headers, dropped)
+            target = self._target(upstream, key, address)
+            exchange = await self._transport.post(target, body, connect=timers.connect, until=timers.first_until)
+            reply = await _read_reply(upstream.kind, exchange, ask, timers, dropped)
         except TransportError as error:
             return error.failure
         except TimeoutError:
             if timers.first_until >= timers.deadline:
                 return Failure(FailureClass.TIMEOUT, DEADLINE_EXCEEDED, "the request's deadline is over")
             return Failure(FailureClass.TIMEOUT, "first_token_timeout", "no answer in time")
+        else:
+            streaming = isinstance(reply, StreamReply)
+            return reply
         finally:
             if exchange is not None and not streaming:
                 exchange.close()
+
+    def _target(self, upstream: UpstreamSettings, key: int, address: str) -> Target:
+        known = self._targets.get((upstream.name, key, address))
+        if known is None:
+            headers = {**upstream.kind.headers, **auth(upstream.kind, upstream.keys[key] if upstream.keys else None)}
+            known = self._transport.target(upstream.name, address + "/chat/completions", headers)
+            self._targets[upstream.name, key, address] = known
+        return known
 
 
 def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
     """A failure in whose texts no credential shows, wherever the upstream echoed one."""
     told = (failure.message, failure.error_type, failure.error_code, failure.param)
-    message, error_type, error_code, param = (mask(text, keys) if text else text for text in told)
+    masked = tuple([mask(text, keys) if text else text for text in told])
+    if masked == told:
+        return failure
+    message, error_type, error_code, param = masked
     return replace(failure, message=message or "", error_type=error_type, error_code=error_code, param=param)
 
 
@@ -188,25 +191,47 @@ def _splice(kind: Kind, ask: Ask) -> Splice:
     if hold is HoldBack.ALL and not wanted(request.fields).structured:
         hold = HoldBack.TOOLS
     return Splice(
-        event_reader(kind.quirks),
+        read := event_reader(kind.quirks),
         error,
         show_usage=request.include_usage,
         choices=request.choices,
         hold=hold,
         graft=None if ask.resumption is None else ChatGraft(ask.resumption),
+        learn=partial(pattern_of, read=read),
     )
+
+
+async def _read_reply(
+    kind: Kind, exchange: Exchange, ask: Ask, timers: Timers, dropped: tuple[str, ...]
+) -> JsonReply | StreamReply | Failure:
+    """What an exchange whose head is in brings."""
+    if exchange.status != 200:
+        return await _read_failure(kind, exchange, timers.deadline)
+    fields = exchange.answer.fields
+    headers = _NO_HEADERS if _TELLING.isdisjoint(fields) else exchange.answer.headers
+    passed = {_PASSED[name]: exchange.answer.field(name) for name in fields.keys() & _PASSED.keys()}
+    if not ask.request.stream:
+        answer = exchange.whole() or await _read_json(exchange, timers)
+        checked = _check(kind, answer)
+        return checked if isinstance(checked, Failure) else JsonReply(checked, passed, headers, dropped)
+    if exchange.answer.field(b"content-type").partition(";")[0].strip().lower() != "text/event-stream":
+        return await _read_no_stream(kind, exchange, timers)
+    return StreamReply(exchange, _splice(kind, ask), passed, headers, dropped)
 
 
 async def _read_failure(kind: Kind, exchange: Exchange, deadline: float) -> Failure:
     """The failure of an answer that is not a 200. Its body may be late or broken: the status alone is enough."""
-    until = min(deadline, asyncio.get_running_loop().time() + _ERROR_PATIENCE_S)
-    body = bytearray()
-    try:
-        while len(body) < _MAX_ERROR and (data := await exchange.read(until)):
-            body += data
-    except (TimeoutError, TransportError):
-        pass
-    return classify(kind.name, exchange.status, exchange.headers, bytes(body[:_MAX_ERROR]), time.time())
+    body = exchange.whole()
+    if body is None:
+        until = min(deadline, asyncio.get_running_loop().time() + _ERROR_PATIENCE_S)
+        read = bytearray()
+        try:
+            while len(read) < _MAX_ERROR and (data := await exchange.read(until)):
+                read += data
+        except (TimeoutError, TransportError):
+            pass
+        body = bytes(read)
+    return classify(kind.name, exchange.status, exchange.answer.headers, body[:_MAX_ERROR], time.time())
 
 
 async def _read_json(exchange: Exchange, timers: Timers) -> bytes | Failure:

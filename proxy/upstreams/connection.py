@@ -10,19 +10,22 @@ Bytes that come while it is idle, or its end, make it gone. An exchange lets go 
 answer is over, not when its reader has caught up: what is unread lives in the answer. So a connection is back in the
 pool as early as can be, and an exchange that is closed before is the only one that costs a connection.
 
-The reader waits on one future, set by whatever comes next. Its timer is lazy: one handle per exchange, moved only when
-it fires or when it is later than the moment asked for. A stream of a thousand reads sets a few timers, not a thousand.
+Whoever reads an answer waits for whatever comes next, or has the body poured out: then each piece goes to a function,
+within the callback that brought it. The timer is lazy: one handle per connection, which outlives the exchanges on it
+and moves only when it fires or is later than the moment asked for. Neither a stream of a thousand reads nor a thousand
+short answers set as many timers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from proxy.upstreams.answer import Answer
 from proxy.upstreams.coding import Unpacker, unpacker
 from proxy.upstreams.errors import TransportError
+from proxy.upstreams.strand import Pause, pause
 
 HIGH_WATER: Final = 256 * 1024
 """Bytes of a body that may wait for their reader; beyond it, no more are taken from the socket."""
@@ -32,11 +35,19 @@ _RUN_OUT_S: Final = 0.25
 """Seconds that the end of a body may come after the terminal marker of its events."""
 
 
+Body = Sequence[bytes | memoryview]
+"""A request's body, in pieces."""
+Sink = Callable[[bytes, bytes | None], float | None]
+"""Takes a piece of a body, and the chunk in which it came if that was exactly one; returns until when the next piece
+has time (the loop's clock), or None for no more."""
+
+
 class Connection(asyncio.Protocol):
     """One connection. `left` and `lost` are told when it is idle again, and when it is gone."""
 
     __slots__ = (
-        "_exchange", "_left", "_lost", "_paused", "_transport", "idle_since", "loop", "opened_at", "served",
+        "_exchange", "_left", "_lost", "_paused", "_timer", "_timer_at", "_transport", "idle_since", "loop",
+        "opened_at", "served",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +66,8 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._transport: asyncio.Transport | None = None
         self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     @property
     def usable(self) -> bool:
@@ -66,7 +79,7 @@ class Connection(asyncio.Protocol):
         """The TLS state (`ssl.SSLObject`), or None."""
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
-    def ask(self, head: bytes, body: bytes) -> Exchange:
+    def ask(self, head: bytes, body: Body) -> Exchange:
         """Send a request on an idle connection."""
         exchange, transport = Exchange(self), self._transport
         if transport is None:
@@ -74,23 +87,21 @@ class Connection(asyncio.Protocol):
             exchange.answer.end()
             return exchange
         self._exchange = exchange
-        if len(body) <= _JOIN:
-            transport.write(head + body)
+        if len(body) == 1 and len(body[0]) <= _JOIN:
+            transport.write(head + body[0])
         else:
             exchange.large = True
-            transport.write(head)
-            transport.write(body)
+            transport.writelines((head, *body))
         return exchange
 
     def abort(self) -> None:
         """Close at once; nothing more is sent, and an exchange that is under way is cut."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.rest()
-            exchange.answer.end(clean=False)
-            exchange.wake()
         if self._transport is not None:
             self._transport.abort()
+        if exchange is not None:
+            exchange.answer.end(clean=False)
+            exchange.wake()
 
     def resume(self) -> None:
         """Take bytes from the socket again."""
@@ -98,6 +109,23 @@ class Connection(asyncio.Protocol):
             self._paused = False
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def watch(self, until: float) -> None:
+        """Have the exchange's patience looked after at this moment (the loop's clock), if not before."""
+        if self._timer is None or until < self._timer_at:
+            self._stop_timer()
+            self._timer_at = until
+            self._timer = self.loop.call_at(until, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._exchange is not None:
+            self._exchange.look_at_clock(self.loop.time())
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     # The loop's calls
 
@@ -113,11 +141,16 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         answer = exchange.answer
+        if exchange.sink is not None and (content := answer.one_chunk(data)) is not None:
+            exchange.pour_out(exchange.sink, content, data)
+            return
         answer.feed(data)
-        exchange.wake()
         if answer.complete or answer.failure is not None:
             self._over(exchange, transport)
-        elif answer.unread > HIGH_WATER and not self._paused:
+            exchange.wake()
+            return
+        exchange.wake()
+        if answer.unread > HIGH_WATER and not self._paused:
             self._paused = True
             transport.pause_reading()
 
@@ -129,6 +162,7 @@ class Connection(asyncio.Protocol):
         """The connection is gone."""
         self._ended(clean=exc is None)
         self._transport = None
+        self._stop_timer()
         self._lost(self)
 
     def _ended(self, *, clean: bool) -> None:
@@ -139,7 +173,6 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
     def _over(self, exchange: Exchange, transport: asyncio.Transport) -> None:
-        exchange.rest()
         # An answer that came before its request was sent leaves the rest of that on the connection. Below TLS it waits
         # where nobody can see it, so a large request that was refused is taken for one.
         unsent = transport.get_write_buffer_size() > 0 or (exchange.large and exchange.answer.status >= 300)
@@ -156,8 +189,8 @@ class Exchange:
     """One answer in progress: its head, and its body as it arrives."""
 
     __slots__ = (
-        "_connection", "_loop", "_packed", "_timer", "_timer_at", "_unattended", "_until", "_waiter", "answer",
-        "headers", "large", "status",
+        "_connection", "_loop", "_packed", "_poured", "_unattended", "_until", "_waiter", "answer",
+        "large", "sink", "status",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -165,23 +198,38 @@ class Exchange:
         self.large = False
         """The request was too large to leave at once."""
         self.status = 0
-        self.headers: Mapping[str, str] = self.answer.headers
         self._connection = connection
         self._loop = connection.loop
         self._packed: Unpacker | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: Pause | asyncio.Future[None] | None = None
         self._until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self.sink: Sink | None = None
+        """Where the body is poured."""
+        self._poured = False
+        """The sink wants no more."""
         self._unattended = False
 
     async def begin(self, until: float) -> None:
         """Wait for the head. Raises TimeoutError at `until` (the loop's clock), and TransportError."""
         answer = self.answer
         while not answer.status:
-            await self._wait(until)
-        self.status, self.headers = answer.status, answer.headers
-        self._packed = unpacker(answer.headers.get("content-encoding"))
+            # `_wait`, spelled out: once for every request.
+            if answer.failure is not None:
+                raise TransportError(answer.failure)
+            waiter = self._waiter = pause(self._loop)
+            self._until = until
+            self._connection.watch(until)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+        self.status = answer.status
+        if b"content-encoding" in answer.fields:
+            self._packed = unpacker(answer.field(b"content-encoding"))
+
+    def whole(self) -> bytes | None:
+        """The whole body, if all of it is there already and nothing has been read of it."""
+        return self.answer.take() if self.answer.complete and self._packed is None else None
 
     async def read(self, until: float) -> bytes:
         """The next bytes of the body, whatever has arrived; empty at its end.
@@ -200,9 +248,34 @@ class Exchange:
             await self._wait(until)
         return self._take()
 
+    async def pour(self, sink: Sink, until: float) -> bool:
+        """Give the body away piece by piece, each within the callback that brings it.
+
+        Plain chunks go by the parser. Returns whether the body is at its end. Raises what `read` raises, and what
+        `sink` does.
+        """
+        answer = self.answer
+        while True:
+            piece = await self.read(until)
+            if not piece:
+                return True
+            following = sink(piece, None)
+            if following is None:
+                return False
+            until = following
+            if self._packed is not None or answer.complete or answer.failure is not None:
+                continue
+            self.sink, self._poured = sink, False
+            try:
+                await self._wait(until)
+            finally:
+                self.sink = None
+            if self._poured:
+                return False
+            until = self._until
+
     def close(self) -> None:
         """Let go. The connection serves again if the answer is complete, else it is closed at once."""
-        self.rest()
         if not self.answer.over:
             self._connection.abort()
 
@@ -217,22 +290,51 @@ class Exchange:
         self._unattended = True
         self.answer.discard()
         self._connection.resume()
-        self._set_timer(self._loop.time() + _RUN_OUT_S)
+        self._until = self._loop.time() + _RUN_OUT_S
+        self._connection.watch(self._until)
 
     def wake(self) -> None:
-        """Something came: bytes, the end, a failure."""
+        """Something came: bytes, the end, a failure. What waits for it goes on, perhaps before this returns."""
         if self._unattended:
             self.answer.discard()
             return
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if waiter is None or waiter.done():
+            return
+        if self.sink is None or not self.answer.unread:
             waiter.set_result(None)
+        else:
+            self.pour_out(self.sink, self._take(), None)
 
-    def rest(self) -> None:
-        """Nothing more will be waited for from the connection."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def pour_out(self, sink: Sink, piece: bytes, chunk: bytes | None) -> None:
+        """Give a piece of the body to the sink, on behalf of whoever waits for that."""
+        waiter, answer = self._waiter, self.answer
+        if waiter is None or waiter.done():
+            return
+        try:
+            until = sink(piece, chunk)
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever pours
+            self.sink = None
+            waiter.set_exception(error)
+            return
+        if until is None or answer.complete or answer.failure is not None:
+            self.sink, self._poured = None, until is None
+            waiter.set_result(None)
+            return
+        if until < self._until:
+            self._connection.watch(until)
+        self._until = until
+
+    def look_at_clock(self, now: float) -> None:
+        """The connection's timer has fired."""
+        waiter = self._waiter
+        waits = self._unattended or (waiter is not None and not waiter.done())
+        if waits and now < self._until:
+            self._connection.watch(self._until)
+        elif self._unattended:
+            self.close()
+        elif waits and waiter is not None:
+            waiter.set_exception(TimeoutError())
 
     def _take(self) -> bytes:
         answer = self.answer
@@ -263,27 +365,10 @@ class Exchange:
         """Until the next `wake`. Raises TransportError when there is nothing to wait for."""
         if self.answer.failure is not None:
             raise TransportError(self.answer.failure)
-        waiter = self._waiter = self._loop.create_future()
+        waiter = self._waiter = pause(self._loop)
         self._until = until
-        if self._timer is None or until < self._timer_at:
-            self._set_timer(until)
+        self._connection.watch(until)
         try:
             await waiter
         finally:
             self._waiter = None
-
-    def _set_timer(self, when: float) -> None:
-        self.rest()
-        self._timer_at = when
-        self._timer = self._loop.call_at(when, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        waiter = self._waiter
-        if self._unattended:
-            self.close()
-        elif waiter is not None and not waiter.done():
-            if self._loop.time() >= self._until:
-                waiter.set_exception(TimeoutError())
-            else:
-                self._set_timer(self._until)

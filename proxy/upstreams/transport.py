@@ -14,19 +14,26 @@ import asyncio
 import functools
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.upstreams.connection import Connection, Exchange
+from proxy.upstreams.connection import Body, Connection, Exchange
 from proxy.upstreams.dial import Dialer
 from proxy.upstreams.errors import TransportError
 from proxy.upstreams.pool import Pool
 from proxy.upstreams.request import Origin, Request, Requests
 
-__all__ = ["Exchange", "Transport", "TransportError"]
+__all__ = ["Exchange", "Target", "Transport", "TransportError"]
 
 _STALE_S: Final = 0.5
 """A kept connection that is dead says so within a round trip. One that breaks later was serving the request."""
+
+
+class Target(NamedTuple):
+    """Where requests go: all of their head but the length, and the connections."""
+
+    request: Request
+    pool: Pool
 
 
 class Transport:
@@ -38,30 +45,43 @@ class Transport:
         self._requests = Requests()
         self._pools: dict[tuple[str, Origin], Pool] = {}
 
-    async def post(
-        self, upstream: str, url: str, headers: Mapping[str, str], body: bytes, *, connect: float, until: float
-    ) -> Exchange:
+    def target(self, upstream: str, url: str, headers: Mapping[str, str]) -> Target:
+        """Where requests with these headers go. `upstream` names the connection pool. Raises TransportError."""
+        request = self._requests.request(url, headers)
+        return Target(request, self._pool(upstream, request.origin))
+
+    async def post(self, target: Target, body: Body, *, connect: float, until: float) -> Exchange:
         """Send a request; return when the head of its answer is in.
 
-        `upstream` names the connection pool, `connect` limits the opening of a connection in seconds, `until` (the
-        loop's clock) the wait for the head. Raises TransportError, and TimeoutError at `until`. A kept connection that
-        turns out to be dead without having given a byte is no failure of the upstream: the request is sent again, once,
-        on a new one.
+        `connect` limits the opening of a connection in seconds, `until` (the loop's clock) the wait for the head.
+        Raises TransportError, and TimeoutError at `until`. A kept connection that turns out to be dead without having
+        given a byte is no failure of the upstream: the request is sent again, once, on a new one.
         """
-        request = self._requests.request(url, headers)
-        pool = self._pool(upstream, request.origin)
+        request, pool = target
         kept = pool.take()
         if kept is not None:
             clock = kept.loop.time
             started = clock()
+            exchange = _ask(kept, request, body)
             try:
-                return await _ask(kept, request, body, until)
+                await exchange.begin(until)
             except TransportError as error:
+                exchange.close()
                 at_once = clock() - started < _STALE_S
                 if not (at_once and error.failure.kind is FailureClass.RESET):
                     raise
-        connection = await self._connect(pool, request.origin, connect, until)
-        return await _ask(connection, request, body, until)
+            except BaseException:
+                exchange.close()
+                raise
+            else:
+                return exchange
+        exchange = _ask(await self._connect(pool, request.origin, connect, until), request, body)
+        try:
+            await exchange.begin(until)
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
 
     async def close(self) -> None:
         """Close every connection."""
@@ -78,6 +98,17 @@ class Transport:
         return pool
 
     async def _connect(self, pool: Pool, origin: Origin, connect: float, until: float) -> Connection:
+        # A strand has no task that a timeout could cancel, so opening a connection gets one.
+        opening = asyncio.create_task(self._open(pool, origin, connect, until))
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                # It was opened in the very moment in which nobody wanted it any more.
+                opening.result().abort()
+            raise
+
+    async def _open(self, pool: Pool, origin: Origin, connect: float, until: float) -> Connection:
         limit = asyncio.get_running_loop().time() + connect
         try:
             async with asyncio.timeout_at(min(limit, until)):
@@ -91,11 +122,6 @@ class Transport:
         return connection
 
 
-async def _ask(connection: Connection, request: Request, body: bytes, until: float) -> Exchange:
-    exchange = connection.ask(b"%b%d\r\n\r\n" % (request.head, len(body)), body)
-    try:
-        await exchange.begin(until)
-    except BaseException:
-        exchange.close()
-        raise
-    return exchange
+def _ask(connection: Connection, request: Request, body: Body) -> Exchange:
+    size = len(body[0]) if len(body) == 1 else sum(map(len, body))
+    return connection.ask(b"%b%d\r\n\r\n" % (request.head, size), body)

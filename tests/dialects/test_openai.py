@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +18,14 @@ from proxy.dialects.registry import KINDS, Quirks
 PLAIN = Quirks(developer_role=True, stream_usage=False)
 
 
+def write(
+    given: Mapping[str, Raw], model: str, quirks: Quirks, *more: Any, **named: Any
+) -> tuple[bytes, tuple[str, ...]]:
+    """The whole body, of whatever pieces."""
+    body, lacking = write_request(given, model, quirks, *more, **named)
+    return b"".join(body), lacking
+
+
 def fields(text: bytes) -> dict[str, Raw]:
     return msgspec.json.decode(text, type=dict[str, Raw])
 
@@ -24,13 +33,13 @@ def fields(text: bytes) -> dict[str, Raw]:
 def written(
     text: str, quirks: Quirks = PLAIN, without: tuple[str, ...] = (), *, ask_usage: bool = True
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    body, lacking = write_request(fields(text.encode()), "m", quirks, without, ask_usage=ask_usage)
+    body, lacking = write(fields(text.encode()), "m", quirks, without, ask_usage=ask_usage)
     return json.loads(body), lacking
 
 
 def test_values_and_order_are_those_of_the_client() -> None:
     body = b'{"top_p": 0.70,"model":"x" , "messages":[ {"role" :"user","content":"\\u00e9\xc3\xa9"} ],"x":{ "a":1e2}}'
-    assert write_request(fields(body), "up/m", PLAIN) == (
+    assert write(fields(body), "up/m", PLAIN) == (
         b'{"top_p":0.70,"model":"up/m","messages":[ {"role" :"user","content":"\\u00e9\xc3\xa9"} ],"x":{ "a":1e2}}',
         (),
     )
@@ -49,7 +58,7 @@ requests = st.dictionaries(names, json_values).map(lambda request: {"model": "x"
 def test_arbitrary_values_survive(request: dict[str, Any], pretty: bool) -> None:
     text = json.dumps(request, indent=1 if pretty else None, ensure_ascii=pretty)
     given_fields = fields(text.encode())
-    body, lacking = write_request(given_fields, "m", PLAIN)
+    body, lacking = write(given_fields, "m", PLAIN)
     sent = fields(body)
     assert lacking == ()
     assert list(sent) == list(given_fields)
@@ -59,7 +68,7 @@ def test_arbitrary_values_survive(request: dict[str, Any], pretty: bool) -> None
 @given(requests, st.sampled_from(sorted(KINDS)), st.sets(st.sampled_from(["seed", "max_tokens", "stream_options"])))
 def test_no_kind_trips_over_arbitrary_values(request: dict[str, Any], kind: str, without: set[str]) -> None:
     text = json.dumps(request, ensure_ascii=False)
-    body, lacking = write_request(fields(text.encode()), "m", KINDS[kind].quirks, without)
+    body, lacking = write(fields(text.encode()), "m", KINDS[kind].quirks, without)
     assert isinstance(json.loads(body), dict)
     assert set(lacking) <= set(request)
 
@@ -125,7 +134,7 @@ def test_a_stream_is_asked_for_its_usage() -> None:
 
 def test_asked_for_usage_keeps_the_bytes() -> None:
     body = b'{"stream":true,"stream_options":{ "include_usage" : true }}'
-    assert write_request(fields(body), "m", Quirks())[0] == body
+    assert write(fields(body), "m", Quirks())[0] == body
 
 
 def test_developers_become_the_system_where_they_are_unknown() -> None:
@@ -134,4 +143,24 @@ def test_developers_become_the_system_where_they_are_unknown() -> None:
     assert written(text, PLAIN)[0]["messages"][0]["role"] == "developer"
     for messages in ('[ {"role":"user","content":"a","name":"developer"} ]', '"\\"developer\\""', '["developer"]'):
         kept = f'{{"messages":{messages}}}'.encode()
-        assert write_request(fields(kept), "m", Quirks())[0] == kept
+        assert write(fields(kept), "m", Quirks())[0] == kept
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_large_messages_are_a_piece_of_their_own(place: int) -> None:
+    messages = b'[{"role":"user","content":"%b"}]' % (b"x" * 40_000)
+    members = [b'"model":"chat"', b'"temperature":0.5']
+    members.insert(place, b'"messages":' + messages)
+    given_fields = fields(b"{" + b",".join(members) + b"}")
+
+    body, lacking = write_request(given_fields, "m", Quirks(developer_role=True))
+
+    assert (messages, ()) == (bytes(body[1]), lacking)
+    assert b"{" + b",".join(members).replace(b'"chat"', b'"m"') + b"}" == b"".join(body)
+
+
+def test_large_messages_alone() -> None:
+    body = b'{"messages":["%b"]}' % (b"x" * 40_000)
+
+    # The name of the model is added where it was not among the fields.
+    assert body[:-1] + b',"model":"m"}' == b"".join(write_request(fields(body), "m", Quirks(developer_role=True))[0])

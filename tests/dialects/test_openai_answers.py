@@ -60,7 +60,7 @@ def test_answers(message: object, finish: str | None) -> None:
     read = read_answer(body, PLAIN)
     assert isinstance(read, Completion)
     assert read.body is body
-    assert (read.model, read.finish_reasons, read.usage) == ("gpt", (finish,), b'{"total_tokens": 3}')
+    assert b'{"total_tokens": 3}' == read.usage
 
 
 BAD: list[tuple[bytes, str]] = [
@@ -136,7 +136,7 @@ def test_error_null_is_no_error_and_one_choice_of_many_is_enough() -> None:
     body = b'{"error":null,"choices":[{"index":0,"message":{"content":""}},{"index":1,"message":{"content":"x"}}]}'
     read = read_answer(body, PLAIN)
     assert isinstance(read, Completion)
-    assert (read.model, read.usage) == (None, None)
+    assert read.usage is None
 
 
 def test_edits_of_answers() -> None:
@@ -146,7 +146,6 @@ def test_edits_of_answers() -> None:
     assert message == {"content": "x", "reasoning": "hm", "other": 1, "reasoning_content": "hm"}
     read = read_answer(answer({"tool_calls": [CALL]}, ""), XAI)
     assert isinstance(read, Completion)
-    assert read.finish_reasons == ("tool_calls",)
     assert json.loads(read.body)["choices"][0]["finish_reason"] == "tool_calls"
 
 

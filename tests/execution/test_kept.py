@@ -1,7 +1,5 @@
 """Kept answers: by the whole request, bounded in size and age."""
 
-import asyncio
-
 from proxy.core.chat import parse_chat
 from proxy.core.names import DeploymentId
 from proxy.execution.kept import MOST_BYTES_EACH, Copy, Kept, KeptAnswers, name_of
@@ -51,19 +49,32 @@ def test_the_oldest_goes_when_there_is_too_much() -> None:
     assert answers.find(b"huge", 1.0, 0.0) is None
 
 
-def test_a_copy_is_whole_or_nothing() -> None:
-    written: list[bytes] = []
+class Client:
+    """Takes what is written; whether it takes it at once is set."""
 
-    async def write(data: bytes) -> None:
-        written.append(data)
+    def __init__(self) -> None:
+        self.took: list[bytes] = []
+        self.ready = False
 
-    async def scenario() -> None:
-        copy = Copy(write)
-        await copy.write(b"one ")
-        await copy.write(b"two")
-        assert b"one two" == copy.whole
-        await copy.write(bytes(MOST_BYTES_EACH))
-        assert copy.whole is None
+    def push(self, data: bytes, chunk: bytes | None = None) -> bool:
+        del chunk
+        if self.ready:
+            self.took.append(data)
+        return self.ready
 
-    asyncio.run(scenario())
-    assert 3 == len(written)
+    async def write(self, data: bytes) -> None:
+        self.took.append(data)
+
+
+async def test_a_copy_is_whole_or_nothing() -> None:
+    client = Client()
+    copy = Copy(client)
+
+    assert not copy.push(b"one ")
+    await copy.write(b"one ")
+    client.ready = True
+    assert copy.push(b"two")
+    assert b"one two" == copy.whole
+    await copy.write(bytes(MOST_BYTES_EACH))
+    assert copy.whole is None
+    assert [b"one ", b"two", bytes(MOST_BYTES_EACH)] == client.took

@@ -111,7 +111,8 @@ async def transport(tls: ssl.SSLContext | None = None) -> AsyncIterator[Transpor
 async def post(over: Transport, url: str, body: bytes = b"{}", *, patience: float = 5.0, name: str = "u") -> Exchange:
     """Send a request; its exchange."""
     until = asyncio.get_running_loop().time() + patience
-    return await over.post(name, url, {"Authorization": "Bearer k"}, body, connect=2.0, until=until)
+    target = over.target(name, url, {"Authorization": "Bearer k"})
+    return await over.post(target, [body], connect=2.0, until=until)
 
 
 async def whole(exchange: Exchange, *, patience: float = 5.0) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -21,11 +21,16 @@ class FakeTransport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
+        self.together: list[list[bytes | bytearray | memoryview]] = []
+        """What was written in pieces."""
         self.done: list[str] = []
         self.unsent = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.together.append(list(list_of_data))
 
     def abort(self) -> None:
         self.done.append("abort")
@@ -62,22 +67,22 @@ def later() -> float:
 
 async def test_a_small_request_is_one_write_and_a_large_one_is_not_copied() -> None:
     connection, fake, _ = connected()
-    connection.ask(b"head", b"body")
+    connection.ask(b"head", [b"body"])
     connection.abort()
     large, other, _ = connected()
-    large.ask(b"head", b"x" * 100_000)
+    large.ask(b"head", [b"opening", memoryview(b"x" * 100_000)])
     large.abort()
 
-    assert ([b"headbody"], [b"head", b"x" * 100_000]) == (fake.written, other.written)
+    assert ([b"headbody"], [[b"head", b"opening", b"x" * 100_000]]) == (fake.written, other.together)
 
 
 async def test_a_connection_is_free_as_soon_as_its_answer_is_in() -> None:
     connection, fake, told = connected()
-    first = connection.ask(b"", b"")
+    first = connection.ask(b"", [b""])
     connection.data_received(THREE)
 
     assert (["left"], True) == (told, connection.usable)
-    second = connection.ask(b"", b"")
+    second = connection.ask(b"", [b""])
     connection.data_received(THREE.replace(b"abc", b"xyz"))
     for exchange, body in ((first, b"abc"), (second, b"xyz")):
         await exchange.begin(later())
@@ -89,7 +94,7 @@ async def test_a_connection_is_free_as_soon_as_its_answer_is_in() -> None:
 async def test_a_connection_that_ended_before_it_was_used_is_a_reset() -> None:
     connection, fake, told = connected()
     connection.connection_lost(None)
-    exchange = connection.ask(b"head", b"body")
+    exchange = connection.ask(b"head", [b"body"])
 
     with pytest.raises(TransportError, match="reset"):
         await exchange.begin(later())
@@ -99,7 +104,7 @@ async def test_a_connection_that_ended_before_it_was_used_is_a_reset() -> None:
 
 async def test_too_much_unread_stops_the_socket_until_it_is_read() -> None:
     connection, fake, _ = connected()
-    exchange = connection.ask(b"", b"")
+    exchange = connection.ask(b"", [b""])
     connection.data_received(OK + b"\r\n")
     connection.data_received(b"x" * HIGH_WATER)
     assert [] == fake.done
@@ -115,12 +120,12 @@ async def test_too_much_unread_stops_the_socket_until_it_is_read() -> None:
 
 async def test_a_stopped_socket_goes_on_for_the_next_request() -> None:
     connection, fake, _ = connected()
-    exchange = connection.ask(b"", b"")
+    exchange = connection.ask(b"", [b""])
     connection.data_received(OK + b"Content-Length: %d\r\n\r\n" % (2 * HIGH_WATER) + b"x" * (2 * HIGH_WATER - 1))
     connection.data_received(b"x")
     assert ["pause", "resume"] == fake.done
 
-    following = connection.ask(b"", b"")
+    following = connection.ask(b"", [b""])
     connection.data_received(OK + b"\r\n" + b"y" * 2 * HIGH_WATER)
     assert 2 * HIGH_WATER == len(await exchange.read(later()))
     assert ["pause", "resume", "pause"] == fake.done, "reading the last answer must not start the next one"
@@ -169,7 +174,7 @@ def test_waiting_ends_at_the_moment_given_and_not_before() -> None:
 
 async def test_a_moment_that_is_past_is_past_even_with_something_to_read() -> None:
     connection, _, _ = connected()
-    exchange = connection.ask(b"", b"")
+    exchange = connection.ask(b"", [b""])
     connection.data_received(THREE)
 
     with pytest.raises(TimeoutError):
@@ -209,7 +214,7 @@ def test_a_reader_that_leaves_closes_the_connection_at_once(head: bytes) -> None
 async def test_nothing_is_left_of_an_exchange() -> None:
     loop = asyncio.get_running_loop()
     connection, _, _ = connected()
-    exchange = connection.ask(b"", b"")
+    exchange = connection.ask(b"", [b""])
     with pytest.raises(TimeoutError):
         await exchange.begin(loop.time() + 0.01)
     waiting = asyncio.ensure_future(exchange.read(later()))
@@ -218,7 +223,8 @@ async def test_nothing_is_left_of_an_exchange() -> None:
     await asyncio.gather(waiting, return_exceptions=True)
     exchange.close()
 
-    assert (None, None) == (exchange._timer, exchange._waiter)
+    connection.connection_lost(None)
+    assert (None, None) == (connection._timer, exchange._waiter)
     assert not connection.usable
 
 

@@ -125,11 +125,12 @@ async def test_large_bodies_over_tls(authority: "trustme.CA") -> None:
 async def test_a_handshake_has_as_long_as_a_connection() -> None:
     async with upstream(["wait"]) as running, transport() as over:
         loop = asyncio.get_running_loop()
+        target = over.target("u", f"https://127.0.0.1:{running.port}/", {})
         with pytest.raises(TransportError, match="connect_timeout") as caught:
-            await over.post("u", f"https://127.0.0.1:{running.port}/", {}, b"", connect=0.05, until=loop.time() + 5)
+            await over.post(target, [b""], connect=0.05, until=loop.time() + 5)
         assert FailureClass.TIMEOUT is caught.value.failure.kind
         with pytest.raises(TimeoutError):
-            await over.post("u", f"https://127.0.0.1:{running.port}/", {}, b"", connect=5, until=loop.time() + 0.05)
+            await over.post(target, [b""], connect=5, until=loop.time() + 0.05)
 
 
 # Names

@@ -24,7 +24,7 @@ async def post(url: str, *, connect: float = 1.0, patience: float = 2.0) -> Exch
     transport = Transport()
     until = asyncio.get_running_loop().time() + patience
     try:
-        exchange = await transport.post("u", url, {}, b"{}", connect=connect, until=until)
+        exchange = await transport.post(transport.target("u", url, {}), [b"{}"], connect=connect, until=until)
         while await exchange.read(until):
             pass
         return exchange
