@@ -2,18 +2,19 @@
 
 Whoever acts emits one of these and knows nobody who listens; the log, the metrics and the event stream are listeners
 (`telemetry/`). Times are seconds; `at` is the wall clock, for people. No event holds prompt text, a key, or an
-upstream's raw message.
+upstream's raw message. Those that every request emits are structs, which cost a tenth of a dataclass to make.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proxy.core.names import DeploymentId
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(Struct, frozen=True):
     """One call to one deployment is over, after `duration` seconds.
 
     `outcome` is `ok`, `cancelled` (the client left), `lost` (another attempt of its request was faster), or a failure's
@@ -240,8 +241,7 @@ class Resume:
     mode: str
 
 
-@dataclass(slots=True)
-class RequestEnded:
+class RequestEnded(Struct):
     """One client request is over: the canonical record, and the fields of its log line."""
 
     request_id: str
@@ -256,8 +256,8 @@ class RequestEnded:
     """Two or three letters for the eye, in the manner of Envoy's response flags: see docs/operations.md."""
     client: str | None = None
     deployment: DeploymentId | None = None
-    attempts: tuple[AttemptEnded, ...] = field(default=())
-    resumes: tuple[Resume, ...] = field(default=())
+    attempts: tuple[AttemptEnded, ...] = ()
+    resumes: tuple[Resume, ...] = ()
     duration: float = 0.0
     first_token: float | None = None
     waited_for_others: float = 0.0

@@ -168,6 +168,28 @@ class Pool:
         events = guard.follow(change, now) if change is not None else _NOTHING
         return self._permit(deployment, tickets, events, now)
 
+    def admit_free(self, id: DeploymentId, rules: Rules, now: float) -> Permit | None:  # noqa: A002 - as above
+        """`admit`, for a deployment about which there is nothing to be said: its `standing` is `FREE`. Else None."""
+        deployment = self._deployments.get(id)
+        if deployment is None or deployment.order is not None or deployment.ejection is not None:
+            return None
+        upstream = self._upstreams[id.upstream]
+        if upstream.key_rests or deployment.key_rests or deployment.rest is not None:
+            return None
+        guards = deployment.guards
+        guard = guards[0] if guards and guards[0].rules is rules else deployment.guard(rules, now)
+        breaker = guard.breaker
+        if breaker.state is not _CLOSED or guard.returning or guard.diverted:
+            return None
+        if deployment.in_flight >= guard.limit.limit or (upstream.limit is not None and upstream.full):
+            return None
+        if id not in self._named:
+            self._deployments.move_to_end(id)
+        tickets = [(guard, breaker.period)]
+        if len(guards) > 1:
+            tickets += [(other, other.breaker.watch()) for other in guards if other is not guard]
+        return self._permit(deployment, tickets, _NOTHING, now)
+
     def admit_probe(self, id: DeploymentId, now: float, *, early: bool = False) -> Permit | None:  # noqa: A002 - as above
         """A permit for a test prompt: past rests, limits and a drain, but past no breaker whose time has not come.
 
@@ -248,8 +270,10 @@ class Pool:
         self, deployment: Deployment, tickets: list[tuple[Guard, int]], events: Sequence[Happening], now: float
     ) -> Permit:
         upstream = self._upstreams[deployment.id.upstream]
-        key = next_key(upstream, deployment, now)
-        upstream.turn = key + 1
+        key = 0
+        if len(upstream.slots) > 1:
+            key = next_key(upstream, deployment, now)
+            upstream.turn = key + 1
         upstream.load.in_flight += 1
         deployment.in_flight += 1
         permit = Permit(deployment, upstream, key, now, tickets)

@@ -38,7 +38,7 @@ from proxy.pool.guard import Guard, GuardTwin, mark
 from proxy.pool.permit import SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
 from proxy.pool.resting import begin_rest
-from proxy.pool.standing import Hold, Standing
+from proxy.pool.standing import FREE, Hold, Standing
 from proxy.pool.succession import Layout
 from proxy.pool.upstream import Upstream
 
@@ -148,6 +148,13 @@ class SharedPool(Pool):
         if admitted.events:
             self._tell_guards(deployment)
         return admitted
+
+    def admit_free(self, id: DeploymentId, rules: Rules, now: float) -> Permit | None:  # noqa: A002 - as above
+        """As of one process, within the limits of the host."""
+        if self.standing(id, rules, now) is not FREE:
+            return None
+        admitted = self.admit(id, rules, now)
+        return admitted if isinstance(admitted, Permit) else None
 
     def admit_probe(self, id: DeploymentId, now: float, *, early: bool = False) -> Permit | None:  # noqa: A002 - as above
         """As of one process, within the places that half-open breakers of the host have."""

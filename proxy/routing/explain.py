@@ -173,6 +173,14 @@ def reason(
     `passed_over` says which places of the chain could not be used, and why; `hedge_delay` after how many seconds of
     silence a second attempt was started.
     """
+    if (
+        len(ended) <= 1
+        and answered_by.place == 0
+        and plan.strategy == "sequential"
+        and hedge_delay is None
+        and (not ended or ended[0].outcome == "ok")
+    ):
+        return "first choice"
     failed = [attempt for attempt in ended if attempt.outcome not in {"ok", "cancelled", "lost"}]
     elsewhere = [attempt for attempt in failed if attempt.deployment != answered_by.deployment]
     if elsewhere:

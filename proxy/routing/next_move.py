@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment, SameDeployment
 from proxy.policies.backoff import backoff
@@ -50,12 +52,11 @@ class Tried:
     """When the failure's own wait is over (monotonic seconds)."""
 
 
-@dataclass(slots=True)
-class History:
+class History(Struct):
     """What this request has tried so far. Written by the executor, through `record` and `waited`."""
 
-    tried: list[Tried] = field(default_factory=list)
-    waits: dict[int, float] = field(default_factory=dict)
+    tried: list[Tried] = []
+    waits: dict[int, float] = {}
     """Seconds that were spent waiting for each step."""
     luck: float = 0.0
     """From 0 to 1, drawn once for the request: it passes over deployments whose share of traffic is not above it."""
@@ -75,6 +76,8 @@ class History:
 
     def of(self, plan: Plan, step: int) -> list[Tried]:
         """The failed attempts on a step's deployment, by identity: two steps may name the same one."""
+        if not self.tried:
+            return []
         deployment = plan.steps[step].deployment
         return [tried for tried in self.tried if plan.steps[tried.step].deployment == deployment]
 
@@ -96,8 +99,7 @@ class History:
         self.waits[step] = self.waits.get(step, 0.0) + seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """Send the request to this step at this moment (monotonic seconds)."""
 
     step: int
@@ -164,9 +166,7 @@ def next_move(plan: Plan, history: History, standings: Sequence[Standing], means
         return GiveUp(DEADLINE_EXCEEDED)
     if last is not None and last.verdict.next is NextDeployment.NO:
         return Return(last)
-    ready = {
-        step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None
-    }
+    ready = _ready(plan, history, standings)
     queue = _queue(plan, history, standings, ready, means, now)
     for step in _order(plan, history, standings, ready, now):
         if ready[step] > now and queue is not None:
@@ -249,6 +249,13 @@ def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
     here = plan.steps[step].deployment
     others = (at for other, at in ready.items() if plan.steps[other].deployment != here)
     return plan.last_resort is None and all(at >= plan.deadline for at in others)
+
+
+def _ready(plan: Plan, history: History, standings: Sequence[Standing]) -> dict[int, float]:
+    """When each step may be sent the request; those that must not be are left out."""
+    return {
+        step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None
+    }
 
 
 def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step: int) -> float | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from proxy.config.settings import (
     LastResortSettings,
     RetrySettings,
@@ -53,8 +55,7 @@ class Skipped(NamedTuple):
     """Where the step stands in the route's chain, from 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps of one request. `deadline` is in monotonic seconds."""
 
     route: str
@@ -71,7 +72,7 @@ class Plan:
     """Seconds from the request's arrival to its deadline."""
     route_patience: float = 120.0
     """The same as the route has it; the client may have wanted less."""
-    resume: ResumeSettings | None = field(default_factory=ResumeSettings)
+    resume: ResumeSettings | None = ResumeSettings()
     """How a broken stream is finished on another deployment; None for not at all."""
 
     def at(self, place: int) -> DeploymentId | None:
@@ -94,35 +95,60 @@ class Wishes(NamedTuple):
     """The plan is wanted instead of an answer."""
 
 
+class Planner:
+    """Makes the plans of one configuration. Routes without globs have their steps worked out once."""
+
+    __slots__ = ("_known", "_settings")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: dict[str, tuple[PlannedStep, ...]] = {}
+
+    def plan(self, route: RouteSettings, model_asked: str, wishes: Wishes, now: float) -> Plan:
+        """The plan for one request that asked for `model_asked`, arriving `now` (monotonic seconds)."""
+        known = self._known.get(route.name) if wishes.fallback and wishes.upstream is None else None
+        if known is not None:
+            return _plan(route, known, (), wishes, now)
+        steps: list[PlannedStep] = []
+        skipped: list[Skipped] = []
+        for place, step in enumerate(route.steps):
+            deployment = DeploymentId(step.upstream, step.model.replace("*", model_asked))
+            reason = step.unusable
+            if reason is None and wishes.upstream not in {None, step.upstream}:
+                reason = f"the request is pinned to {wishes.upstream}"
+            if reason is None and not wishes.fallback and steps:
+                reason = FORBIDDEN
+            if reason is None:
+                steps.append(_planned(self._settings, step, deployment, place))
+            else:
+                skipped.append(Skipped(deployment, reason, place))
+        if not skipped and all("*" not in step.model for step in route.steps):
+            self._known[route.name] = tuple(steps)
+        return _plan(route, tuple(steps), tuple(skipped), wishes, now)
+
+
 def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes: Wishes, now: float) -> Plan:
-    """The plan for one request that asked for `model_asked`, arriving `now` (monotonic seconds)."""
-    steps: list[PlannedStep] = []
-    skipped: list[Skipped] = []
-    for place, step in enumerate(route.steps):
-        deployment = DeploymentId(step.upstream, step.model.replace("*", model_asked))
-        reason = step.unusable
-        if reason is None and wishes.upstream not in {None, step.upstream}:
-            reason = f"the request is pinned to {wishes.upstream}"
-        if reason is None and not wishes.fallback and steps:
-            reason = FORBIDDEN
-        if reason is None:
-            steps.append(_planned(settings, step, deployment, place))
-        else:
-            skipped.append(Skipped(deployment, reason, place))
+    """As `Planner.plan`, for those who make one plan."""
+    return Planner(settings).plan(route, model_asked, wishes, now)
+
+
+def _plan(
+    route: RouteSettings, steps: tuple[PlannedStep, ...], skipped: tuple[Skipped, ...], wishes: Wishes, now: float
+) -> Plan:
     patience = route.deadline if wishes.timeout is None else min(route.deadline, wishes.timeout)
     return Plan(
-        route=route.name,
-        steps=tuple(steps),
-        skipped=tuple(skipped),
-        deadline=now + patience,
-        last_resort=route.last_resort,
-        strategy=route.strategy,
-        panic=route.panic,
-        hedge=route.hedge,
-        patience=patience,
-        route_patience=route.deadline,
+        route.name,
+        steps,
+        skipped,
+        now + patience,
+        route.last_resort,
+        route.strategy,
+        route.panic,
+        route.hedge,
+        patience,
+        route.deadline,
         # A wish for no fallback is obeyed in every phase, also after the first token.
-        resume=route.resume if wishes.fallback else None,
+        route.resume if wishes.fallback else None,
     )
 
 

@@ -43,6 +43,8 @@ _logger = logging.getLogger("holdfast.stores")
 class Sync:
     """Between one pool and one store. It listens to events, to know what must be written at once."""
 
+    hears = frozenset({StoreTrouble, StoreRecovered, *_LASTING})
+
     def __init__(
         self,
         store: Store,

@@ -11,9 +11,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,7 +40,11 @@ class Told(NamedTuple):
 
 def _plain(event: Happening) -> dict[str, object]:
     """An event's members as plain data; a deployment is written as everywhere else."""
-    return {name: _plain_value(getattr(event, name)) for name in event.__dataclass_fields__ if name != "usage"}
+    return {name: _plain_value(getattr(event, name)) for name in _names(type(event)) if name != "usage"}
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else kind.__dataclass_fields__)
 
 
 def _plain_value(value: object) -> object:
@@ -56,8 +59,10 @@ class Feed:
     """Listens to everything, and remembers the last of it."""
 
     def __init__(self) -> None:
-        self._told: deque[Told] = deque(maxlen=_KEPT)
+        self._told: deque[tuple[float, Happening]] = deque(maxlen=_KEPT)
         self._number = 0
+        self._followers = 0
+        """How many wait for news."""
         self._news: asyncio.Event = asyncio.Event()
         self.watched: Callable[[int], None] = lambda _change: None
         """Told of one more who follows (1), and of one less (-1)."""
@@ -66,10 +71,11 @@ class Feed:
         """Listen to one event; `at` is when it happened by the wall clock, now if not given."""
         if isinstance(event, RequestEnded) and event.usage is not None and len(event.usage) > _SMALL:
             # The upstream's JSON is not told on; where it is large, it is not kept either.
-            event = replace(event, usage=None)
+            event = msgspec.structs.replace(event, usage=None)
         self._number += 1
-        self._told.append(Told(self._number, type(event).__name__, time.time() if at is None else at, event))
-        self._news.set()
+        self._told.append((time.time() if at is None else at, event))
+        if self._followers:
+            self._news.set()
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
@@ -92,10 +98,15 @@ class Feed:
     def after(self, number: int) -> list[Told]:
         """What came after the given number, as far as it is remembered."""
         missed = min(max(self._number - number, 0), len(self._told))
-        return list(islice(self._told, len(self._told) - missed, None))
+        news = islice(self._told, len(self._told) - missed, None)
+        return [
+            Told(self._number - missed + place, type(event).__name__, at, event)
+            for place, (at, event) in enumerate(news, 1)
+        ]
 
     async def wait(self, number: int, patience: float) -> bool:
         """Wait until something came after `number`, at most `patience` seconds; whether it did."""
+        self._followers += 1
         try:
             async with asyncio.timeout(patience):
                 while self._number <= number:
@@ -103,4 +114,6 @@ class Feed:
                     await self._news.wait()
         except TimeoutError:
             return False
+        finally:
+            self._followers -= 1
         return True

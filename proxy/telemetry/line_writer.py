@@ -1,7 +1,8 @@
 """Writes log lines without ever making a request wait.
 
-Lines go into a bounded queue and are written by a thread, whole lines only. When whoever reads the log is too slow the
-oldest waiting lines are dropped and counted; when the pipe is closed, writing stops. Neither stops the proxy.
+Lines go into a bounded queue and are written by a thread, whole lines only, and those of a moment together: waking the
+thread for each would cost more than the line. When whoever reads the log is too slow the oldest waiting lines are
+dropped and counted; when the pipe is closed, writing stops. Neither stops the proxy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import BinaryIO, Protocol
 
 _MAX_WAITING = 10_000
 _MAX_LINE = 16 * 1024
+_MOMENT_S = 0.02
+"""Seconds in which lines come together, from the first of them."""
 _AT_ONCE = 4095
 
 
@@ -53,7 +56,9 @@ class LineWriter:
         self._stream = stream
         self._waiting: deque[bytes] = deque()
         self._wake = threading.Event()
-        self._closed = False
+        self._asleep = False
+        """The thread has seen that nothing is waiting, and is to be woken for the next line."""
+        self._closed = threading.Event()
         self.dropped = 0
         """Lines that were lost because the reader was too slow."""
         self._told_dropped = 0
@@ -66,19 +71,25 @@ class LineWriter:
             with contextlib.suppress(IndexError):
                 self._waiting.popleft()
                 self.dropped += 1
-        self._waiting.append(line[:_MAX_LINE])
-        self._wake.set()
+        self._waiting.append(line if len(line) <= _MAX_LINE else line[:_MAX_LINE])
+        if self._asleep:
+            self._asleep = False
+            self._wake.set()
 
     def close(self, timeout: float = 1.0) -> None:
         """Write what is waiting, but no longer than `timeout` seconds."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         self._thread.join(timeout)
 
     def _run(self) -> None:
         while True:
-            self._wake.wait()
+            self._asleep = True
+            if not self._waiting and not self._closed.is_set():
+                self._wake.wait()
+            self._asleep = False
             self._wake.clear()
+            self._closed.wait(_MOMENT_S)
             lines: list[bytes] = []
             with contextlib.suppress(IndexError):
                 while True:
@@ -92,5 +103,5 @@ class LineWriter:
                     self._stream.flush()
             except (OSError, ValueError):
                 return
-            if self._closed and not self._waiting:
+            if self._closed.is_set() and not self._waiting:
                 return

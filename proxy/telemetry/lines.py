@@ -10,6 +10,8 @@ from collections.abc import Callable
 from logging import DEBUG, INFO, WARNING
 from typing import Any, NamedTuple
 
+from msgspec import Struct, to_builtins
+
 from proxy.core.event import (
     BreakerChanged,
     BudgetRefused,
@@ -52,42 +54,89 @@ def _request_level(record: RequestEnded) -> int:
     return INFO if record.status < 500 else WARNING
 
 
-def _request(record: RequestEnded) -> Fields:
+class _Attempt(Struct):
+    deployment: str
+    outcome: str
+    status: int | None
+    ms: float
+
+
+class RequestLine(Struct, omit_defaults=True):
+    """The canonical line of one request, in the order of its fields."""
+
+    ts: str
+    level: str
+    event: str
+    request_id: str
+    route: str
+    model_asked: str
+    upstream: str | None = None
+    model: str | None = None
+    status: int | None = None
+    outcome: str | None = None
+    flag: str | None = None
+    stream: bool | None = None
+    attempts: list[_Attempt] | None = None
+    resumes: list[dict[str, str]] | None = None
+    ttft_s: float | None = None
+    duration_s: float | None = None
+    overhead_s: float | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    degraded: str | None = None
+    client: str | None = None
+    client_retry: int | None = None
+    tags: str | None = None
+    worker: int | None = None
+
+
+def request_line(record: RequestEnded, ts: str = "", level: str = "", worker: int | None = None) -> RequestLine:
+    """What is told of a request, at a time and a level, by which of several processes."""
     tokens = read_usage(record.usage)
-    return {
-        "request_id": record.request_id,
-        "route": record.route,
-        "model_asked": record.model_asked,
-        "upstream": record.deployment.upstream if record.deployment else None,
-        "model": record.deployment.model if record.deployment else None,
-        "status": record.status,
-        "outcome": record.outcome,
-        "flag": record.flag or None,
-        "stream": record.stream,
-        "attempts": [
-            {
-                "deployment": str(attempt.deployment),
-                "outcome": attempt.outcome,
-                "status": attempt.status,
-                "ms": round(attempt.duration * 1000, 1),
-            }
-            for attempt in record.attempts
+    deployment, first_token = record.deployment, record.first_token
+    return RequestLine(
+        ts,
+        level,
+        "request",
+        record.request_id,
+        record.route,
+        record.model_asked,
+        None if deployment is None else deployment.upstream,
+        None if deployment is None else deployment.model,
+        record.status,
+        record.outcome,
+        record.flag or None,
+        record.stream,
+        [
+            _Attempt(str(each.deployment), each.outcome, each.status, int(each.duration * 10_000 + 0.5) / 10)
+            for each in record.attempts
         ],
-        "resumes": [
+        [
             {"from": str(each.source), "to": str(each.target), "cause": each.cause, "mode": each.mode}
             for each in record.resumes
         ]
         or None,
-        "ttft_s": _rounded(record.first_token, 6),
-        "duration_s": _rounded(record.duration, 6),
-        "overhead_s": _rounded(max(0.0, record.duration - record.waited_for_others), 6),
-        "tokens_in": tokens.prompt,
-        "tokens_out": tokens.completion,
-        "degraded": record.degraded,
-        "client": record.client,
-        "client_retry": record.client_retry or None,
-        "tags": record.tags,
-    }
+        None if first_token is None else _microseconds(first_token),
+        _microseconds(record.duration),
+        _microseconds(max(0.0, record.duration - record.waited_for_others)),
+        tokens.prompt,
+        tokens.completion,
+        record.degraded,
+        record.client,
+        record.client_retry or None,
+        record.tags,
+        worker,
+    )
+
+
+def _microseconds(seconds: float) -> float:
+    """To six digits. `round` is exact where a half has no exact form, and takes four times as long over it."""
+    return int(seconds * 1e6 + 0.5) / 1e6
+
+
+def _request(record: RequestEnded) -> Fields:
+    fields: Fields = to_builtins(request_line(record))
+    return {name: value for name, value in fields.items() if name not in {"ts", "level", "event"}}
 
 
 def _failover(event: FailedOver) -> Fields:

@@ -9,23 +9,27 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, BinaryIO, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from proxy.core.event import Happening
+from proxy.core.event import Happening, RequestEnded
 from proxy.telemetry.floods import Floods
 from proxy.telemetry.line_writer import LineWriter, Writer
-from proxy.telemetry.lines import LINES, Fields
+from proxy.telemetry.lines import LINES, Fields, request_line
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVEL_NAMES = {number: name for name, number in _LEVELS.items()}
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
 class Log:
     """The process's log, and a listener of its events."""
+
+    hears = frozenset(LINES)
 
     def __init__(
         self,
@@ -34,12 +38,13 @@ class Log:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
-        fields: Fields | None = None,
+        worker: int | None = None,
         writer: Callable[[BinaryIO], Writer] = LineWriter,
     ) -> None:
-        """`log_format` is `auto` (text on a terminal, else json), `text` or `json`. `fields` stand in every line."""
+        """`log_format` is `auto` (text on a terminal, else json), `text` or `json`. Every line names the `worker`."""
         self._stream = stream or sys.stderr
-        self._fields = fields or {}
+        self._fields: Fields = {} if worker is None else {"worker": worker}
+        self._worker = worker
         self._writer = writer(self._stream.buffer)
         self._floods = Floods(self._tell, clock)
         self._bridge: _Bridge | None = None
@@ -89,6 +94,12 @@ class Log:
         level = line.level if isinstance(line.level, int) else line.level(event)
         if level < self._level:
             return
+        if isinstance(event, RequestEnded) and not self.as_text:
+            # The line that there is one of for each request goes no way round.
+            now = time.time()
+            told = request_line(event, _timestamp(int(now), now), _LEVEL_NAMES[level], self._worker)
+            self._writer.write(_encoder.encode(told))
+            return
         tell = self._floods.tell if line.floods else self._tell
         tell(level, line.name, {name: value for name, value in line.fields(event).items() if value is not None})
 
@@ -109,6 +120,16 @@ def _processors(*, colours: bool, as_text: bool) -> list[Processor]:
             structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="ts", pad_event_to=0),
         ]
     return [*shared, _as_json]
+
+
+def _timestamp(second: int, now: float) -> str:
+    """As structlog's own: ISO 8601 in UTC, with microseconds."""
+    return f"{_until_second(second)}.{int((now - second) * 1e6):06d}Z"
+
+
+@lru_cache(maxsize=1)
+def _until_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _with(always: Fields) -> Processor:

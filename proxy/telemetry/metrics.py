@@ -40,6 +40,7 @@ from proxy.pool.budgets import Budgets
 from proxy.pool.pool import Pool
 from proxy.telemetry.host_metrics import Counts, counts_of, page_of
 from proxy.telemetry.pool_metrics import PoolMetrics
+from proxy.telemetry.tallies import Tallies, Timings
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -63,27 +64,27 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library forgot its annotation
         self._registry = CollectorRegistry()
         self._pool: PoolMetrics | None = None
-        self._looked_up: dict[tuple[Any, tuple[str, ...]], Any] = {}
         counter, histogram = self._counter, self._histogram
-        self._requests = counter("requests", "Client requests", "route", "outcome")
-        self._duration = histogram(
+        counts, timings = self._counts, self._timings
+        self._requests = counts("requests", "Client requests", "route", "outcome")
+        self._duration = timings(
             "request_duration_seconds", "From arrival to the end of the answer", _DURATIONS, "route", "stream"
         )
-        self._first_token = histogram(
+        self._first_token = timings(
             "time_to_first_token_seconds", "From arrival to first content", _FIRST_TOKEN, "route", "stream"
         )
-        self._overhead = histogram("overhead_seconds", "The proxy's own share of a request", _OVERHEAD)
+        self._overhead = timings("overhead_seconds", "The proxy's own share of a request", _OVERHEAD)
         self._degraded = counter("degraded_responses", "Answers below the first choice", "route", "reason")
         self._shed = counter("shed", "Requests refused because everything was full", "route")
         self._client_retries = counter("client_retries", "Requests that a client's SDK sent again")
         self._interrupted = counter("stream_interruptions", "Streams broken after the commit point", "upstream", "code")
         self._resumes = counter("resumes", "Attempts to go on with a broken stream", "cause", "mode", "outcome")
 
-        self._attempts = counter("attempts", "Calls to upstreams", "upstream", "outcome")
-        self._attempt_duration = histogram("attempt_duration_seconds", "Of one call", _DURATIONS, "upstream")
+        self._attempts = counts("attempts", "Calls to upstreams", "upstream", "outcome")
+        self._attempt_duration = timings("attempt_duration_seconds", "Of one call", _DURATIONS, "upstream")
         self._lost = counter("lost_attempts", "Calls given up because another one was faster", "upstream")
         self._lost_seconds = counter("lost_attempt_seconds", "Time spent on lost calls", "upstream")
-        self._failovers = counter("failovers", "Requests that went on elsewhere", "route", "source", "target", "reason")
+        self._failovers = counts("failovers", "Requests that went on elsewhere", "route", "source", "target", "reason")
         self._hedges = counter("hedges", "Second attempts made because the first was silent", "route")
         self._refused = counter("budget_refusals", "Extra attempts that no budget paid for", "upstream", "purpose")
 
@@ -114,6 +115,7 @@ class Metrics:
         for cause in _CAUSES:
             self._restarts.labels(cause)
         self._heard = self._what_is_heard()
+        self.hears = frozenset(self._heard)
 
     def tell_workers(self, serving: int, restarts: Mapping[str, int]) -> None:
         """Show how many workers serve, and how often any was replaced, by what ended the one before."""
@@ -194,33 +196,25 @@ class Metrics:
         }
 
     def _request(self, record: RequestEnded) -> None:
-        stream = "true" if record.stream else "false"
-        self._series(self._requests, record.route, record.outcome).inc()
-        self._series(self._duration, record.route, stream).observe(record.duration)
+        by_mode = (record.route, "true" if record.stream else "false")
+        self._requests.of[record.route, record.outcome] += 1
+        self._duration.observe(by_mode, record.duration)
         if record.first_token is not None:
-            self._series(self._first_token, record.route, stream).observe(record.first_token)
-        self._overhead.observe(max(0.0, record.duration - record.waited_for_others))
+            self._first_token.observe(by_mode, record.first_token)
+        self._overhead.observe((), max(0.0, record.duration - record.waited_for_others))
         if record.client_retry:
             self._client_retries.inc()
 
     def _attempt(self, event: AttemptEnded) -> None:
         upstream = event.deployment.upstream
-        self._series(self._attempts, upstream, event.outcome).inc()
-        self._series(self._attempt_duration, upstream).observe(event.duration)
+        self._attempts.of[upstream, event.outcome] += 1
+        self._attempt_duration.observe((upstream,), event.duration)
         if event.outcome == "lost":
             self._lost.labels(upstream).inc()
             self._lost_seconds.labels(upstream).inc(event.duration)
 
-    def _series(self, metric: Any, *labels: str) -> Any:
-        """One series of what every request changes. The library checks and locks for each look; this looks once."""
-        key = (metric, labels)
-        found = self._looked_up.get(key)
-        if found is None:
-            found = self._looked_up[key] = metric.labels(*labels)
-        return found
-
     def _failover(self, event: FailedOver) -> None:
-        self._failovers.labels(event.route, event.source.upstream, event.target.upstream, event.reason).inc()
+        self._failovers.of[event.route, event.source.upstream, event.target.upstream, event.reason] += 1
 
     def _breaker(self, event: BreakerChanged) -> None:
         self._transitions.labels(event.deployment.upstream, event.target, event.cause).inc()
@@ -233,6 +227,12 @@ class Metrics:
         self._probes.labels(event.deployment.upstream, event.outcome).inc()
         if event.outcome != "cancelled":
             self._probe_duration.labels(event.deployment.upstream).observe(event.duration)
+
+    def _counts(self, name: str, help_text: str, *labels: str) -> Tallies:
+        return Tallies(self._registry, f"holdfast_{name}_total", help_text, *labels)
+
+    def _timings(self, name: str, help_text: str, bounds: tuple[float, ...], *labels: str) -> Timings:
+        return Timings(self._registry, f"holdfast_{name}", help_text, bounds, *labels)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}_total", help_text, labels, registry=self._registry)

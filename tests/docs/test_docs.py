@@ -245,7 +245,7 @@ def test_every_field_of_the_log_is_on_the_page() -> None:
     stream = io.TextIOWrapper(io.BytesIO())
     attempt = AttemptEnded(DeploymentId("u", "m"), "ok", 0.1, 200)
     resume = Resume(attempt.deployment, attempt.deployment, "cut", "prefill")
-    log = Log("json", "info", stream, fields={"worker": 0})
+    log = Log("json", "info", stream, worker=0)
     log(
         RequestEnded(
             "id", "r", "m", stream=True, status=200, flag="US", client="c", deployment=attempt.deployment,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import dataclasses
 from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from proxy.core.event import AttemptEnded, Happening, Resume
 from proxy.core.names import DeploymentId
@@ -23,7 +25,14 @@ _VALUES: dict[Any, Any] = {
 def one_of(cls: type, **given: Any) -> Any:
     """An event of a type with a value in every field."""
     hints = get_type_hints(cls)
-    return cls(**{field.name: _value(hints[field.name]) for field in fields(cls) if field.name not in given} | given)
+    return cls(**{name: _value(hints[name]) for name in names_of(cls) if name not in given} | given)
+
+
+def names_of(cls: type) -> tuple[str, ...]:
+    """The names of an event's members."""
+    if issubclass(cls, msgspec.Struct):
+        return cls.__struct_fields__
+    return tuple(field.name for field in dataclasses.fields(cls))
 
 
 def one_of_each() -> list[Any]:

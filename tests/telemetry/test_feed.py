@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from proxy.core.event import AttemptEnded, BudgetRefused, RequestEnded, Resume
 from proxy.core.names import DeploymentId
 from proxy.telemetry.bus import Bus
 from proxy.telemetry.feed import Feed
-from tests.support.happenings import CLASSES, one_of
+from tests.support.happenings import CLASSES, names_of, one_of
 
 A = DeploymentId("a", "m")
 REFUSED = BudgetRefused(A, "retry")
@@ -58,7 +57,7 @@ def test_every_event_is_one_line_of_json(cls: type) -> None:
     assert b"\n" not in told.as_json()
     assert cls.__name__ == line.pop("event")
     assert line.pop("at") > 0
-    assert {field.name for field in fields(cls)} - {"usage"} == set(line)
+    assert set(names_of(cls)) - {"usage"} == set(line)
 
 
 def test_deployments_are_written_as_everywhere_else() -> None:

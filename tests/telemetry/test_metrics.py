@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ from proxy.core.event import (
 )
 from proxy.core.names import DeploymentId
 from proxy.telemetry.metrics import Metrics
-from tests.support.happenings import CLASSES, one_of, one_of_each
+from tests.support.happenings import CLASSES, names_of, one_of, one_of_each
 
 A, B = DeploymentId("openai", "gpt-4o"), DeploymentId("claude", "sonnet")
 # Shown by gauges of the pool, while they last.
@@ -143,7 +142,7 @@ def test_names_that_clients_make_up_are_no_labels() -> None:
     evil = DeploymentId("openai", "evil")
     metrics = Metrics()
     for cls in CLASSES:
-        given = {field.name: evil for field in fields(cls) if field.name == "deployment"}
+        given = {name: evil for name in names_of(cls) if name == "deployment"}
         metrics(one_of(cls, **given, **({"model_asked": "evil"} if cls is RequestEnded else {})))
 
     assert "evil" not in metrics.render().decode()
