@@ -43,8 +43,9 @@ from proxy.pool.budgets import Budgets
 from proxy.pool.layout import change_between, layout_of, named_steps
 from proxy.pool.orders import Order
 from proxy.pool.pool import Pool
+from proxy.routing.plan import Planner
 from proxy.server import urls
-from proxy.server.context import CONTEXT, Context, Lifecycle
+from proxy.server.context import CONTEXT, Context, Lifecycle, Work
 from proxy.server.farewell import let_finish
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
@@ -167,10 +168,9 @@ class Holdfast:
         await let_finish(self._listener, self.lifecycle, limits.timeout)
         self.lifecycle.ending = True
         running = set(self.lifecycle.running)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=_LAST_WORDS_S)
+        for work in running:
+            work.cancel()
+        await self.lifecycle.wait_for(running, _LAST_WORDS_S)
 
     async def stop(self) -> None:
         """Close everything, at once."""
@@ -305,10 +305,12 @@ class Holdfast:
     def _new_context(self, settings: Settings, pool: Pool, executor: Executor) -> Context:
         return Context(
             settings,
+            Planner(settings),
             executor,
             pool,
             self._bus.emit,
             self.lifecycle,
+            asyncio.get_running_loop().time,
             self._metrics_page,
             self._last_reload,
             lambda: len(self._workers()),
@@ -371,10 +373,9 @@ class Holdfast:
             if name in played and upstream.base_url == played[name].base_url
         }
 
-    async def _stop_playing(self, names: set[str], users: set[asyncio.Task[None]]) -> None:
+    async def _stop_playing(self, names: set[str], users: set[Work]) -> None:
         """Stop simulated upstreams when the last request is over that may use them."""
-        if users:
-            await asyncio.wait(users)
+        await self.lifecycle.wait_for(users)
         for name in names.difference(self._simulated(self.settings)):
             if self.simulator is not None and name in self.simulator.upstreams:
                 await self.simulator.remove(name)

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from aiohttp.typedefs import Middleware
+from msgspec import structs
 
 from proxy.app import Holdfast, budgets_of
 from proxy.config.finding import Finding
@@ -54,6 +55,7 @@ from proxy.pool.pool import Pool
 from proxy.pool.shared import Known, SharedPool
 from proxy.pool.shared_budgets import SharedBudgets
 from proxy.server.context import Lifecycle
+from proxy.server.farewell import let_finish
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
 from proxy.telemetry.metrics import CONTENT_TYPE
@@ -78,9 +80,6 @@ _OF_REQUESTS = (
 _FOLLOWERS = "followers "
 """The name of a count; no upstream has a space in its name."""
 _EVERY_S = 1.0
-_QUIET_S = 1.0
-"""A worker that leaves while others stay closes connections that nobody has used for so long."""
-_LOOK_S = 0.05
 _SLACK = 2000
 """Numbers of events that a new leader leaves out, so that none is given twice."""
 _PLAY_S = 10.0
@@ -355,7 +354,7 @@ class Worker(Holdfast):
         if not isinstance(event, _OF_REQUESTS):
             self._link.tell("event", time.time(), event)
         elif not self._leads and self._places.total(_FOLLOWERS):
-            told = replace(event, usage=None) if isinstance(event, RequestEnded) else event
+            told = structs.replace(event, usage=None) if isinstance(event, RequestEnded) else event
             self._link.tell_leader_soon("event", time.time(), told)
 
     def _note_elsewhere(self, at: float, event: Happening) -> None:
@@ -517,17 +516,7 @@ class Worker(Holdfast):
         """Take nothing new, and answer what comes on connections that are there, asking each to close."""
         self.lifecycle.draining = True
         self._go_deaf()
-        clock = asyncio.get_running_loop().time
-        until, quiet_since = clock() + self.settings.server.drain.timeout, clock()
-        before = self._listener.connections
-        while before and clock() < until and clock() - quiet_since < _QUIET_S:
-            running = [*self.lifecycle.running]
-            if running:
-                await asyncio.wait(running, timeout=until - clock())
-            else:
-                await asyncio.sleep(_LOOK_S)
-            if running or self._listener.connections != before:
-                before, quiet_since = self._listener.connections, clock()
+        await let_finish(self._listener, self.lifecycle, self.settings.server.drain.timeout)
 
     def _go_deaf(self) -> None:
         super()._go_deaf()

@@ -87,7 +87,7 @@ def _sockets(settings: Settings, inherited: Sequence[socket.socket], workers: in
 async def _work(seat: Seat, settings: Settings, loaded: Loaded, source: Source) -> int:
     """One worker, until it is told to stop; the exit code."""
     stop = told_to_terminate()
-    log = Log(settings.log.format, settings.log.level, fields={"worker": seat.number})
+    log = Log(settings.log.format, settings.log.level, worker=seat.number)
     proxy = Worker(
         seat,
         settings,

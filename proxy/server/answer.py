@@ -7,7 +7,6 @@ import secrets
 import time
 
 import msgspec
-from aiohttp import web
 
 from proxy.core.errors import ClientError, error_event
 from proxy.core.event import Degraded, RequestEnded
@@ -18,58 +17,57 @@ from proxy.execution.run import JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.pool.snapshot import threshold
 from proxy.routing.explain import degradation, explain, reason
 from proxy.routing.plan import PlannedStep
-from proxy.server.context import REQUEST_ID, Context
-from proxy.server.sending import Sender
-from proxy.server.wire import SERVER, safe, trail
+from proxy.server.context import Context
+from proxy.server.door import TURNS_LARGE, Door
+from proxy.server.wire import safe, safe_name, trail
 from proxy.streams.resume import OBSTACLES
 from proxy.streams.splice import DONE_EVENT
 
 _SSE_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
-    "server": SERVER,
     # nginx and its kin would hold the stream back in their buffers.
     "x-accel-buffering": "no",
 }
-_LARGE = 32 * 1024
-"""Bytes of a JSON answer that fit the buffers on the way, so that the request need not wait for its client."""
 
 
-async def send_json(
-    request: web.Request, context: Context, run: Run, answer: JsonAnswer, record: RequestEnded
-) -> web.StreamResponse:
+async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, record: RequestEnded) -> None:
     """Send a whole answer, as it came."""
     record.status, record.usage = 200, answer.usage
-    told = _told(context, run, run.current, record)
-    headers = {**answer.headers, **told, **_dropped(answer.dropped), "content-type": "application/json"}
-    if len(answer.body) <= _LARGE:
-        return web.Response(body=answer.body, headers=headers)
-    response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID], "server": SERVER})
+    headers = _told(context, run, run.current, record)
+    if answer.headers:
+        headers |= answer.headers
+    if answer.dropped:
+        headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
+    headers["content-type"] = "application/json"
+    if len(answer.body) <= TURNS_LARGE:
+        door.answer(200, headers, answer.body)
+        return
+    sender = door.begin(headers, deadline=run.plan.deadline, size=len(answer.body))
     try:
-        await _sender(request, context, run, response).write_whole(answer.body)
+        await sender.write(answer.body)
+        await sender.end()
     except ConnectionError:
         record.status, record.outcome = 499, "client_left"
-    return response
 
 
-async def send_stream(
-    request: web.Request, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded
-) -> web.StreamResponse:
+async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> None:
     """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
     record.status = 200
-    running = (answer.permit.deployment.id, asyncio.get_running_loop().time() - answer.started)
+    running = (answer.permit.deployment.id, context.clock() - answer.started)
     told = _told(context, run, run.current, record, running)
-    headers = {**answer.headers, **told, **_dropped(answer.dropped), **_SSE_HEADERS}
-    response = web.StreamResponse(headers={**headers, "x-request-id": request[REQUEST_ID]})
-    sender = _sender(request, context, run, response)
+    headers = {**answer.headers, **told, **_SSE_HEADERS}
+    if answer.dropped:
+        headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
+    sender = door.begin(headers, deadline=run.plan.deadline)
     try:
-        interruption = await context.executor.relay(run, answer, sender.write)
+        interruption = await context.executor.relay(run, answer, sender)
         if interruption is not None:
             record.outcome = "stream_interrupted"
             await sender.write(_told_of(interruption, run))
         await sender.end()
     except asyncio.CancelledError:
-        if sender.ended or not response.prepared or not context.lifecycle.ends_this_task():
+        if sender.ended or not sender.begun or not context.lifecycle.ends(door.work):
             raise
         record.outcome = "stream_interrupted"
         await sender.write(error_event("The proxy is shutting down.", "shutting_down", reason="shutting_down"))
@@ -79,12 +77,9 @@ async def send_stream(
         record.status, record.outcome = 499, "client_left"
     finally:
         record.usage, record.resumes = run.usage, tuple(run.resumes)
-    return response
 
 
-async def send_last_resort(
-    request: web.Request, context: Context, run: Run, answer: ResortAnswer, record: RequestEnded
-) -> web.StreamResponse:
+async def send_last_resort(door: Door, context: Context, run: Run, answer: ResortAnswer, record: RequestEnded) -> None:
     """A kept answer, or the route's own text, in the shape that the client asked for, and marked as what it is."""
     record.status = 200
     record.degraded = "reason=last_resort;quality=0"
@@ -95,17 +90,21 @@ async def send_last_resort(
         told |= {"x-holdfast-reason": "kept answer", "x-holdfast-upstream": kept.upstream}
         told["x-holdfast-model"] = safe(kept.model)
     told["x-holdfast-degraded"] = record.degraded
-    if not run.request.stream:
-        body = answer.kept.body if answer.kept is not None else last_resort_json(answer.text)
-        return web.Response(body=body, headers={**told, "content-type": "application/json"})
-    response = web.StreamResponse(headers={**told, **_SSE_HEADERS, "x-request-id": request[REQUEST_ID]})
-    sender = _sender(request, context, run, response)
+    stream = run.request.stream
+    if answer.kept is not None:
+        body = answer.kept.body
+    else:
+        body = last_resort_events(answer.text) if stream else last_resort_json(answer.text)
+    headers = {**told, **_SSE_HEADERS} if stream else {**told, "content-type": "application/json"}
+    if not stream and len(body) <= TURNS_LARGE:
+        door.answer(200, headers, body)
+        return
+    sender = door.begin(headers, deadline=run.plan.deadline, size=None if stream else len(body))
     try:
-        await sender.write(answer.kept.body if answer.kept is not None else last_resort_events(answer.text))
+        await sender.write(body)
         await sender.end()
     except ConnectionError:
         record.status, record.outcome = 499, "client_left"
-    return response
 
 
 def last_resort_json(text: str) -> bytes:
@@ -131,28 +130,24 @@ def _own_answer(kind: str) -> dict[str, object]:
     return {"id": id_, "object": kind, "created": int(time.time()), "model": "holdfast/last-resort"}
 
 
-def _sender(request: web.Request, context: Context, run: Run, response: web.StreamResponse) -> Sender:
-    return Sender(request, response, deadline=run.plan.deadline, closing=context.lifecycle.draining)
-
-
-def explanation(context: Context, run: Run) -> web.Response:
-    """The plan instead of an answer, for `x-holdfast-explain`."""
-    now = asyncio.get_running_loop().time()
+def explain_plan(door: Door, context: Context, run: Run) -> None:
+    """Send the plan instead of an answer, for `x-holdfast-explain`."""
+    now = context.clock()
     standings = [context.pool.standing(step.deployment, step.rules, now) for step in run.plan.steps]
     breakers = [threshold(context.pool, step.deployment, step.rules, now) for step in run.plan.steps]
     explained = explain(run.plan, standings, now, breakers=breakers).as_document()
-    return web.Response(body=msgspec.json.encode(explained), headers={"content-type": "application/json"})
+    door.answer(200, {"content-type": "application/json"}, msgspec.json.encode(explained))
 
 
-def tell_error(error: ClientError, run: Run) -> None:
-    """Add to an error what every reply tells."""
+def tell_error(error: ClientError, run: Run, now: float) -> None:
+    """Add to an error what every reply tells. `now` is on the loop's clock."""
     error.told = {"x-holdfast-route": safe(run.plan.route), "x-holdfast-attempts": str(len(run.ended))}
     if run.ended:
         last = run.ended[-1].deployment
         error.told["x-holdfast-upstream"] = last.upstream
         error.told["x-holdfast-model"] = safe(last.model)
         error.told["x-holdfast-trail"] = trail(run.ended)
-        error.told["server-timing"] = _timing(run)
+        error.told["server-timing"] = _timing(run, now)
     error.told["x-holdfast-reason"] = error.outcome
 
 
@@ -168,17 +163,17 @@ def _told(
     `step` is None for the last resort; `running` is a stream's attempt that has content, and the seconds until then.
     """
     headers = {
-        "x-holdfast-route": safe(run.plan.route),
+        "x-holdfast-route": safe_name(run.plan.route),
         "x-holdfast-attempts": str(len(run.ended) + (running is not None)),
         "x-holdfast-trail": trail(run.ended, running),
-        "server-timing": _timing(run),
+        "server-timing": _timing(run, context.clock()),
     }
     if step is None:
         return headers
     record.deployment = step.deployment
     headers["x-holdfast-upstream"] = step.deployment.upstream
-    headers["x-holdfast-model"] = safe(step.deployment.model)
-    headers["x-holdfast-reason"] = safe(reason(run.plan, step, run.ended, run.passed_over, run.hedge_delay))
+    headers["x-holdfast-model"] = safe_name(step.deployment.model)
+    headers["x-holdfast-reason"] = safe_name(reason(run.plan, step, run.ended, run.passed_over, run.hedge_delay))
     less = degradation(run.plan, step, run.ended)
     if less is not None:
         record.degraded = headers["x-holdfast-degraded"] = str(less)
@@ -186,19 +181,18 @@ def _told(
     return headers
 
 
-def _timing(run: Run) -> str:
-    total = (asyncio.get_running_loop().time() - run.started) * 1000
+def _timing(run: Run, now: float) -> str:
+    total = (now - run.started) * 1000
     waited = run.waited * 1000
     # Attempts that were lost ran beside the one that won.
-    upstream = sum(attempt.duration for attempt in run.ended if attempt.outcome != "lost") * 1000
+    upstream = 0.0
+    for attempt in run.ended:
+        if attempt.outcome != "lost":
+            upstream += attempt.duration * 1000
     if run.answered is not None and run.current is not None:
         upstream = max(upstream, (run.answered - run.started) * 1000 - waited)
     overhead = max(0.0, total - waited - upstream)
     return f"upstream;dur={upstream:.1f}, wait;dur={waited:.1f}, overhead;dur={overhead:.1f}"
-
-
-def _dropped(fields: tuple[str, ...]) -> dict[str, str]:
-    return {"x-holdfast-dropped": safe(", ".join(fields))} if fields else {}
 
 
 def _told_of(interruption: Interruption, run: Run) -> bytes:

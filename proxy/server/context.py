@@ -7,8 +7,9 @@ is for the requests that come after it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
@@ -17,6 +18,14 @@ from proxy.core.event import Happening
 from proxy.core.in_force import InForce
 from proxy.execution.executor import Executor
 from proxy.pool.pool import Pool
+from proxy.routing.plan import Planner
+
+
+class Work(Protocol):
+    """What runs on behalf of one request: a task or a strand."""
+
+    def cancel(self) -> object:
+        """Raise CancelledError in it."""
 
 
 @dataclass(slots=True)
@@ -29,18 +38,41 @@ class Lifecycle:
     """Others of the same host stay: it drains, but the host is as ready as ever."""
     ending: bool = False
     """The drain's time is over: what still runs is being ended."""
-    running: set[asyncio.Task[None]] = field(default_factory=set)
-    """The tasks of requests in flight."""
+    running: set[Work] = field(default_factory=set)
+    """The requests in flight."""
+    _waiting: list[tuple[set[Work], asyncio.Future[None]]] = field(default_factory=list)
+    """Whoever waits until certain requests are over."""
 
-    def ends_this_task(self) -> bool:
-        """Whether the current task was cancelled because the drain is over; if so, it may go on to say so.
+    def over(self, work: Work) -> None:
+        """A request is over."""
+        self.running.discard(work)
+        for works, waiter in self._waiting:
+            works.discard(work)
+            if not works and not waiter.done():
+                waiter.set_result(None)
 
-        A task is cancelled by its client's leaving, too; then there is nobody left to be told.
+    async def wait_for(self, works: Collection[Work], patience: float | None = None) -> None:
+        """Wait until these are over, at most `patience` seconds."""
+        left = set(works) & self.running
+        if not left:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (left, waiter)
+        self._waiting.append(entry)
+        try:
+            await asyncio.wait([waiter], timeout=patience)
+        finally:
+            self._waiting.remove(entry)
+
+    def ends(self, work: Work) -> bool:
+        """Whether work was cancelled because the drain is over; if so, it may go on to say so.
+
+        It is cancelled by its client's leaving, too; then there is nobody left to be told.
         """
-        task = asyncio.current_task()
-        if not self.ending or task is None or task not in self.running:
+        if not self.ending or work not in self.running:
             return False
-        task.uncancel()
+        if isinstance(work, asyncio.Task):
+            work.uncancel()
         return True
 
 
@@ -49,10 +81,13 @@ class Context:
     """The handlers' world."""
 
     settings: Settings
+    planner: Planner
     executor: Executor
     pool: Pool
     emit: Callable[[Happening], None]
     lifecycle: Lifecycle
+    clock: Callable[[], float]
+    """The loop's, in seconds."""
     render_metrics: Callable[[], Awaitable[tuple[bytes, str]]]
     """The metrics page and its content type."""
     last_reload: Callable[[], Mapping[str, object] | None] = lambda: None

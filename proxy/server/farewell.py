@@ -24,7 +24,7 @@ async def let_finish(listener: Listener, lifecycle: Lifecycle, patience: float) 
     quiet_since = clock()
     while (left := deadline - clock()) > 0:
         if running := set(lifecycle.running):
-            await asyncio.wait(running, timeout=left)
+            await lifecycle.wait_for(running, left)
             quiet_since = clock()
         elif listener.is_kept and clock() - quiet_since < GOODBYE_S:
             await asyncio.sleep(min(left, _LOOK_S))

@@ -1,7 +1,8 @@
 """The listening socket, and patience with those who connect to it.
 
-aiohttp's own protocol serves the connections; the subclass here adds what it lacks: a limit on how long a client may
-take for the head of a request, and one error shape also for what is not HTTP.
+A connection begins in the front lane; what that leaves is served by aiohttp's own protocol. The subclass here adds
+what it lacks: a limit on how long a client may take for the head of a request, and one error shape also for what is not
+HTTP.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from aiohttp import web
 
 from proxy.config.settings import PatienceSettings
 from proxy.core.errors import ClientError, error_body
+from proxy.server.context import CONTEXT
+from proxy.server.lane import FrontLane
+from proxy.server.plain_head import PlainHeads
+from proxy.server.slow_reader import SlowReader
 from proxy.server.wire import error_headers, request_id
 
 _MAX_LINE = 16 * 1024
@@ -32,7 +37,7 @@ class GuardedHandler(web.RequestHandler):
     While the client takes none of what waits for it, the write timer runs; whoever takes some of it is left alone.
     """
 
-    __slots__ = ("_head_patience", "_head_timer", "_in_request", "_unsent", "_write_patience", "_write_timer")
+    __slots__ = ("_head_patience", "_head_timer", "_in_request", "_slow", "_write_patience")
 
     def __init__(self, manager: web.Server, *, head_patience: float, write_patience: float, keepalive: float) -> None:
         super().__init__(
@@ -49,8 +54,7 @@ class GuardedHandler(web.RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._in_request = False
         self._write_patience = write_patience
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._unsent = 0
+        self._slow: SlowReader | None = None
 
     @property
     def in_request(self) -> bool:
@@ -74,18 +78,19 @@ class GuardedHandler(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop waiting."""
         self._stop_timer()
-        self._stop_write_timer()
+        self._stop_watching()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """The buffers on the way to the client are full: from now on it must take something now and then."""
         super().pause_writing()
-        self._watch_writing()
+        if isinstance(self.transport, asyncio.Transport):
+            self._slow = SlowReader(self.transport, self._write_patience)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         super().resume_writing()
-        self._stop_write_timer()
+        self._stop_watching()
 
     def data_received(self, data: bytes) -> None:
         """Time the head that these bytes may begin."""
@@ -116,22 +121,10 @@ class GuardedHandler(web.RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _watch_writing(self) -> None:
-        if self.transport is not None:
-            self._unsent = self.transport.get_write_buffer_size()
-            loop = asyncio.get_running_loop()
-            self._write_timer = loop.call_later(self._write_patience, self._let_go_unless_reading)
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    def _let_go_unless_reading(self) -> None:
-        if self.transport is not None and self.transport.get_write_buffer_size() >= self._unsent:
-            self.transport.abort()
-        else:
-            self._watch_writing()
+    def _stop_watching(self) -> None:
+        if self._slow is not None:
+            self._slow.stop()
+            self._slow = None
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -141,9 +134,14 @@ class GuardedHandler(web.RequestHandler):
 class Listener:
     """The sockets of one server."""
 
-    def __init__(self, app: web.Application, patience: PatienceSettings) -> None:
+    def __init__(self, app: web.Application, patience: PatienceSettings, *, front_lane: bool = True) -> None:
+        """Without `front_lane` all connections are aiohttp's."""
         self.patience = patience
         """With the clients of connections that come from now on."""
+        self._app = app
+        self._front_lane = front_lane
+        self._heads = PlainHeads()
+        self._lanes: set[FrontLane] = set()
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
         self._servers: list[asyncio.Server] = []
 
@@ -176,7 +174,8 @@ class Listener:
     @property
     def connections(self) -> int:
         """How many are open."""
-        return 0 if self._runner.server is None else len(self._runner.server.connections)
+        wide = 0 if self._runner.server is None else len(self._runner.server.connections)
+        return wide + len(self._lanes)
 
     async def also_on(self, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
         """Take what comes to some more sockets, until those servers are closed."""
@@ -193,14 +192,25 @@ class Listener:
         """Whether some connection has no request at present, and may bring one."""
         server = self._runner.server
         connections = () if server is None else server.connections
-        return any(isinstance(each, GuardedHandler) and not each.in_request for each in connections)
+        wide = any(isinstance(each, GuardedHandler) and not each.in_request for each in connections)
+        return wide or any(lane.is_kept for lane in self._lanes)
 
     async def close(self) -> None:
         """Close every connection."""
         self.stop_listening()
+        for lane in tuple(self._lanes):
+            lane.abort()
         await self._runner.cleanup()
 
-    def _connection(self) -> GuardedHandler:
+    def _connection(self) -> asyncio.Protocol:
+        if not self._front_lane:
+            return self._wide()
+        contexts = self._app[CONTEXT]
+        lane = FrontLane(contexts, self._heads, self.patience, wide=self._wide, left=self._lanes.discard)
+        self._lanes.add(lane)
+        return lane
+
+    def _wide(self) -> GuardedHandler:
         server = self._runner.server
         assert server is not None  # noqa: S101 - `start` has set it up
         return GuardedHandler(

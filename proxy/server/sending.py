@@ -1,4 +1,4 @@
-"""One answer on its way to one client: begun at most once, ended at most once, and never beyond the deadline.
+"""One answer on its way to one client through aiohttp: begun and ended at most once, and never late.
 
 Once an answer's head is out, no other answer may follow on the request, whatever happens: `BEGUN` on the request says
 so to everybody who might want to send an error instead.
@@ -15,20 +15,28 @@ _AT_ONCE = 16 * 1024
 BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
 
 
-class Sender:
+class ResponseSender:
     """Sends one response in pieces. That the client takes them is watched by its connection (`listener.py`)."""
 
-    def __init__(self, request: web.Request, response: web.StreamResponse, *, deadline: float, closing: bool) -> None:
-        """`deadline` is on the loop's clock; `closing` says that the connection ends with this answer."""
+    def __init__(self, request: web.Request, response: web.StreamResponse, *, deadline: float) -> None:
+        """`deadline` is on the loop's clock."""
         self._request = request
         self._response = response
         self._deadline = deadline
-        self._closing = closing
         self.ended = False
-        """The end of the answer is on its way, or out: nothing may follow."""
+
+    @property
+    def begun(self) -> bool:
+        """The head is on its way, or out."""
+        return self._response.prepared
+
+    def push(self, data: bytes, chunk: bytes | None = None) -> bool:
+        """Never: what aiohttp sends has to be awaited."""
+        del data, chunk
+        return False
 
     async def write(self, data: bytes) -> None:
-        """Send a piece, the head before the first. Raises ConnectionError when the client is gone, or far too slow."""
+        """Send a piece, the head before the first."""
         transport = self._request.transport
         empty = transport is not None and not transport.get_write_buffer_size()
         if empty and len(data) < _AT_ONCE and self._response.prepared:
@@ -37,32 +45,21 @@ class Sender:
             return
         try:
             async with asyncio.timeout_at(self._deadline):
-                await self._begin()
+                if not self._response.prepared:
+                    self._request[BEGUN] = True
+                    await self._response.prepare(self._request)
                 await self._response.write(data)
         except TimeoutError:
             raise self._given_up() from None
 
-    async def write_whole(self, body: bytes) -> None:
-        """Send a whole body."""
-        self._response.content_length = len(body)
-        await self.write(body)
-        await self.end()
-
     async def end(self) -> None:
-        """The answer is whole. Raises ConnectionError like `write`."""
+        """The answer is whole."""
         self.ended = True
         try:
             async with asyncio.timeout_at(self._deadline):
                 await self._response.write_eof()
         except TimeoutError:
             raise self._given_up() from None
-
-    async def _begin(self) -> None:
-        if not self._response.prepared:
-            self._request[BEGUN] = True
-            if self._closing:
-                self._response.force_close()
-            await self._response.prepare(self._request)
 
     def _given_up(self) -> ConnectionResetError:
         abort(self._request)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.server.chat import chat_completions
+from proxy.server.handler import chat_completions
 from proxy.server.middlewares import expectation
 from proxy.server.models import list_models, show_model
 from proxy.server.probes import health, livez, metrics, readyz

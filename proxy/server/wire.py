@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 import re
-import uuid
+import time
 from collections.abc import Iterable, Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
 
 from proxy.core.errors import ClientError, bad_request
 from proxy.core.event import AttemptEnded
@@ -22,9 +26,19 @@ _LONGEST_TIMEOUT_S = 86_400.0
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The client's own id if it is sane (at most 128 visible ASCII characters), else a new one."""
+    """The client's own id if it is sane, else a new one."""
+    return own_request_id(headers) or new_request_id()
+
+
+def own_request_id(headers: Mapping[str, str]) -> str | None:
+    """The client's own id if it is sane (at most 128 visible ASCII characters)."""
     own = headers.get("x-request-id", "")
-    return own if _SANE_ID.fullmatch(own) else f"req_{uuid.uuid4().hex}"
+    return own if _SANE_ID.fullmatch(own) else None
+
+
+def new_request_id() -> str:
+    """An id that nobody else has."""
+    return f"req_{random.getrandbits(128):032x}"
 
 
 def read_wishes(headers: Mapping[str, str], upstreams: Iterable[str]) -> Wishes:
@@ -65,17 +79,47 @@ def safe(value: str) -> str:
     return _UNSAFE.sub("?", value)[:_MAX_VALUE]
 
 
+safe_name = lru_cache(maxsize=1024)(safe)
+"""`safe`, for what is told again and again."""
+
+
 def trail(ended: Iterable[AttemptEnded], running: tuple[DeploymentId, float] | None = None) -> str:
     """One item per attempt: `openai/gpt-4o;o=http_503;ms=312`. `running` is a stream's attempt that has content."""
-    items = [f"{attempt.deployment};o={attempt.outcome};ms={attempt.duration * 1000:.0f}" for attempt in ended]
+    items = [
+        f"{safe_name(str(attempt.deployment))};o={attempt.outcome};ms={attempt.duration * 1000:.0f}"
+        for attempt in ended
+    ]
     if running is not None:
-        items.append(f"{running[0]};o=ok;ms={running[1] * 1000:.0f}")
-    return safe(", ".join(items))
+        items.append(f"{safe_name(str(running[0]))};o=ok;ms={running[1] * 1000:.0f}")
+    return ", ".join(items)[:_MAX_VALUE]
 
 
 def error_headers(error: ClientError, id: str) -> dict[str, str]:  # noqa: A002 - the word for it
     """The headers of every error answer."""
     return {"content-type": "application/json", "x-request-id": id, "server": SERVER, **error.headers()}
+
+
+def http_head(
+    status: int, headers: Mapping[str, str], size: int | None, *, request_id: str, close: bool = False
+) -> bytes:
+    """The head of an answer in HTTP/1.1. `size` is that of its body in bytes; None for one that comes in chunks.
+
+    `headers` are to hold nothing of what is added here: the id, the date, the server, and how the body is framed.
+    """
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    framed = "transfer-encoding: chunked" if size is None else f"content-length: {size}"
+    end = "\r\nconnection: close\r\n\r\n" if close else "\r\n\r\n"
+    head = f"{_opening(status, int(time.time()))}{lines}x-request-id: {request_id}\r\n{framed}{end}"
+    return head.encode("latin-1", "replace")
+
+
+@lru_cache(maxsize=4)
+def _opening(status: int, second: int) -> str:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\nserver: {SERVER}\r\ndate: {formatdate(second, usegmt=True)}\r\n"
 
 
 def _seconds(headers: Mapping[str, str], name: str) -> float | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final
+from typing import Any, Final
 
 from proxy.workers.table import Counts
 
@@ -11,24 +10,24 @@ _IN_FLIGHT: Final = "requests "
 """The name of the count; no upstream has a space in its name."""
 
 
-class CountedTasks(set[asyncio.Task[None]]):
-    """The tasks of this process's requests, counted for the host: its length is that of all processes together."""
+class CountedTasks(set[Any]):
+    """What works at this process's requests, counted for the host: its length is that of all processes together."""
 
     def __init__(self, counts: Counts) -> None:
         super().__init__()
         self._counts = counts
-        self._places: dict[asyncio.Task[None], int | None] = {}
+        self._places: dict[object, int | None] = {}
 
-    def add(self, task: asyncio.Task[None]) -> None:
+    def add(self, work: object) -> None:
         """Count one more."""
-        self._places[task] = self._counts.take(_IN_FLIGHT)[0]
-        super().add(task)
+        self._places[work] = self._counts.take(_IN_FLIGHT)[0]
+        super().add(work)
 
-    def discard(self, task: object) -> None:
+    def discard(self, work: object) -> None:
         """Count one less."""
-        if isinstance(task, asyncio.Task) and task in self:
-            self._counts.free(self._places.pop(task))
-            super().discard(task)
+        if work in self:
+            self._counts.free(self._places.pop(work))
+            super().discard(work)
 
     def __len__(self) -> int:
         return self._counts.total(_IN_FLIGHT)

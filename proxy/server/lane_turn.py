@@ -1,0 +1,228 @@
+"""One request in the front lane: its door, its strand, and its answer on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from proxy.core.errors import ClientError, body_timeout, internal, request_too_large
+from proxy.server.chat import complete_chat
+from proxy.server.context import Context, Work
+from proxy.server.door import Head, Sender
+from proxy.server.wire import http_head, new_request_id
+from proxy.upstreams.strand import Pause, Strand, pause
+
+NEVER: Final = math.inf
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_logger = logging.getLogger("holdfast.server")
+
+
+class Lane(Protocol):
+    """The connection of a request, as its turn sees it."""
+
+    full: bool
+    """The client has not taken what it was sent."""
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody is there to be answered."""
+
+    def send(self, data: bytes) -> None:
+        """Send. Raises ConnectionError when nobody is there."""
+
+    def abort(self) -> None:
+        """End the connection in a way that no client takes for the end of an answer."""
+
+    def close(self) -> None:
+        """Close the connection once everything is sent."""
+
+    def expect(self, due: float, late: Callable[[], None]) -> None:
+        """Have `late` called at a moment (the loop's clock), unless something else is expected by then."""
+
+    def receive_in_place(self, turn: Turn, size: int) -> None:
+        """Let the socket write the missing rest of a large body where it belongs."""
+
+    def received(self) -> None:
+        """A large body is complete."""
+
+    def answered(self, turn: Turn, *, close: bool) -> None:
+        """A request is over; what it has not read of its body is still to come."""
+
+
+class Turn:
+    """One request in the lane: its `Door`, and the `Sender` of its answer."""
+
+    __slots__ = (
+        "_begun", "_body", "_chunked", "_closes", "_context", "_deadline", "_filled", "_head", "_lane", "_waiter",
+        "ended", "head", "id", "missing", "strand", "work",
+    )  # fmt: skip
+
+    def __init__(self, lane: Lane, context: Context, head: Head, length: int) -> None:
+        self.id = head.request_id or new_request_id()
+        self.head = head
+        self.missing = length
+        """Bytes of the body that have not come yet."""
+        self.ended = False
+        self.strand = Strand(self._serve())
+        self.work: Work = self.strand
+        self._lane = lane
+        self._context = context
+        self._body: bytes | bytearray = b""
+        self._filled = 0
+        self._begun = False
+        self._closes = False
+        """The client has been told that the connection ends with this answer."""
+        self._head = b""
+        """Of the answer, as long as it has not left."""
+        self._chunked = False
+        self._deadline = 0.0
+        self._waiter: Pause | asyncio.Future[None] | None = None
+
+    async def _serve(self) -> None:
+        try:
+            await complete_chat(self, self._context)
+        except ClientError as error:
+            self._refuse(error)
+        except (ConnectionError, asyncio.CancelledError):
+            # Whoever left has nothing more to be told; whoever is there must not take this for an end.
+            self._lane.abort()
+        except Exception:
+            if self._begun:
+                _logger.exception("an answer that had begun could not be finished, request %s", self.id)
+                self._lane.abort()
+            else:
+                _logger.exception("a bug of the proxy, request %s", self.id)
+                self._refuse(internal(self.id))
+        self._lane.answered(self, close=self._closes)
+
+    def _refuse(self, error: ClientError) -> None:
+        """Answer with an error."""
+        self._closes = error.close or self._context.lifecycle.draining
+        body = error.body()
+        headers = {"content-type": "application/json", **error.headers()}
+        head = http_head(error.status, headers, len(body), close=self._closes, request_id=self.id)
+        if self._begun:
+            self._lane.abort()
+        elif self._lane.open:
+            self._lane.send(head + body)
+
+    # Its body
+
+    def take(self, data: bytes, start: int = 0) -> bytes:
+        """Bytes of the body, from a place in the data on; returns what follows it."""
+        end = start + self.missing
+        if not self._filled and len(data) >= end:
+            # Nearly always: all of it at once.
+            self._body, self.missing = data[start:end], 0
+            self._wake()
+        elif start < len(data):
+            if not self._filled:
+                self._body = bytearray(self.missing)
+            part = memoryview(data)[start:end]
+            memoryview(self._body)[self._filled : self._filled + len(part)] = part
+            self.took(len(part))
+        return data[end:]
+
+    def place(self) -> memoryview:
+        """Where the rest of the body belongs."""
+        if not self._filled:
+            self._body = bytearray(self.missing)
+        return memoryview(self._body)[self._filled :]
+
+    def took(self, size: int) -> None:
+        """So many more bytes of the body are there."""
+        self._filled += size
+        self.missing -= size
+        if not self.missing:
+            self._lane.received()
+            self._wake()
+
+    async def body(self, limit: int, patience: float) -> bytes | bytearray:
+        """As of a `Door`."""
+        if self.missing > limit:
+            raise request_too_large(limit)
+        if self.missing:
+            self._lane.receive_in_place(self, self.missing)
+            await self._wait(self._context.clock() + patience, body_timeout(patience))
+        return self._body
+
+    # Its answer
+
+    @property
+    def begun(self) -> bool:
+        """As of a `Door` and a `Sender`."""
+        return self._begun
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """As of a `Door`."""
+        self._begun = True
+        self._closes = self._context.lifecycle.draining
+        head = http_head(status, headers, len(body), close=self._closes, request_id=self.id)
+        self._lane.send(head + body)
+
+    def begin(self, headers: Mapping[str, str], *, deadline: float, size: int | None = None) -> Sender:
+        """As of a `Door`."""
+        self._deadline, self._chunked = deadline, size is None
+        self._closes = self._context.lifecycle.draining
+        self._head = http_head(200, headers, size, close=self._closes, request_id=self.id)
+        return self
+
+    def push(self, data: bytes, chunk: bytes | None = None) -> bool:
+        """As of an `Outlet`."""
+        lane = self._lane
+        if lane.full or not self._begun:
+            return False
+        if self._chunked:
+            data = chunk or b"%x\r\n%b\r\n" % (len(data), data)
+        lane.send(data)
+        return True
+
+    async def write(self, data: bytes) -> None:
+        """As of a `Sender`."""
+        if not self._begun:
+            self._begun = True
+            data = b"%b%x\r\n%b\r\n" % (self._head, len(data), data) if self._chunked else self._head + data
+        elif self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._lane.send(data)
+        await self._room()
+
+    async def end(self) -> None:
+        """As of a `Sender`."""
+        self.ended = True
+        if self._chunked:
+            self._lane.send(_LAST_CHUNK if self._begun else self._head + _LAST_CHUNK)
+            self._begun = True
+            await self._room()
+
+    def drained(self) -> None:
+        """The client has taken what it was sent."""
+        if not self.missing:
+            self._wake()
+
+    async def _room(self) -> None:
+        """Wait until the client has taken enough."""
+        while self._lane.full:
+            late = ConnectionResetError("the client did not take the answer before the deadline")
+            await self._wait(self._deadline, late)
+
+    async def _wait(self, until: float, late: Exception) -> None:
+        """Wait until something has come or gone; raises `late` at a moment of the loop's clock."""
+        waiter = self._waiter = pause(asyncio.get_running_loop())
+        self._lane.expect(until, lambda: self._fail(late))
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            self._lane.expect(NEVER, self._lane.close)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
