@@ -41,8 +41,8 @@ class Announcing:
         self._notifier.stopping()
 
     def sign_due(self) -> float:
-        """When a sign of life is due; infinity for never."""
-        return math.inf if self._notifier.patience is None else self._sign_due
+        """When a sign of life is due; infinity for never, or not before all serve."""
+        return math.inf if self._notifier.patience is None or not self._serves else self._sign_due
 
     def give_sign(self, now: float) -> None:
         """Give a sign of life, if one is due."""

@@ -113,10 +113,13 @@ class Crew:
         return wanted[: max(0, free)]
 
     def next_due(self) -> float:
-        """When a place will want one, or a start will have taken too long; infinity for none."""
-        waiting = [place.due for place in self._places if place.member is None and not place.given_up]
-        starting = [each.started_at + _STARTING_S for each in self.members.values() if each.phase == "starting"]
-        return min([*waiting, *starting], default=math.inf)
+        """When a place will want one; infinity for never."""
+        return min((each.due for each in self._places if each.member is None and not each.given_up), default=math.inf)
+
+    def next_stuck(self) -> float:
+        """When a start will have taken too long; infinity for never."""
+        starting = (each.started_at + _STARTING_S for each in self.members.values() if each.phase == "starting")
+        return min(starting, default=math.inf)
 
     def stuck(self, now: float) -> list[Member]:
         """Those who should have been ready by now."""
@@ -136,6 +139,15 @@ class Crew:
         member = self.members[number] = Member(number, place, pid, now)
         self._places[place].member = member
         return member
+
+    def not_started(self, place: int, now: float, roll: float) -> float:
+        """There are no means to start a worker at a place; seconds until it is tried again. A place is not given up
+        for that, since the next worker may be as good as any."""
+        waiting = self._places[place]
+        waiting.in_a_row = min(waiting.in_a_row + 1, _MOST_IN_A_ROW - 1)
+        pause = _pause(waiting.in_a_row, roll)
+        waiting.due = now + pause
+        return pause
 
     def ready(self, number: int, now: float) -> None:
         """A worker serves."""
@@ -163,7 +175,7 @@ class Crew:
             place.in_a_row, pause = 0, 0.0
         else:
             place.in_a_row += 1
-            pause = roll * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (place.in_a_row - 1))
+            pause = _pause(place.in_a_row, roll)
         if place.in_a_row >= _MOST_IN_A_ROW:
             place.given_up = True
             return Ended(member, None, given_up=True)
@@ -174,6 +186,10 @@ class Crew:
     def _count(self, place: _Place, cause: str) -> None:
         place.restarts += 1
         self.restarts[cause] = self.restarts.get(cause, 0) + 1
+
+
+def _pause(in_a_row: int, roll: float) -> float:
+    return roll * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (in_a_row - 1))
 
 
 def _serves(member: Member | None) -> bool:

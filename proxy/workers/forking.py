@@ -37,20 +37,42 @@ class Forking:
         self._begun = begun
 
     def fork(self, number: int, place: int, work: Callable[[Seat], int], others: Iterable[Port]) -> Port:
-        """Have somebody work in a process of its own; the way to it. `others` are the ways that are not its own."""
-        ours, theirs = socket.socketpair()
-        moving, moving_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        for each in (moving, moving_there):
-            # Where it would be too little for the head of a request, as on macOS.
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_HEAD)
-        pid = os.fork()
-        if pid == 0:
-            self._let_go([ours, moving], others)
+        """Have somebody work in a process of its own; the way to it. `others` are the ways that are not its own.
+
+        Raises OSError where there are no means for one more.
+        """
+        with contextlib.ExitStack() as undo:
+            ours, theirs = (undo.enter_context(each) for each in socket.socketpair())
+            moving, moving_there = (
+                undo.enter_context(each) for each in socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            )
+            for each in (moving, moving_there):
+                # Where it would be too little for the head of a request, as on macOS.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_HEAD)
             seat = Seat(number, place, theirs, moving_there, self.under_way, self._paid, self._listening, self._begun)
-            _end_with(work, seat)
+            held = self._signals.hold()
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _end_with(lambda: self._begin([ours, moving], others, held, work, seat))
+            finally:
+                self._signals.release(held)
+            undo.pop_all()
         theirs.close()
         moving_there.close()
         return Port(number, pid, ours, moving, self._selector)
+
+    def _begin(
+        self,
+        ours: list[socket.socket],
+        others: Iterable[Port],
+        held: Iterable[int],
+        work: Callable[[Seat], int],
+        seat: Seat,
+    ) -> int:
+        self._let_go(ours, others)
+        self._signals.release(held)
+        return work(seat)
 
     def _let_go(self, ours: list[socket.socket], others: Iterable[Port]) -> None:
         """Let go of what is the supervisor's, in the process that was just forked off."""
@@ -62,11 +84,11 @@ class Forking:
             os.environ.pop(name, None)
 
 
-def _end_with(work: Callable[[Seat], int], seat: Seat) -> None:
+def _end_with(work: Callable[[], int]) -> None:
     """Work in this process, and never return into what the supervisor was doing."""
     code = 70
     try:
-        code = work(seat)
+        code = work()
     except BaseException:  # noqa: BLE001 - whatever it is, it ends here
         sys.excepthook(*sys.exc_info())
     finally:

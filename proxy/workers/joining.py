@@ -23,6 +23,9 @@ class Joining:
         self._relay = relay
         self.settings: bytes | None = None
         """The configuration in force, where it is not the one of the start."""
+        self.reload_wanted = False
+        """Whether nobody has said yet that the configuration was read again."""
+        self._welcomes = 0
 
     def choose_leader(self) -> None:
         """Tell whoever is to lead now, if it is another one; and ask it for what it knows."""
@@ -39,8 +42,11 @@ class Joining:
         else:
             # There is nobody whom it could ask.
             port.joined, port.welcomed_by = True, None
-            port.kept.clear()
+            port.take_kept()
             self._relay.send(port, ("begin", self.settings))
+        if self.reload_wanted:
+            # The one before may not have heard of it, or not have come to an end with it.
+            self._relay.send(port, ("reload",))
         for other in self._relay.ports.values():
             other.welcomed_by = None if not other.joined else other.welcomed_by
             self.let_join(other)
@@ -50,17 +56,24 @@ class Joining:
         leader = None if self._relay.leader is None else self._crew.members.get(self._relay.leader)
         if port.joined or port.welcomed_by is not None or leader is None or leader.phase != "serving":
             return
-        port.welcomed_by = leader.number
-        port.kept.clear()
-        self._relay.send(self._relay.ports[leader.number], ("welcome", port.number))
+        # Its number would not do: that of one which died while it joined is the next one's, from which other things
+        # have been kept.
+        self._welcomes += 1
+        port.welcomed_by, port.welcome = leader.number, self._welcomes
+        port.take_kept()
+        self._relay.send(self._relay.ports[leader.number], ("welcome", port.welcome))
 
-    def give_snapshot(self, leader: Port, number: int, snapshot: bytes) -> None:
+    def give_snapshot(self, welcome: int, snapshot: bytes) -> None:
         """The leader has said what it knows: tell the one that joins, and then what was said since."""
-        port = self._relay.ports.get(number)
-        if port is None or port.joined or port.welcomed_by != leader.number:
-            return
-        port.joined, port.welcomed_by = True, None
-        self._relay.send(port, ("join", snapshot))
-        for each in port.kept:
-            self._relay.send_frame(port, each)
-        port.kept.clear()
+        for port in self._relay.ports.values():
+            if port.welcome == welcome and port.welcomed_by is not None and not port.joined:
+                port.joined, port.welcomed_by = True, None
+                self._relay.send(port, ("join", snapshot))
+                self._relay.send_frame(port, port.take_kept())
+
+    def reload(self) -> None:
+        """Have the leader read the configuration again, or whoever leads after it, until one says that it has."""
+        self.reload_wanted = True
+        leader = None if self._relay.leader is None else self._relay.ports.get(self._relay.leader)
+        if leader is not None:
+            self._relay.send(leader, ("reload",))

@@ -33,8 +33,9 @@ class Port:
         """Whether it is told what others tell."""
         self.welcomed_by: int | None = None
         """The leader that has been asked for its snapshot."""
-        self.kept: list[bytes] = []
-        """What others told while the snapshot was awaited, as frames."""
+        self.welcome = 0
+        """Which of all welcomes the snapshot is the answer to."""
+        self._kept = bytearray()
         self.deaf = False
         """It listens no more."""
         self._selector = selector
@@ -84,6 +85,17 @@ class Port:
         if not waiting:
             self.write()
         return len(self._unsent)
+
+    def keep(self, data: bytes) -> int:
+        """Keep a frame that others told while the snapshot is awaited; how many bytes are kept."""
+        self._kept += data
+        return len(self._kept)
+
+    def take_kept(self) -> bytes:
+        """What was kept, which is kept no more."""
+        kept = bytes(self._kept)
+        self._kept.clear()
+        return kept
 
     def write(self) -> None:
         """Write what waits, as far as there is room."""

@@ -36,7 +36,13 @@ class Relay:
 
     def read(self, port: Port) -> None:
         """Pass on what there is to be read."""
-        for address, payload in port.read():
+        try:
+            said = port.read()
+        except ValueError as error:
+            # Nothing that follows can be understood.
+            self._end(port, f"what a worker says makes no sense, and it is ended: {error}")
+            return
+        for address, payload in said:
             self._deliver(port, address, payload)
 
     def send(self, port: Port, *messages: Message) -> None:
@@ -62,8 +68,12 @@ class Relay:
         elif address in self.ports:
             self.send_frame(self.ports[address], frame(port.number, payload))
         elif address == SUPERVISOR:
-            for message in pickle.loads(payload):  # noqa: S301 - from our own processes
-                self._heed(port, message)
+            try:
+                for message in pickle.loads(payload):  # noqa: S301 - from our own processes
+                    self._heed(port, message)
+            except Exception as error:  # noqa: BLE001 - one message that makes no sense must not end them all
+                problem = f"{type(error).__name__}: {error}"
+                self._log.warning("a bug of the proxy, in what a worker said", worker=port.number, problem=problem)
 
     def _tell_others(self, source: int, payload: bytes) -> None:
         for other in list(self.ports.values()):
@@ -72,7 +82,7 @@ class Relay:
             if other.joined:
                 self.send_frame(other, frame(source, payload))
             elif other.welcomed_by is not None and other.welcomed_by != source:
-                other.kept.append(frame(source, payload))
+                self._check(other, other.keep(frame(source, payload)))
 
     def _pass_on(self, port: Port) -> None:
         head, descriptors = port.read_moved()
@@ -88,6 +98,9 @@ class Relay:
 
     def _check(self, port: Port, unread: int) -> None:
         if unread > _MOST_UNREAD:
-            self._log.warning("a worker does not listen to the others, and is ended", worker=port.number, pid=port.pid)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(port.pid, signal.SIGKILL)
+            self._end(port, "a worker does not listen to the others, and is ended")
+
+    def _end(self, port: Port, why: str) -> None:
+        self._log.warning(why, worker=port.number, pid=port.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(port.pid, signal.SIGKILL)

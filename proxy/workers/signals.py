@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+from collections.abc import Iterable
 from typing import Final
 
 _HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
@@ -33,6 +34,17 @@ class Signals:
     def end(self) -> None:
         """Hear none any more."""
         signal.set_wakeup_fd(-1)
+
+    def hold(self) -> Iterable[int]:
+        """Let those that arrive wait; what to give to `release`.
+
+        A process that is forked off meanwhile has the pipe of its parent, and must not write to it what it was told.
+        """
+        return signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+
+    def release(self, held_before: Iterable[int]) -> None:
+        """Let them come."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_before)
 
     def leave_to_parent(self) -> None:
         """In a process that was just forked off: be told by the parent what to do, and by SIGTERM."""

@@ -107,7 +107,12 @@ class Supervisor:
             return
         for place in self._crew.due(time.monotonic()):
             number = self._crew.free_number()
-            port = self._relay.ports[number] = self._fork(number, place, self._work)
+            try:
+                port = self._relay.ports[number] = self._fork(number, place, self._work)
+            except OSError as error:
+                again_in = self._crew.not_started(place, time.monotonic(), random.random())
+                self._log.warning("worker cannot be started", problem=error.strerror, again_in_s=round(again_in, 3))
+                continue
             self._crew.started(place, number, port.pid, time.monotonic())
             self._joining.choose_leader()
             self._joining.let_join(port)
@@ -189,8 +194,8 @@ class Supervisor:
         match message:
             case ("ready" | "leaves" | "deaf" | "reloaded",):
                 self._heed_word(port, message[0])
-            case ("snapshot", number, snapshot):
-                self._joining.give_snapshot(port, number, snapshot)
+            case ("snapshot", welcome, snapshot):
+                self._joining.give_snapshot(welcome, snapshot)
             case ("settings", settings):
                 self._joining.settings = settings
             case ("ask", ticket, question):
@@ -205,7 +210,8 @@ class Supervisor:
                 self._playing.answer(asker, ports, tuple(rest))
 
     def _heed_word(self, port: Port, word: str) -> None:
-        if word == "ready" and port.number in self._crew.members:
+        if word == "ready" and port.number in self._relay.ports:
+            # What it said last is read after its end: then it serves no more.
             self._is_ready(port)
         elif word == "leaves" and port.number in self._crew.members:
             self._lets_go(port)
@@ -214,6 +220,7 @@ class Supervisor:
             if self._stopping and all(each.deaf for each in self._relay.ports.values()):
                 self._close_sockets()
         elif word == "reloaded":
+            self._joining.reload_wanted = False
             self._announcing.reloaded()
 
     def _is_ready(self, port: Port) -> None:
@@ -278,7 +285,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        until = [self._questions.next_due(), self._announcing.sign_due()]
+        until = [self._questions.next_due(), self._announcing.sign_due(), self._crew.next_stuck()]
         if not self._stopping:
             until.append(self._crew.next_due())
         soonest = min(until)
@@ -297,10 +304,8 @@ class Supervisor:
         if self._on_terminal and not os.isatty(sys.stdin.fileno()):
             self._stop()
             return
-        leader = None if self._relay.leader is None else self._relay.ports.get(self._relay.leader)
-        if leader is not None:
-            self._announcing.reloads()
-            self._relay.send(leader, ("reload",))
+        self._announcing.reloads()
+        self._joining.reload()
 
     def _stop(self) -> None:
         """Let all finish what they have; told again, end it."""

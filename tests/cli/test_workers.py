@@ -115,10 +115,17 @@ def as_bytes(model: str) -> bytes:
 
 
 def test_a_limit_is_that_of_the_host(host: Host) -> None:
-    host.inject("backup", "hang")
-    asyncio.run(at_once(host, "narrow", 20, patience=1.0))
+    async def scenario() -> int:
+        asking = asyncio.create_task(at_once(host, "narrow", 20))
+        await asyncio.sleep(1.0)
+        # Nobody has left by now, whose place another one could have.
+        sent = await asyncio.to_thread(received, host, "backup")
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        return sent
 
-    assert 2 == received(host, "backup")
+    host.inject("backup", "hang")
+    assert 2 == asyncio.run(scenario())
 
 
 def test_kill_9_of_any_worker_costs_its_own_connections_only(host: Host) -> None:

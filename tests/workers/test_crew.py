@@ -132,5 +132,14 @@ def test_whoever_does_not_become_ready_is_stuck() -> None:
     crew = begun(2)
     crew.ready(1, 0.5)
 
-    assert 30.0 == crew.next_due()
+    assert 30.0 == crew.next_stuck()
     assert ([], [0]) == (crew.stuck(29.9), [each.number for each in crew.stuck(30.0)])
+
+
+def test_without_means_to_start_one_it_is_tried_again_and_again() -> None:
+    crew = Crew(1)
+    pauses = [round(crew.not_started(0, 0.0, 1.0), 1) for _ in range(10)]
+
+    assert [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, *[6.4] * 4] == pauses
+    assert (6.4, [], [0]) == (crew.next_due(), crew.due(6.3), crew.due(6.4))
+    assert not crew.hopeless
