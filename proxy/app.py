@@ -187,7 +187,7 @@ class Holdfast:
         if self.simulator is not None:
             await self.simulator.close()
 
-    # What a worker, one of several processes of a host, has in another form: see `worker.py`.
+    # What a worker, one of several processes of a host, has in another form: see `worker/worker.py`.
 
     def _new_pool(self, settings: Settings, now: float) -> Pool:
         return Pool(*layout_of(settings), now)

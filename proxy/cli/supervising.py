@@ -30,7 +30,7 @@ from proxy.control.source import Source
 from proxy.player import Ports, play
 from proxy.telemetry.line_writer import PlainWriter
 from proxy.telemetry.log import Log
-from proxy.worker import Worker
+from proxy.worker.worker import Worker
 from proxy.workers.seat import Seat
 from proxy.workers.sockets import Listening, bound, shared
 from proxy.workers.supervisor import Supervisor

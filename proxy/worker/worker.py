@@ -9,19 +9,14 @@ Who leads, the supervisor says.
 from __future__ import annotations
 
 import asyncio
-import copyreg
 import logging
-import pickle
 import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp.typedefs import Middleware
-from msgspec import structs
 
 from proxy.app import Holdfast, budgets_of
 from proxy.config.finding import Finding
@@ -30,21 +25,7 @@ from proxy.config.settings import DrainSettings, Rules, Settings
 from proxy.control.moving import moving
 from proxy.control.reloads import Reload
 from proxy.control.source import Mark
-from proxy.core.event import (
-    AttemptEnded,
-    BudgetRefused,
-    Controlled,
-    Degraded,
-    Ejected,
-    FailedOver,
-    Happening,
-    Hedged,
-    Reloaded,
-    RequestEnded,
-    ResumeEnded,
-    Shed,
-    StreamInterrupted,
-)
+from proxy.core.event import Ejected, Happening, Reloaded
 from proxy.core.names import DeploymentId
 from proxy.execution.shared_room import SharedRoom
 from proxy.execution.waiting_room import WaitingRoom
@@ -59,47 +40,21 @@ from proxy.server.farewell import let_finish
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
 from proxy.telemetry.metrics import CONTENT_TYPE
-from proxy.workers.frames import SUPERVISOR
+from proxy.worker.errands import Errands
+from proxy.worker.events import EventsOfHost
+from proxy.worker.hearing import Hearing
+from proxy.worker.played import PlayedElsewhere
+from proxy.worker.snapshot import Snapshot, pickled, unpickled
+from proxy.workers.covering import Covering
 from proxy.workers.link import Link, Message
+from proxy.workers.roster import Roster, has_lost, leader_of, serving, with_ages
 from proxy.workers.seat import Seat
 from proxy.workers.table import Counts
 from proxy.workers.tasks import CountedTasks
 
-_OF_REQUESTS = (
-    AttemptEnded,
-    BudgetRefused,
-    Degraded,
-    FailedOver,
-    Hedged,
-    RequestEnded,
-    ResumeEnded,
-    Shed,
-    StreamInterrupted,
-)
-"""Events that come with every request or nearly so: told only while somebody follows them."""
-_FOLLOWERS = "followers "
-"""The name of a count; no upstream has a space in its name."""
 _EVERY_S = 1.0
-_SLACK = 2000
-"""Numbers of events that a new leader leaves out, so that none is given twice."""
-_PLAY_S = 10.0
 
 _logger = logging.getLogger("holdfast.worker")
-
-
-class _Snapshot(NamedTuple):
-    """What a worker that joins has to know. All in one, so that what is one object stays one."""
-
-    settings: Settings
-    config: Mapping[str, Any]
-    simulator_url: str | None
-    last_reload: Mapping[str, object] | None
-    mark: Mark | None
-    known: Known
-    budgets: tuple[Budgets, dict[str, list[int]]]
-    hour: int
-    audit: list[Any]
-    last_event: int
 
 
 class Worker(Holdfast):
@@ -122,27 +77,20 @@ class Worker(Holdfast):
         self.lifecycle = Lifecycle(running=CountedTasks(self._places))
         self.all_end = False
         """Whether the whole proxy stops, and not only this worker."""
-        self._link = Link(seat, self._hear, self._orphaned, self._taken)
-        self._begun: asyncio.Future[_Snapshot | None] = asyncio.get_running_loop().create_future()
-        self._early: list[tuple[int, list[Message]]] | None = []
-        """What is heard before there is anybody to hear it."""
+        self._hearing = Hearing(self._heed_before, self._heed, self._hear_other, self._judge)
+        self._link = Link(seat, self._hearing, self._orphaned, self._taken)
+        self._played = PlayedElsewhere(self._link)
+        self._events = EventsOfHost(self._link, self._places, self._feed, self._audit, self._metrics)
+        self._covering: Covering
+        self._errands = Errands()
+        self._begun: asyncio.Future[Snapshot | None] = asyncio.get_running_loop().create_future()
         self._leads = self._is_up = False
         self._known: Known | None = None
-        self._roster: Sequence[Mapping[str, object]] = ()
+        self._roster: Roster = ()
         self._counted_elsewhere: Mapping[Any, float] = {}
-        self._playing: asyncio.Future[tuple[Any, ...]] | None = None
-        self._played_at: str | None = None
         self._reload_summary: Mapping[str, object] | None = None
-        self._covering: dict[int, list[asyncio.Server]] = {}
-        self._last_event = 0
-        self._counting = False
-        """Whether something was counted since the supervisor was told the counts."""
-        self._followings: list[int | None] = []
-        """The places in the count of those who follow."""
-        self._joined_with: _Snapshot | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._joined_with: Snapshot | None = None
         self._began = seat.started_at
-        self._feed.watched = self._followed
 
     # Beginning.
 
@@ -152,9 +100,9 @@ class Worker(Holdfast):
         snapshot = await self._begun
         if snapshot is not None:
             self.settings, self._config = snapshot.settings, snapshot.config
-            self._played_at = snapshot.simulator_url
+            self._played.control_url = snapshot.simulator_url
             self._learn_of_reload(snapshot.last_reload, snapshot.mark)
-            self._known, self._last_event = snapshot.known, snapshot.last_event
+            self._known, self._events.last_known = snapshot.known, snapshot.last_event
             self._audit.take_up(snapshot.audit)
         try:
             self._joined_with = snapshot
@@ -171,15 +119,14 @@ class Worker(Holdfast):
 
     async def _restore(self) -> None:
         """All that is known is there: what others know, and what they have said since."""
+        self._covering = Covering(self._seat.listening, self._listener.also_on)
         if self._joined_with is None:
             await super()._restore()
         elif isinstance(self._budgets, SharedBudgets):
             self._budgets.join(self._joined_with.budgets)
             self.pool.hour = self._joined_with.hour
         self._joined_with = None
-        early, self._early = self._early or [], None
-        for source, messages in early:
-            self._hear(source, messages)
+        self._hearing.begin()
 
     def _begin_beside(self) -> None:
         self._rounds.leads = self._leads
@@ -211,7 +158,7 @@ class Worker(Holdfast):
         if self._leads:
             return
         self._leads = self._rounds.leads = True
-        self._feed.skip_to(self._last_event + _SLACK)
+        self._events.lead()
         self._sync.keep_in(super()._new_store(self.settings))
         if self._is_up:
             self._begin_beside()
@@ -229,7 +176,7 @@ class Worker(Holdfast):
         assert isinstance(self.pool, SharedPool)  # noqa: S101 - as made above
         assert isinstance(self._budgets, SharedBudgets)  # noqa: S101 - as above
         self._link.flush()
-        snapshot = _Snapshot(
+        snapshot = Snapshot(
             self.settings,
             self._config,
             self._simulator_url(),
@@ -241,26 +188,12 @@ class Worker(Holdfast):
             self._audit.all(),
             self._feed.last,
         )
-        self._link.tell_supervisor("snapshot", number, _pickled(snapshot))
+        self._link.tell_supervisor("snapshot", number, pickled(snapshot))
 
     # What the others say.
 
-    def _hear(self, source: int, messages: list[Message]) -> None:
-        if source == SUPERVISOR:
-            messages = [message for message in messages if not self._heed_before(message)]
-        if self._early is not None:
-            if messages:
-                self._early.append((source, messages))
-            return
-        for message in messages:
-            try:
-                if source == SUPERVISOR:
-                    self._heed(*message)
-                else:
-                    self._hear_other(*message)
-            except Exception:
-                # One message that makes no sense must not cost the others.
-                _logger.exception("a bug of the proxy, in what a worker was told (%.40s)", message[0])
+    def _judge(self) -> None:
+        """What was heard may call for a breaker to open."""
         if isinstance(self.pool, SharedPool):
             clock = asyncio.get_running_loop().time
             for event in self.pool.judge(clock(), random.random()) if self._leads else self.pool.leave_it():
@@ -272,29 +205,29 @@ class Worker(Holdfast):
             case ("begin", settings):
                 self._leads = True
                 if settings is not None:
-                    self.settings, self._config, self._played_at, mark = _unpickled(settings)
+                    self.settings, self._config, self._played.control_url, mark = unpickled(settings)
                     self._learn_of_reload(None, mark)
                 self._begun.set_result(None)
             case ("join", snapshot):
-                self._begun.set_result(_unpickled(snapshot))
+                self._begun.set_result(unpickled(snapshot))
             case ("played", *answer):
-                if self._playing is not None and not self._playing.done():
-                    self._playing.set_result(tuple(answer))
+                self._played.hear(tuple(answer))
             case ("stop" | "end",):
                 self.all_end = True
                 self._told_to_stop()
             case ("crew", roster, restarts):
-                if leader_of(roster) != leader_of(self._roster):
-                    self._link.another_leads()
-                fewer = len(roster) < len(self._roster)
-                self._roster = roster
-                self._metrics.tell_workers(sum(each["phase"] == "serving" for each in roster), restarts)
-                if fewer and self._early is None:
-                    # Whoever is gone has left places.
-                    self._room.look_around()
+                self._know_of(roster, restarts)
             case _:
                 return False
         return True
+
+    def _know_of(self, roster: Roster, restarts: Mapping[str, int]) -> None:
+        before, self._roster = self._roster, roster
+        if leader_of(roster) != leader_of(before):
+            self._link.another_leads()
+        self._metrics.tell_workers(serving(roster), restarts)
+        if has_lost(before, roster) and self._hearing.begun:
+            self._room.look_around()
 
     def _heed(self, kind: str, *said: Any) -> None:
         """What the supervisor says."""
@@ -304,14 +237,13 @@ class Worker(Holdfast):
             case ("welcome", number):
                 self._give_snapshot(number)
             case ("cover", place):
-                self._do(self._cover(place))
+                self._errands.begin(self._cover(place))
             case ("uncover", place):
-                for server in self._covering.pop(place, []):
-                    server.close()
+                self._covering.end(place)
             case ("leave",):
                 self._told_to_stop()
             case ("reload",):
-                self._do(self._reload_for_supervisor())
+                self._errands.begin(self._reload_for_supervisor())
             case ("asked", asker, ticket, question):
                 self._answer(asker, ticket, question)
             case ("counted", counts):
@@ -323,16 +255,17 @@ class Worker(Holdfast):
             case ("freed", upstream, model) if isinstance(self._room, SharedRoom):
                 self._room.freed_elsewhere(DeploymentId(upstream, model))
             case ("event", at, event):
-                self._note_elsewhere(at, event)
+                self._events.note_elsewhere(at, event)
+                self._sync(event)
             case ("order", order):
                 carry_out(self.pool, order, self._rules_of)
                 self._room.look_around()
             case ("settings", settings):
-                self._follow(*_unpickled(settings))
+                self._follow(*unpickled(settings))
             case ("last_reload", summary, mark):
                 self._learn_of_reload(summary, mark)
             case ("last_event", number):
-                self._last_event = number
+                self._events.last_known = number
             case _ if isinstance(self.pool, SharedPool):
                 self.pool.hear(kind, *said)
                 if kind == "guards":
@@ -346,31 +279,11 @@ class Worker(Holdfast):
     # What is told.
 
     def _tell_event(self, event: Happening) -> None:
-        self._counting = True
         if isinstance(event, Ejected) and isinstance(self.pool, SharedPool):
             self.pool.tell_ejection(event.deployment)
         if isinstance(event, Reloaded):
             self._link.tell("last_reload", self._last_reload(), self._mark())
-        if not isinstance(event, _OF_REQUESTS):
-            self._link.tell("event", time.time(), event)
-        elif not self._leads and self._places.total(_FOLLOWERS):
-            told = structs.replace(event, usage=None) if isinstance(event, RequestEnded) else event
-            self._link.tell_leader_soon("event", time.time(), told)
-
-    def _note_elsewhere(self, at: float, event: Happening) -> None:
-        """What has happened in another worker, which has counted and logged it."""
-        self._feed(event, at)
-        if isinstance(event, Controlled | Reloaded):
-            self._audit.add(event, at)
-        self._sync(event)
-        self._metrics.note_elsewhere(event)
-
-    def _followed(self, change: int) -> None:
-        """Somebody has begun to follow the events, or has ceased to. The others are told by a count."""
-        if change > 0:
-            self._followings.append(self._places.take(_FOLLOWERS)[0])
-        elif self._followings:
-            self._places.free(self._followings.pop())
+        self._events.tell(event, leads=self._leads)
 
     async def _look_around(self) -> None:
         """Every second: hear what others have paid, and tell what has been counted."""
@@ -385,14 +298,11 @@ class Worker(Holdfast):
     def _tell_counts(self) -> None:
         if isinstance(self._budgets, SharedBudgets):
             self._budgets.look(asyncio.get_running_loop().time())
-        if not self._leads:
+        if self._leads:
+            self._events.tell_last()
+        else:
             self._sync.leave_it()
-        elif self._last_event != self._feed.last:
-            self._last_event = self._feed.last
-            self._link.tell("last_event", self._last_event)
-        if self._counting:
-            self._counting = False
-            self._link.tell_supervisor("counts", self._metrics.counts())
+        self._events.tell_counts()
 
     # One configuration after another.
 
@@ -408,7 +318,7 @@ class Worker(Holdfast):
             self.pool.follow(change_between(settings, settings).rules_of)
         super()._put_in_force(settings)
         if self._leads:
-            told = _pickled((settings, self._config, self._simulator_url(), self._mark()))
+            told = pickled((settings, self._config, self._simulator_url(), self._mark()))
             self._link.tell_supervisor("settings", told)
             self._link.tell("settings", told, at_once=True)
 
@@ -420,7 +330,7 @@ class Worker(Holdfast):
         mark: Mark | None,
     ) -> None:
         """Put in force what another worker has read and found to be in order."""
-        self._config, self._played_at = config, simulator_url
+        self._config, self._played.control_url = config, simulator_url
         self._learn_of_reload(self._reload_summary, mark)
         self._put_in_force(settings)
         self._took(settings)
@@ -458,29 +368,11 @@ class Worker(Holdfast):
     def _rules_of(self, id_: DeploymentId) -> Sequence[Rules]:
         return change_between(self.settings, self.settings).rules_of(id_)
 
-    # The simulated upstreams, which a process of their own plays for all.
-
     async def _with_simulator(self, settings: Settings) -> Settings:
-        names = [
-            name for name, each in settings.upstreams.items() if each.kind.name == "simulated" and not each.base_url
-        ]
-        if not names:
-            return settings
-        self._playing = asyncio.get_running_loop().create_future()
-        self._link.tell_supervisor("play", names)
-        try:
-            async with asyncio.timeout(_PLAY_S):
-                urls, control_url = await self._playing
-        except TimeoutError:
-            raise OSError("the simulated upstreams did not start") from None
-        if urls is None:
-            raise OSError(control_url)
-        self._played_at = control_url
-        places = {name: replace(settings.upstreams[name], base_url=urls[name]) for name in names}
-        return replace(settings, upstreams={**settings.upstreams, **places})
+        return await self._played.with_addresses(settings)
 
     def _simulator_url(self) -> str | None:
-        return self._played_at
+        return self._played.control_url
 
     # What is shown.
 
@@ -493,8 +385,7 @@ class Worker(Holdfast):
         return self._metrics.render_together(own, self._counted_elsewhere), CONTENT_TYPE
 
     def _workers(self) -> Sequence[Mapping[str, object]]:
-        now = time.time()
-        return [{**each, "age_s": round(now - float(str(each["started_at"])), 1)} for each in self._roster]
+        return with_ages(self._roster, time.time())
 
     # Ending.
 
@@ -520,10 +411,7 @@ class Worker(Holdfast):
 
     def _go_deaf(self) -> None:
         super()._go_deaf()
-        for servers in self._covering.values():
-            for server in servers:
-                server.close()
-        self._covering.clear()
+        self._covering.end_all()
         if not self.lifecycle.leaving:
             # Whatever copy of a socket stays open, somebody would wait on it.
             for each in {id(each): each for listening in self._seat.listening for each in listening}.values():
@@ -532,15 +420,14 @@ class Worker(Holdfast):
 
     async def _cover(self, place: int) -> None:
         """Take what comes to the sockets of a worker that is gone, until another one is there."""
-        if place not in self._covering and not self.lifecycle.draining:
-            self._covering[place] = []
-            self._covering[place] += await self._listener.also_on(self._seat.listening[place])
+        if not self.lifecycle.draining:
+            await self._covering.begin(place)
 
     def _taken(self, moved: socket.socket, head: bytes) -> bool:
         """Serve a connection that wants who leads, if that is us."""
-        leads = self._leads and self._early is None
+        leads = self._leads and self._hearing.begun
         if leads:
-            self._do(self._listener.take(moved, head))
+            self._errands.begin(self._listener.take(moved, head))
         else:
             moved.close()
         return leads
@@ -549,34 +436,3 @@ class Worker(Holdfast):
         """The supervisor is gone: nobody else will follow."""
         self.all_end = True
         self._told_to_stop()
-
-    def _do(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _logger.error("a bug of the proxy, in a worker", exc_info=error)
-
-
-def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
-    return MappingProxyType(mapping)
-
-
-def leader_of(roster: Sequence[Mapping[str, object]]) -> object:
-    """The number of whoever leads."""
-    return next((each["worker"] for each in roster if each["leads"]), None)
-
-
-# Settings have read-only mappings, which the library forgot.
-copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
-
-
-def _pickled(value: object) -> bytes:
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-
-
-def _unpickled(value: bytes) -> Any:
-    return pickle.loads(value)  # noqa: S301 - from our own processes
