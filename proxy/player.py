@@ -18,14 +18,15 @@ Ports = tuple[dict[str, int], int]
 
 
 async def play(seat: Seat, known: Ports | None) -> int:
-    """Play what is asked for until told to stop, on the ports of the process before, if there was one."""
+    """Play what is asked for until the supervisor ends it, on the ports of the process before, if there was one."""
     for listening in seat.listening:
         for each in listening:
             # Those of the proxy; what is left open here would seem to be served.
             each.close()
     over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, over.set)
+    # Whoever tells all processes of the proxy to end has the workers finish what they have, which may need this one:
+    # it ends with the supervisor.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     player = _Player(seat, known, over)
     await player.link.open()
     await over.wait()

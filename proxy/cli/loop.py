@@ -27,11 +27,28 @@ def told_to_reload() -> asyncio.Event:
     return event
 
 
-def told_to_terminate() -> asyncio.Event:
-    """An event that SIGTERM sets; Ctrl-C is for whoever started this process."""
-    event = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, event.set)
-    return event
+class Ending:
+    """Whether this process is to end, as SIGTERM says or whoever started it; Ctrl-C is for them alone.
+
+    A service manager may tell both, and then both tell this process: that is one wish, not an impatient second one.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = asyncio.Event()
+        self.at_once = asyncio.Event()
+        """It was told a second time by the same one."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._signalled)
+        self._signals = 0
+
+    def tell(self, *, at_once: bool = False) -> None:
+        """Whoever started this process wants it to end."""
+        self.wanted.set()
+        if at_once:
+            self.at_once.set()
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        self.tell(at_once=self._signals > 1)
 
 
 def told_to_stop() -> asyncio.Event:

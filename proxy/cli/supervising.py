@@ -13,7 +13,7 @@ import click
 
 from proxy import __version__
 from proxy.cli import heap
-from proxy.cli.loop import run, told_to_terminate
+from proxy.cli.loop import Ending, run
 from proxy.cli.serving import (
     as_inherited,
     cannot_listen,
@@ -86,12 +86,12 @@ def _sockets(settings: Settings, inherited: Sequence[socket.socket], workers: in
 
 async def _work(seat: Seat, settings: Settings, loaded: Loaded, source: Source) -> int:
     """One worker, until it is told to stop; the exit code."""
-    stop = told_to_terminate()
+    ending = Ending()
     log = Log(settings.log.format, settings.log.level, worker=seat.number)
     proxy = Worker(
         seat,
         settings,
-        stop.set,
+        ending.tell,
         lambda taken: log.change(taken.log.format, taken.log.level),
         config=loaded.masked,
         listeners=(log,),
@@ -99,7 +99,7 @@ async def _work(seat: Seat, settings: Settings, loaded: Loaded, source: Source) 
         told=lambda reload: tell_reload(reload, log),
     )
     starting = asyncio.create_task(proxy.start(), name="start")
-    stopped = asyncio.create_task(stop.wait(), name="stop")
+    stopped = asyncio.create_task(ending.wanted.wait(), name="stop")
     await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         # Nobody has been answered yet.
@@ -113,9 +113,8 @@ async def _work(seat: Seat, settings: Settings, loaded: Loaded, source: Source) 
         log.close()
         return 1
     heap.settle()
-    await stop.wait()
-    stop.clear()
+    await ending.wanted.wait()
     proxy.lifecycle.leaving = proxy.lifecycle.leaving or not proxy.all_end
-    await stop_without_breaking(proxy, stop, log)
+    await stop_without_breaking(proxy, ending.at_once, log)
     log.close()
     return 0

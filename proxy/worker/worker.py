@@ -14,7 +14,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp.typedefs import Middleware
 
@@ -57,6 +57,10 @@ _EVERY_S = 1.0
 _logger = logging.getLogger("holdfast.worker")
 
 
+class _ToldToStop(Protocol):
+    def __call__(self, *, at_once: bool = False) -> None: ...
+
+
 class Worker(Holdfast):
     """`start`, then wait until the supervisor wants an end, which `told_to_stop` hears; then `drain` and `stop`."""
 
@@ -64,12 +68,14 @@ class Worker(Holdfast):
         self,
         seat: Seat,
         settings: Settings,
-        told_to_stop: Callable[[], None],
+        told_to_stop: _ToldToStop,
         took: Callable[[Settings], None] = lambda _settings: None,
         **others: Any,
     ) -> None:
-        """`told_to_stop` is called when the supervisor wants it, and again when it wants that at once. `took` hears of
-        settings that another worker has put in force. `others` are as of a proxy that serves alone."""
+        """`told_to_stop` is called when the supervisor wants it, and with `at_once` when it has no patience.
+
+        `took` hears of settings that another worker has put in force. `others` are as of a proxy that serves alone.
+        """
         super().__init__(settings, sockets=seat.listening[seat.place], **others)
         self._seat = seat
         self._told_to_stop, self._took = told_to_stop, took
@@ -212,9 +218,9 @@ class Worker(Holdfast):
                 self._begun.set_result(unpickled(snapshot))
             case ("played", *answer):
                 self._played.hear(tuple(answer))
-            case ("stop" | "end",):
+            case ("stop" | "end" as word,):
                 self.all_end = True
-                self._told_to_stop()
+                self._told_to_stop(at_once=word == "end")
             case ("crew", roster, restarts):
                 self._know_of(roster, restarts)
             case _:

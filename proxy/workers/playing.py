@@ -66,10 +66,10 @@ class Playing:
             self._start()
 
     def end(self) -> None:
-        """End it, and wait for that."""
+        """End it at once, since it has nothing to save."""
         if self.port is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.port.pid, signal.SIGTERM)
+                os.kill(self.port.pid, signal.SIGKILL)
             os.waitpid(self.port.pid, 0)
 
     def _start(self) -> None:

@@ -83,6 +83,10 @@ class Process:
         assert found, self.output
         return found
 
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
     def send(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
 

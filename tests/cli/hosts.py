@@ -78,11 +78,11 @@ class Host:
         line = next((line for line in self.text("/metrics").splitlines() if line.startswith(f"{series} ")), None)
         return 0.0 if line is None else float(line.rpartition(" ")[2])
 
-    def inject(self, upstream: str, fault: str | None) -> None:
+    def inject(self, upstream: str, fault: str | None, **parameters: float) -> None:
         control = self.get("/admin/v1/status")["simulator"]
         request = urllib.request.Request(  # noqa: S310 - our own address
             f"{control}/upstreams/{upstream}/fault",
-            json.dumps({"fault": fault}).encode(),
+            json.dumps({"fault": fault, **parameters}).encode(),
             {"content-type": "application/json"},
             method="PUT",
         )

@@ -280,6 +280,24 @@ def test_told_to_stop_all_finish_what_they_have(host: Host) -> None:
     assert not answers(host)
 
 
+def test_told_all_at_once_to_stop_by_a_service_manager_they_finish_what_they_have(host: Host) -> None:
+    """Each worker then hears of it twice, which is no wish to hurry."""
+
+    async def scenario() -> list[int]:
+        asking = asyncio.create_task(at_once(host, "default", 10))
+        await asyncio.sleep(0.5)
+        supervisor = host.process.pid
+        others = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        for pid in [*map(int, others), supervisor]:
+            host.kill(pid, signal.SIGTERM)
+        return await asking
+
+    host.inject("primary", "slow_headers", seconds=1.5)
+    assert [200] * 10 == asyncio.run(scenario())
+    assert 0 == host.process.end()
+    assert "told again to stop" not in host.process.output
+
+
 @pytest.mark.parametrize(
     ("workers", "problem"),
     [
