@@ -41,8 +41,13 @@ class SharedRoom(WaitingRoom):
         return self._places.total(_WAITING) < self.size
 
     async def wait(self, pool: Pool, places: Sequence[Place], until: float) -> tuple[int, Permit] | None:
-        """As in the room of one process."""
-        place, _ = self._places.take(_WAITING)
+        """As in the room of one process. None, too, when another one has taken the last place in the room meanwhile."""
+        place, waiting = self._places.take(_WAITING)
+        if waiting > self.size:
+            # It counted itself in first: of two that do so at the same moment, never do both wait.
+            self._places.free(place)
+            await asyncio.sleep(0)
+            return None
         # What came free elsewhere before anybody could see that somebody waits here, nobody has told.
         looking = asyncio.get_running_loop().call_soon(self._look_at, places)
         try:

@@ -66,12 +66,10 @@ async def complete_chat(door: Door, context: Context) -> None:
 
 def _admit(door: Door, context: Context) -> None:
     """Count the request in, unless the server is full or on its way out."""
-    running = context.lifecycle.running
     if context.lifecycle.ending:
         raise stopping()
-    if len(running) >= context.settings.server.max_concurrent:
+    if not context.lifecycle.admit(door.work, context.settings.server.max_concurrent):
         raise too_busy(context.settings.server.max_concurrent)
-    running.add(door.work)
 
 
 async def _answer(door: Door, context: Context, record: RequestEnded, started: float) -> None:

@@ -43,6 +43,13 @@ class Lifecycle:
     _waiting: list[tuple[set[Work], asyncio.Future[None]]] = field(default_factory=list)
     """Whoever waits until certain requests are over."""
 
+    def admit(self, work: Work, limit: int) -> bool:
+        """Count a request in, unless so many run already."""
+        if len(self.running) >= limit:
+            return False
+        self.running.add(work)
+        return True
+
     def over(self, work: Work) -> None:
         """A request is over."""
         self.running.discard(work)

@@ -35,7 +35,6 @@ from proxy.pool.orders import Order, carry_out
 from proxy.pool.pool import Pool
 from proxy.pool.shared import Known, SharedPool
 from proxy.pool.shared_budgets import SharedBudgets
-from proxy.server.context import Lifecycle
 from proxy.server.farewell import let_finish
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
@@ -43,6 +42,7 @@ from proxy.telemetry.metrics import CONTENT_TYPE
 from proxy.worker.errands import Errands
 from proxy.worker.events import EventsOfHost
 from proxy.worker.hearing import Hearing
+from proxy.worker.lifecycle import CountedLifecycle
 from proxy.worker.played import PlayedElsewhere
 from proxy.worker.snapshot import Snapshot, pickled, unpickled
 from proxy.workers.covering import Covering
@@ -50,7 +50,6 @@ from proxy.workers.link import Link, Message
 from proxy.workers.roster import Roster, has_lost, leader_of, serving, with_ages
 from proxy.workers.seat import Seat
 from proxy.workers.table import Counts
-from proxy.workers.tasks import CountedTasks
 
 _EVERY_S = 1.0
 
@@ -80,7 +79,7 @@ class Worker(Holdfast):
         self._seat = seat
         self._told_to_stop, self._took = told_to_stop, took
         self._places, self._paid = Counts(seat.under_way, seat.number), Counts(seat.paid, seat.number)
-        self.lifecycle = Lifecycle(running=CountedTasks(self._places))
+        self.lifecycle = CountedLifecycle(self._places)
         self.all_end = False
         """Whether the whole proxy stops, and not only this worker."""
         self._hearing = Hearing(self._heed_before, self._heed, self._hear_other, self._judge)

@@ -23,6 +23,21 @@ class CountedTasks(set[Any]):
         self._places[work] = self._counts.take(_IN_FLIGHT)[0]
         super().add(work)
 
+    def add_within(self, work: object, limit: int) -> bool:
+        """Count one more, unless it is one too many for the host.
+
+        It counts itself in first: of two processes that do so at the same moment, never are both let in.
+        """
+        if len(self) >= limit:
+            return False
+        place, running = self._counts.take(_IN_FLIGHT)
+        if running > limit:
+            self._counts.free(place)
+            return False
+        self._places[work] = place
+        super().add(work)
+        return True
+
     def discard(self, work: object) -> None:
         """Count one less."""
         if work in self:

@@ -45,6 +45,29 @@ def test_a_place_freed_by_one_is_had_by_whoever_waits_at_another() -> None:
     assert had is not None and 3 == had[0]
 
 
+def test_whoever_was_told_that_there_is_room_does_not_wait_where_another_one_has_taken_it() -> None:
+    async def scenario() -> tuple[tuple[int, Permit] | None, float]:
+        host = Host(2, {ID: [ONE]})
+        clock = asyncio.get_running_loop().time
+        rooms = [
+            SharedRoom(1, lambda _: None, clock, Counts(host.table, each), lambda *_, **__: None) for each in (0, 1)
+        ]
+        permit(host.pools[0], ID, ONE)
+        assert rooms[0].has_room and rooms[1].has_room
+        first = asyncio.create_task(rooms[0].wait(host.pools[0], [Place(0, ID, ONE)], clock() + 5))
+        await asyncio.sleep(0)
+        started = clock()
+        second = await rooms[1].wait(host.pools[1], [Place(0, ID, ONE)], clock() + 5)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert rooms[1].has_room
+        return second, clock() - started
+
+    second, took = asyncio.run(scenario())
+    assert second is None
+    assert took < 1
+
+
 def test_what_came_free_before_anybody_was_seen_to_wait_is_found() -> None:
     async def scenario() -> tuple[int, Permit] | None:
         host = Host(2, {ID: [ONE]})
