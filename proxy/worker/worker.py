@@ -228,8 +228,7 @@ class Worker(Holdfast):
 
     def _know_of(self, roster: Roster, restarts: Mapping[str, int]) -> None:
         before, self._roster = self._roster, roster
-        if leader_of(roster) != leader_of(before):
-            self._link.another_leads()
+        self._link.leads_now(leader_of(roster))
         self._metrics.tell_workers(serving(roster), restarts)
         if has_lost(before, roster) and self._hearing.begun:
             self._room.look_around()

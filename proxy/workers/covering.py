@@ -26,8 +26,14 @@ class Covering:
         """Take what comes to a place."""
         if place in self._servers:
             return
-        self._servers[place] = []
-        self._servers[place] += await self._also_on(self._listening[place])
+        own = self._servers[place] = []
+        servers = await self._also_on(self._listening[place])
+        if self._servers.get(place) is own:
+            own += servers
+        else:
+            # It has ended before it had begun.
+            for server in servers:
+                server.close()
 
     def end(self, place: int) -> None:
         """Somebody else is there."""

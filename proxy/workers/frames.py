@@ -14,6 +14,8 @@ ALL: Final = 0xFFFE
 """All workers that serve, but for the sender."""
 LEADER: Final = 0xFFFD
 
+TICKET: Final = struct.Struct("!HQ")
+"""Before what was read of a connection that moves: whose it was, and which."""
 _HEAD: Final = struct.Struct("!IH")
 _LARGEST: Final = 256 * 1024**2
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import pickle
 import socket
-import struct
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from proxy.workers.frames import ALL, LEADER, SUPERVISOR, Frames, frame
+from proxy.workers.frames import ALL, LEADER, SUPERVISOR, TICKET, Frames, frame
 from proxy.workers.seat import Seat
 
 _GATHERED_S: Final = 0.02
@@ -23,8 +22,7 @@ _MOST_GATHERED: Final = 500
 _LARGEST_HEAD: Final = 256 * 1024
 """Bytes that a connection may bring along when it moves."""
 _PATIENCE_S: Final = 2.0
-_TICKET: Final = struct.Struct("!HQ")
-"""Before what was read of a connection that moves: whose it was, and which."""
+_AGAIN_S: Final = 0.005
 
 Message = tuple[Any, ...]
 """What kind it is, and what belongs to it."""
@@ -53,6 +51,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._asked: dict[int, asyncio.Future[list[Any]]] = {}
         self._moved: dict[int, asyncio.Future[bool]] = {}
+        self._offered: dict[int, int | None] = {}
+        """To whom a connection was passed on that moves; None where nobody leads."""
         self._ticket = 0
 
     async def open(self) -> None:
@@ -126,24 +126,32 @@ class Link(asyncio.Protocol):
         """Hand over a connection, by its file descriptor, with what has been read of it; whether the leader has it.
 
         It is not to be closed here before that is known: a leader that dies meanwhile cannot have it. False means that
-        this has happened, and that the next one may be asked. Raises OSError when nobody can be asked.
+        this has happened, and that the next one may be asked. A leader that takes its time has it, since it may
+        take it yet. Raises OSError when nobody can be asked.
         """
         self._ticket += 1
         ticket = self._ticket
         taken = self._moved[ticket] = asyncio.get_running_loop().create_future()
         self.flush()
         try:
-            socket.send_fds(self._seat.moving, [_TICKET.pack(self.number, ticket), head], [connection])
-            async with asyncio.timeout(_PATIENCE_S):
-                has_it: bool = await taken
-                return has_it
+            socket.send_fds(self._seat.moving, [TICKET.pack(self.number, ticket), head], [connection])
+            await asyncio.wait([taken], timeout=_PATIENCE_S)
+            if not taken.done() and self._offered.get(ticket) is None:
+                raise TimeoutError
+            has_it: bool = taken.result() if taken.done() else True
+            if not has_it:
+                # The next one may be about to hear that it leads.
+                await asyncio.sleep(_AGAIN_S)
+            return has_it
         finally:
             del self._moved[ticket]
+            self._offered.pop(ticket, None)
 
-    def another_leads(self) -> None:
-        """Whoever was offered a connection and has not taken it, will not."""
-        for moved in self._moved.values():
-            _settle(moved, False)
+    def leads_now(self, number: object) -> None:
+        """Whoever else was offered a connection and has not taken it, will not."""
+        for ticket, offered in self._offered.items():
+            if offered != number:
+                _settle(self._moved.get(ticket), False)
 
     # As a protocol of asyncio.
 
@@ -178,6 +186,11 @@ class Link(asyncio.Protocol):
         match message:
             case ("answers", ticket, answers):
                 _settle(self._asked.get(ticket), answers)
+            case ("offered", ticket, number):
+                if ticket in self._moved:
+                    self._offered[ticket] = number
+            case ("refused", ticket):
+                _settle(self._moved.get(ticket), False)
             case ("moved", ticket):
                 _settle(self._moved.get(ticket), True)
             case _:
@@ -196,9 +209,12 @@ class Link(asyncio.Protocol):
         for descriptor in descriptors:
             moved = socket.socket(fileno=descriptor)
             moved.setblocking(False)
-            source, ticket = _TICKET.unpack_from(head)
-            if self._taken(moved, head[_TICKET.size :]):
+            source, ticket = TICKET.unpack_from(head)
+            if self._taken(moved, head[TICKET.size :]):
                 self._write(source, [("moved", ticket)])
+            else:
+                # It is only about to lead, or has just ceased to.
+                self._write(source, [("refused", ticket)])
         if not descriptors and not head:
             # The other end is closed.
             asyncio.get_running_loop().remove_reader(self._seat.moving.fileno())

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from proxy.workers.frames import ALL, LEADER, SUPERVISOR, frame
+from proxy.workers.frames import ALL, LEADER, SUPERVISOR, TICKET, frame
 from proxy.workers.port import Message, Port
 from proxy.workers.surroundings import Says
 
@@ -86,15 +86,24 @@ class Relay:
 
     def _pass_on(self, port: Port) -> None:
         head, descriptors = port.read_moved()
+        if not descriptors:
+            return
         target = None if self.leader is None else self.ports.get(self.leader)
+        offered: int | None = None
         try:
-            if target is not None and descriptors:
+            if target is not None:
                 socket.send_fds(target.moving, [head], descriptors)
+                offered = target.number
+        except ConnectionError:
+            # It is gone, and the next one will be offered it.
+            offered = None if target is None else target.number
         except OSError:
             self._log.warning("a connection could not be handed over")
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+        # Told in line with who leads: so whoever asked knows what became of it when another one does.
+        self.send(port, ("offered", TICKET.unpack_from(head)[1], offered))
 
     def _check(self, port: Port, unread: int) -> None:
         if unread > _MOST_UNREAD:

@@ -20,7 +20,7 @@ def serving(roster: Roster) -> int:
 
 def has_lost(before: Roster, now: Roster) -> bool:
     """Whether somebody is gone, who may have left places."""
-    return len(now) < len(before)
+    return bool({each["pid"] for each in before} - {each["pid"] for each in now})
 
 
 def with_ages(roster: Roster, now: float) -> list[Mapping[str, object]]:
