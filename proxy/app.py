@@ -12,7 +12,6 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +38,7 @@ from proxy.execution.waiting_room import WaitingRoom
 from proxy.execution.walk import World
 from proxy.health.prober import Prober
 from proxy.health.rounds import Rounds
+from proxy.playing import Playing
 from proxy.pool.budgets import Budgets
 from proxy.pool.layout import change_between, layout_of, named_steps
 from proxy.pool.orders import Order
@@ -87,13 +87,12 @@ class Holdfast:
         """
         self.settings = settings
         """Those in force."""
-        self.simulator: Simulator | None = None
-        """Plays the upstreams of kind `simulated` that have no base_url; set by `start`."""
         self.pool: Pool
         """That of the configuration in force."""
         self.port = 0
         self.lifecycle = Lifecycle()
         """Whether the proxy takes work, and what work it has."""
+        self._playing = Playing()
         self._config = config or {}
         self._sockets = sockets
         self._transport = Transport()
@@ -116,6 +115,11 @@ class Holdfast:
         """What runs beside the requests."""
         self._leaving: set[asyncio.Task[None]] = set()
         """Waits until what the configuration no longer names can be closed."""
+
+    @property
+    def simulator(self) -> Simulator | None:
+        """Plays the upstreams of kind `simulated` that have no base_url; there from `start` on."""
+        return self._playing.simulator
 
     async def start(self) -> None:
         """Start the simulated upstreams, then listen. Raises OSError when the port is taken."""
@@ -184,8 +188,7 @@ class Holdfast:
     async def _close_outside(self, *, keep: bool = True) -> None:
         await self._sync.close(write=keep)
         await self._transport.close()
-        if self.simulator is not None:
-            await self.simulator.close()
+        await self._playing.close()
 
     # What a worker, one of several processes of a host, has in another form: see `worker/worker.py`.
 
@@ -276,7 +279,7 @@ class Holdfast:
         self._tell_changes(events)
         # Where there is more room now, those who wait can have it.
         self._room.look_around()
-        gone = self._simulated(running).difference(self._simulated(settings))
+        gone = self._playing.played(running).difference(self._playing.played(settings))
         if gone:
             task = asyncio.create_task(self._stop_playing(gone, set(self.lifecycle.running)), name="leaving")
             self._leaving.add(task)
@@ -341,44 +344,12 @@ class Holdfast:
         return None if self._reloader is None else self._reloader.summary()
 
     async def _with_simulator(self, settings: Settings) -> Settings:
-        """Play the upstreams that are simulated and live nowhere else, and tell the settings where."""
-        names = [
-            name for name, upstream in settings.upstreams.items() if _is_played(upstream.kind.name, upstream.base_url)
-        ]
-        if not names:
-            return settings
-        if self.simulator is None:
-            simulator = Simulator(names)
-            await simulator.start()
-            self.simulator = simulator
-        missing = [name for name in names if name not in self.simulator.upstreams]
-        for number, name in enumerate(missing):
-            try:
-                await self.simulator.add(name)
-            except OSError:
-                for added in missing[:number]:
-                    await self.simulator.remove(added)
-                raise
-        places = {name: replace(settings.upstreams[name], base_url=self.simulator.base_url(name)) for name in names}
-        return replace(settings, upstreams={**settings.upstreams, **places})
-
-    def _simulated(self, settings: Settings) -> set[str]:
-        """The upstreams of some settings that the proxy plays itself."""
-        if self.simulator is None:
-            return set()
-        played = self.simulator.upstreams
-        return {
-            name
-            for name, upstream in settings.upstreams.items()
-            if name in played and upstream.base_url == played[name].base_url
-        }
+        return await self._playing.with_addresses(settings)
 
     async def _stop_playing(self, names: set[str], users: set[Work]) -> None:
         """Stop simulated upstreams when the last request is over that may use them."""
         await self.lifecycle.wait_for(users)
-        for name in names.difference(self._simulated(self.settings)):
-            if self.simulator is not None and name in self.simulator.upstreams:
-                await self.simulator.remove(name)
+        await self._playing.stop(names.difference(self._playing.played(self.settings)))
 
     def _is_open(self) -> bool:
         """Whether others than this machine can reach the proxy."""
@@ -434,10 +405,6 @@ def _marks(settings: Settings) -> dict[str, list[str]]:
         name: [hashlib.sha256(key.encode()).hexdigest()[:16] for key in upstream.keys] or [_NO_KEY]
         for name, upstream in settings.upstreams.items()
     }
-
-
-def _is_played(kind: str, base_url: str) -> bool:
-    return kind == "simulated" and not base_url
 
 
 def _in_flight(pool: Pool, upstream: str) -> int:
