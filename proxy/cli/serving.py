@@ -25,6 +25,7 @@ from proxy.stores.claim import Claim, ClaimedError
 from proxy.telemetry.log import Log
 
 _logger = logging.getLogger("holdfast.cli")
+_CLAIM_EVERY_S = 0.5
 
 
 async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -> int:
@@ -35,12 +36,14 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
     notifier = Notifier(os.environ, os.getpid())
     try:
         sockets = as_inherited(settings)
-        claim = claim_state(settings)
+        claim, held_by = claim_state(settings, sockets)
     except ValueError as error:
         click.echo(f"holdfast: {error}", err=True)
         return 1
     log = Log(settings.log.format, settings.log.level)
     log_findings(loaded, log)
+    if held_by is not None:
+        log.info("state", message=f"{held_by}, which is taken to be on its way out")
     proxy = Holdfast(
         settings,
         config=loaded.masked,
@@ -62,6 +65,7 @@ async def serve_until_told(settings: Settings, loaded: Loaded, source: Source) -
     beside = [
         asyncio.create_task(_reload_when_told(proxy, reload, stop, notifier, on_terminal=on_terminal), name="reloads"),
         asyncio.create_task(notifier.live(), name="signs of life"),
+        *([] if held_by is None else [asyncio.create_task(_claim_when_free(claim), name="claim")]),
     ]
     await stop.wait()
     stop.clear()
@@ -135,13 +139,30 @@ def as_inherited(settings: Settings) -> list[socket.socket]:
     return sockets
 
 
-def claim_state(settings: Settings) -> Claim:
-    """Keep other proxies away from the state file. Raises ValueError where one has it."""
+def claim_state(settings: Settings, inherited: list[socket.socket]) -> tuple[Claim, str | None]:
+    """Keep other proxies away from the state file. Raises ValueError where one has it.
+
+    On a socket that was inherited the one before may still be draining: then it is not refused, but said who has it.
+    """
+    claim = Claim(settings.state_path)
     try:
-        return Claim(settings.state_path)
+        claim.make()
     except ClaimedError as error:
+        if inherited:
+            return claim, str(error)
         cure = "stop that one, or give this one a state.path of its own (state: null keeps nothing)"
         raise ValueError(f"{error}; {cure}") from None
+    return claim, None
+
+
+async def _claim_when_free(claim: Claim) -> None:
+    while True:
+        try:
+            claim.make()
+        except ClaimedError:
+            await asyncio.sleep(_CLAIM_EVERY_S)
+        else:
+            return
 
 
 def where(settings: Settings, sockets: list[socket.socket], port: int) -> str:

@@ -42,7 +42,7 @@ def supervise(settings: Settings, loaded: Loaded, source: Source, workers: int) 
     notifier = Notifier(os.environ, os.getpid())
     try:
         inherited = as_inherited(settings)
-        claim = claim_state(settings)
+        claim, _ = claim_state(settings, inherited)
         sockets, port = _sockets(settings, inherited, workers)
     except ValueError as error:
         click.echo(f"holdfast: {error}", err=True)

@@ -23,15 +23,19 @@ class Claim:
     """Held until `close`, or until the process and all that were forked off it have ended."""
 
     def __init__(self, path: Path | None) -> None:
-        """`path` None claims nothing. Raises ClaimedError when another process has it."""
+        """`path` None claims nothing."""
+        self._path = path
         self._file: BinaryIO | None = None
-        if path is None:
+
+    def make(self) -> None:
+        """Claim it. Raises ClaimedError when another process has it."""
+        if self._path is None:
             return
         try:
             import fcntl  # noqa: PLC0415 - Windows has none
         except ImportError:
             return
-        place = Path(os.path.realpath(path))
+        place = Path(os.path.realpath(self._path))
         place = place.with_name(place.name + _END)
         try:
             descriptor = os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
@@ -45,7 +49,7 @@ class Claim:
             holder = file.read(32).decode(errors="replace").strip()
             file.close()
             by = f"process {holder}" if holder.isdecimal() else "another process"
-            raise ClaimedError(f"{path} is in use by {by}") from None
+            raise ClaimedError(f"{self._path} is in use by {by}") from None
         except OSError:
             file.close()
             return

@@ -7,12 +7,15 @@ eyeballs): the next one starts while the first has not answered. The limits of t
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
+import math
+import os
 import socket
 import ssl
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
@@ -21,9 +24,38 @@ from proxy.upstreams.errors import TransportError, no_connection
 from proxy.upstreams.request import HttpProxy, Origin
 
 _NAMES_KEPT_S: Final = 30.0
+_UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
+"""What opening a connection says at once that has succeeded, or has not failed yet."""
 _EYEBALLS_S: Final = 0.25
 """Seconds that an address has before the next is tried besides it (RFC 8305, section 8)."""
 _MAX_TUNNEL_HEAD = 16 * 1024
+
+
+class Knock:
+    """A connection that is being opened, or is open already; nobody's until it is taken."""
+
+    __slots__ = ("_address", "_socket")
+
+    def __init__(self, raw: socket.socket, address: Any) -> None:
+        self._socket: socket.socket | None = raw
+        self._address = address
+
+    async def answered(self) -> socket.socket | None:
+        """The open connection; None if it was taken before. Raises OSError."""
+        raw, self._socket = self._socket, None
+        if raw is not None:
+            try:
+                await asyncio.get_running_loop().sock_connect(raw, self._address)
+            except BaseException:
+                raw.close()
+                raise
+        return raw
+
+    def drop(self) -> None:
+        """Close it, if nobody has taken it."""
+        raw, self._socket = self._socket, None
+        if raw is not None:
+            raw.close()
 
 
 class Dialer:
@@ -33,11 +65,36 @@ class Dialer:
         self._tls = tls
         self._names = Names()
 
-    async def dial(self, origin: Origin, protocol: Callable[[], Connection]) -> Connection:
-        """A connection to an origin. Raises TransportError for whatever keeps it from being opened."""
+    def knock(self, origin: Origin) -> Knock | None:
+        """Begin to open a connection to the only address of an origin, without waiting; None where there is no such
+        address, or it is not known. Raises TransportError if it is refused at once, as on this machine."""
+        first: Origin | HttpProxy = origin.via or origin
+        found = self._names.only(first.host, first.port)
+        if found is None:
+            return None
+        family, kind, protocol, _, address = found
+        try:
+            raw = socket.socket(family, kind, protocol)
+            raw.setblocking(False)
+            error = raw.connect_ex(address)
+            if error == errno.EINPROGRESS:
+                # On this machine the refusal is there already.
+                error = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError as trouble:
+            raise _unreachable(trouble) from None
+        if error not in _UNDER_WAY:
+            raw.close()
+            self._names.forget(first.host, first.port)
+            raise _unreachable(OSError(error, os.strerror(error)))
+        return Knock(raw, address)
+
+    async def dial(self, origin: Origin, protocol: Callable[[], Connection], knock: Knock | None = None) -> Connection:
+        """A connection to an origin, for which somebody may have knocked. Raises TransportError for whatever keeps it
+        from being opened."""
         first: Origin | HttpProxy = origin.via or origin
         try:
-            raw = await self._reach(first.host, first.port)
+            raw = None if knock is None else await knock.answered()
+            raw = raw or await self._reach(first.host, first.port)
             try:
                 raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if origin.tls and origin.via is not None:
@@ -88,6 +145,7 @@ class Names:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], tuple[float, list[AddrInfoType]]] = {}
+        """Until when they count (infinity for an address as it stands), and the addresses."""
         self._asked: dict[tuple[str, int], asyncio.Task[list[AddrInfoType]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[AddrInfoType]:
@@ -106,9 +164,18 @@ class Names:
         found.append(found.pop(0))
         return found.copy()
 
+    def only(self, host: str, port: int) -> AddrInfoType | None:
+        """The address of a name that is known to have one only."""
+        known = self._known.get((host, port))
+        if known is None or len(known[1]) > 1 or asyncio.get_running_loop().time() >= known[0]:
+            return None
+        return known[1][0]
+
     def forget(self, host: str, port: int) -> None:
         """Ask again the next time: none of the addresses could be connected to."""
-        self._known.pop((host, port), None)
+        known = self._known.get((host, port))
+        if known is not None and known[0] < math.inf:
+            del self._known[host, port]
 
     async def close(self) -> None:
         """Give up the look-ups that are under way."""
@@ -119,13 +186,15 @@ class Names:
 
     async def _look_up(self, key: tuple[str, int]) -> list[AddrInfoType]:
         loop = asyncio.get_running_loop()
+        until = math.inf
         try:
             # An address as it stands costs no thread.
             numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
             found: list[AddrInfoType] = [*socket.getaddrinfo(*key, type=socket.SOCK_STREAM, flags=numeric)]
         except (socket.gaierror, UnicodeError):
             found = [*await loop.getaddrinfo(*key, type=socket.SOCK_STREAM)]
-        self._known[key] = (loop.time() + _NAMES_KEPT_S, found)
+            until = loop.time() + _NAMES_KEPT_S
+        self._known[key] = (until, found)
         return found
 
     def _answered(self, key: tuple[str, int], task: asyncio.Task[list[AddrInfoType]]) -> None:

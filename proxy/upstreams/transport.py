@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.upstreams.connection import Body, Connection, Exchange
-from proxy.upstreams.dial import Dialer
+from proxy.upstreams.dial import Dialer, Knock
 from proxy.upstreams.errors import TransportError
 from proxy.upstreams.pool import Pool
 from proxy.upstreams.request import Origin, Request, Requests
@@ -98,21 +98,24 @@ class Transport:
         return pool
 
     async def _connect(self, pool: Pool, origin: Origin, connect: float, until: float) -> Connection:
+        knock = self._dialer.knock(origin)
         # A strand has no task that a timeout could cancel, so opening a connection gets one.
-        opening = asyncio.create_task(self._open(pool, origin, connect, until))
+        opening = asyncio.create_task(self._open(pool, origin, knock, connect, until))
         try:
             return await opening
         except asyncio.CancelledError:
+            if knock is not None:
+                knock.drop()
             if opening.done() and not opening.cancelled() and opening.exception() is None:
                 # It was opened in the very moment in which nobody wanted it any more.
                 opening.result().abort()
             raise
 
-    async def _open(self, pool: Pool, origin: Origin, connect: float, until: float) -> Connection:
+    async def _open(self, pool: Pool, origin: Origin, knock: Knock | None, connect: float, until: float) -> Connection:
         limit = asyncio.get_running_loop().time() + connect
         try:
             async with asyncio.timeout_at(min(limit, until)):
-                connection = await self._dialer.dial(origin, pool.new)
+                connection = await self._dialer.dial(origin, pool.new, knock)
         except TimeoutError:
             if until <= limit:
                 raise

@@ -123,10 +123,13 @@ def test_sockets_are_taken_over_and_outlive_the_process(routes: Path, workers: s
             asking.start()
             process = activated(listening, "serve", "--workers", workers)
             asking.join(30)
+            assert process.stdout is not None
+            # Told when all workers serve; the first of them has answered by then.
+            said = next(line for line in process.stdout if b'"listening"' in line)
             process.send_signal(signal.SIGTERM)
             output = process.communicate(timeout=20)[0].decode()
             assert 0 == process.returncode, output
-            assert f'"url":"http://127.0.0.1:{port}/v1"' in output
+            assert f'"url":"http://127.0.0.1:{port}/v1"' in said.decode()
         assert [200, 200] == answers
 
 

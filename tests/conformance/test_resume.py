@@ -197,6 +197,8 @@ def last_record(running: RunningFleet) -> RequestEnded:
 
 
 def deployment(running: RunningFleet, upstream: str) -> Deployment:
+    # The client hears the end a moment before the proxy has written down what came of it.
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), running.loop).result(5)
     found = running.fleet.proxy.pool.find(DeploymentId(upstream, "m"))
     assert found is not None
     return found

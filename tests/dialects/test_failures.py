@@ -7,6 +7,7 @@ import json
 import pytest
 
 from proxy.core.failure import FailureClass, NextDeployment
+from proxy.dialects import failures
 from proxy.dialects.failures import classify
 from tests.dialects.provider_errors import (
     CURRENT_QUOTA,
@@ -313,3 +314,28 @@ def test_messages_are_bounded_and_lose_markup() -> None:
     assert len(fail("openai", 400, openai("x" * 10_000)).message) == 500
     assert fail("openai", 502, b"<style>p {}</style>" + PAGE).message == "502 Bad Gateway 502 Bad Gateway"
     assert fail("openai", 422, forbidden("body", "n")).message == "n: Extra inputs are not permitted"
+
+
+def test_what_was_classified_before_is_known_by_its_bytes() -> None:
+    body = b'{"error":{"message":"busy","type":"server_error"}}'
+    first = classify("openai", 503, {"content-type": "application/json"}, body, 0.0)
+
+    assert first is classify("openai", 503, {"content-type": "application/json"}, body, 100.0)
+    assert first == classify("groq", 503, {}, body, 0.0)
+    assert 7.0 == classify("openai", 503, {"retry-after": "7"}, body, 0.0).wait
+    assert first is classify("openai", 503, {}, body, 0.0)
+
+
+def test_what_tells_a_time_is_read_anew() -> None:
+    body = b'{"error":{"message":"Please try again in 20s."}}'
+    first = classify("openai", 429, {}, body, 0.0)
+
+    assert 20.0 == first.wait
+    assert first is not classify("openai", 429, {}, body, 5.0)
+
+
+def test_only_so_many_are_known() -> None:
+    for number in range(2000):
+        classify("openai", 500, {}, b"%d" % number, 0.0)
+
+    assert len(failures._known) <= 256

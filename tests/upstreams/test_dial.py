@@ -1,13 +1,17 @@
 """Opening connections: names, proxies, TLS, and how each of them fails."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 
 import pytest
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.upstreams.dial import Names, RememberingContext, remembering_context
+from proxy.upstreams.connection import Connection
+from proxy.upstreams.dial import Dialer, Names, RememberingContext, remembering_context
+from proxy.upstreams.request import Origin
 from proxy.upstreams.transport import TransportError
 from tests.upstreams.scripted import OK, THREE, Script, ask, post, transport, upstream
 
@@ -285,3 +289,65 @@ async def test_sockets_send_at_once() -> None:
         assert raw is not None
         assert 0 != raw.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         exchange.close()
+
+
+# Knocking
+
+
+async def known(dialer: Dialer, origin: Origin) -> None:
+    """Have the address of an origin looked up."""
+    with contextlib.suppress(TransportError):
+        connection = await dialer.dial(origin, lambda: Connection(asyncio.get_running_loop(), left=quiet, lost=quiet))
+        connection.abort()
+
+
+def quiet(_connection: Connection) -> None:
+    """Nobody is told."""
+
+
+async def test_who_refuses_is_known_at_once() -> None:
+    dialer, origin = Dialer(), Origin(tls=False, host="127.0.0.1", port=9, via=None)
+    assert dialer.knock(origin) is None
+    await known(dialer, origin)
+
+    with pytest.raises(TransportError, match="connect_refused"):
+        dialer.knock(origin)
+
+
+async def test_who_was_knocked_at_is_connected_to_once() -> None:
+    async with upstream(["wait"]) as running:
+        dialer, origin = Dialer(), Origin(tls=False, host="127.0.0.1", port=running.port, via=None)
+        await known(dialer, origin)
+        knock = dialer.knock(origin)
+        assert knock is not None
+        made: list[Connection] = []
+
+        def protocol() -> Connection:
+            made.append(Connection(asyncio.get_running_loop(), left=quiet, lost=quiet))
+            return made[-1]
+
+        connection = await dialer.dial(origin, protocol, knock)
+
+        assert ([connection], None) == (made, await knock.answered())
+        assert connection.usable
+        connection.abort()
+        await until_true(lambda: running.connections == 2)
+
+
+async def test_a_knock_that_nobody_wants_any_more_leaves_no_socket() -> None:
+    async with upstream(["wait"]) as running:
+        dialer, origin = Dialer(), Origin(tls=False, host="127.0.0.1", port=running.port, via=None)
+        await known(dialer, origin)
+        knock = dialer.knock(origin)
+        assert knock is not None
+
+        knock.drop()
+        knock.drop()
+
+        assert await knock.answered() is None
+
+
+async def until_true(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the server's own task changes it
+            await asyncio.sleep(0)

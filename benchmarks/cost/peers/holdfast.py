@@ -27,7 +27,7 @@ _UPSTREAM = """\
 # Nothing may learn that the first one fails: nginx has no breaker that would.
 _ROUTE = """\
   {model}:
-    chain: [{name}/m, good/m]
+    chain: [{name}/m, good/f]
     breaker: {{consecutive: 1000, error_rate: 100%, minimum_requests: 1000000, window: 1s}}
     foresight: {{trend: false}}
     outlier: {{max_ejected: 0}}
