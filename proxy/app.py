@@ -145,7 +145,7 @@ class Holdfast:
         app.add_routes(control_urls.routes())
         self._add_gauges()
         self._watch(settings)
-        self._listener = Listener(app, settings.server.timeout)
+        self._listener = Listener(app, settings.server.timeout, front_lane=settings.server.front_lane)
         try:
             await self._restore()
             self.port = await self._listener.start(settings.server.host, settings.server.port, self._sockets)
@@ -275,6 +275,7 @@ class Holdfast:
         self._control.now = self._new_control(settings, pool)
         self._watch(settings)
         self._listener.patience = settings.server.timeout
+        self._listener.front_lane = settings.server.front_lane
         self._room.size = settings.server.max_waiting
         self._tell_changes(events)
         # Where there is more room now, those who wait can have it.

@@ -192,6 +192,7 @@ def _server(server: Server) -> ServerSettings:
         drain=DrainSettings(server.drain.delay, server.drain.timeout),
         watch=server.watch,
         workers=server.workers,
+        front_lane=server.front_lane,
     )
 
 

@@ -77,6 +77,9 @@ class Server(Section):
     watch: bool = True
     """Whether a change of this file takes effect by itself; otherwise it waits for `holdfast reload` or SIGHUP.
     Default true."""
+    front_lane: bool = True
+    """Whether plain requests are taken off the socket before aiohttp's machinery, which saves time and decides nothing;
+    otherwise all go through aiohttp. Default true."""
     drain: Drain = Drain()
     """Stopping without breaking answers."""
 

@@ -183,6 +183,8 @@ class ServerSettings:
     """Whether a change of the file takes effect by itself."""
     workers: int = 1
     """Processes that serve; 0 for one per core."""
+    front_lane: bool = True
+    """Whether plain requests are taken off the socket before aiohttp's machinery."""
 
 
 @dataclass(frozen=True, slots=True)

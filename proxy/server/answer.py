@@ -18,7 +18,7 @@ from proxy.pool.snapshot import threshold
 from proxy.routing.explain import degradation, explain, reason
 from proxy.routing.plan import PlannedStep
 from proxy.server.context import Context
-from proxy.server.door import TURNS_LARGE, Door
+from proxy.server.door import MOST_AT_ONCE, Door
 from proxy.server.wire import safe, safe_name, trail
 from proxy.streams.resume import OBSTACLES
 from proxy.streams.splice import DONE_EVENT
@@ -40,7 +40,7 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
     if answer.dropped:
         headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
     headers["content-type"] = "application/json"
-    if len(answer.body) <= TURNS_LARGE:
+    if len(answer.body) <= MOST_AT_ONCE:
         door.answer(200, headers, answer.body)
         return
     sender = door.begin(headers, deadline=run.plan.deadline, size=len(answer.body))
@@ -54,12 +54,7 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
 async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> None:
     """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
     record.status = 200
-    running = (answer.permit.deployment.id, context.clock() - answer.started)
-    told = _told(context, run, run.current, record, running)
-    headers = {**answer.headers, **told, **_SSE_HEADERS}
-    if answer.dropped:
-        headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
-    sender = door.begin(headers, deadline=run.plan.deadline)
+    sender = door.begin(_stream_headers(context, run, answer, record), deadline=run.plan.deadline)
     try:
         interruption = await context.executor.relay(run, answer, sender)
         if interruption is not None:
@@ -79,6 +74,14 @@ async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnsw
         record.usage, record.resumes = run.usage, tuple(run.resumes)
 
 
+def _stream_headers(context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> dict[str, str]:
+    running = (answer.permit.deployment.id, context.clock() - answer.started)
+    headers = {**answer.headers, **_told(context, run, run.current, record, running), **_SSE_HEADERS}
+    if answer.dropped:
+        headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
+    return headers
+
+
 async def send_last_resort(door: Door, context: Context, run: Run, answer: ResortAnswer, record: RequestEnded) -> None:
     """A kept answer, or the route's own text, in the shape that the client asked for, and marked as what it is."""
     record.status = 200
@@ -96,7 +99,7 @@ async def send_last_resort(door: Door, context: Context, run: Run, answer: Resor
     else:
         body = last_resort_events(answer.text) if stream else last_resort_json(answer.text)
     headers = {**told, **_SSE_HEADERS} if stream else {**told, "content-type": "application/json"}
-    if not stream and len(body) <= TURNS_LARGE:
+    if not stream and len(body) <= MOST_AT_ONCE:
         door.answer(200, headers, body)
         return
     sender = door.begin(headers, deadline=run.plan.deadline, size=None if stream else len(body))

@@ -15,7 +15,7 @@ from proxy.server.clients import identify
 from proxy.server.context import Work
 from proxy.server.wire import own_request_id, read_tags, read_wishes, retry_count
 
-TURNS_LARGE = 32 * 1024
+MOST_AT_ONCE = 32 * 1024
 """Bytes of a JSON answer that fit the buffers on the way, so that the request need not wait for its client."""
 
 
@@ -85,7 +85,7 @@ class Door(Protocol):
         """The body, of at most `limit` bytes, within `patience` seconds. Raises ClientError (400, 408, 413)."""
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Give a whole answer, of at most `TURNS_LARGE` bytes."""
+        """Give a whole answer, of at most `MOST_AT_ONCE` bytes."""
 
     def begin(self, headers: Mapping[str, str], *, deadline: float, size: int | None = None) -> Sender:
         """Begin an answer with status 200. `size` is that of the body in bytes, None for one that is streamed.

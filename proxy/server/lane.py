@@ -58,6 +58,7 @@ class FrontLane(asyncio.Protocol):
         "_timer_at",
         "_transport",
         "_turn",
+        "_waits",
         "_wide",
         "full",
     )  # fmt: skip
@@ -89,6 +90,8 @@ class FrontLane(asyncio.Protocol):
         """Bytes of a body that is not wanted any more and still to come."""
         self._closing = False
         """The connection ends with the request that is under way."""
+        self._waits = False
+        """What is ahead has its turn, but for the client, which has not taken what it was sent."""
         self._reader: _BodyReader | None = None
         self._slow: SlowReader | None = None
         self._paused = False
@@ -109,6 +112,8 @@ class FrontLane(asyncio.Protocol):
         turn = self._turn
         if turn is not None and turn.missing:
             data = turn.take(data)
+            if not self.open:
+                return
         elif self._missing:
             data = self._discard(data)
             if not self.open:
@@ -117,13 +122,14 @@ class FrontLane(asyncio.Protocol):
             return
         if self._ahead:
             data = self._ahead + data
-        if self._turn is None and not self._missing:
+        if self._turn is None and not self._missing and not self.full:
             self._next(data)
         else:
             self._ahead = data
             if len(data) > _MOST_AHEAD and self._transport is not None and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
+            self._next_ahead()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: nobody waits for an answer any more."""
@@ -148,6 +154,9 @@ class FrontLane(asyncio.Protocol):
             self._slow = None
         if self._turn is not None:
             self._turn.drained()
+        elif self._waits:
+            self._waits = False
+            self._between()
 
     # For a turn
 
@@ -217,16 +226,21 @@ class FrontLane(asyncio.Protocol):
             self.close()
             return
         self.expect(self._loop.time() + self._patience.keepalive, self.close)
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
         if self._ahead:
             # Not at once: a client that sends a thousand requests ahead must not go a thousand calls deep.
             self._loop.call_soon(self._next_ahead)
 
     def _next_ahead(self) -> None:
-        if self._turn is None and not self._missing and self._ahead and self.open:
-            self._next(self._ahead)
+        if self._turn is not None or self._missing or not self._ahead or not self.open:
+            return
+        if self.full:
+            # Else a client that asks and never reads would have its answers heaped up.
+            self._waits, self._due = True, NEVER
+            return
+        data, self._ahead = self._ahead, b""
+        self._next(data)
+        if len(self._ahead) <= _MOST_AHEAD:
+            self._read_on()
 
     def _next(self, data: bytes) -> None:
         """Begin the request that these bytes begin, or hand them over."""
@@ -262,7 +276,14 @@ class FrontLane(asyncio.Protocol):
         protocol = self._wide()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+        if self._paused:
+            transport.resume_reading()
         protocol.data_received(data)
+
+    def _read_on(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
 
     def _discard(self, data: bytes) -> bytes:
         """Pass over the rest of a body; returns what follows it."""

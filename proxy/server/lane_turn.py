@@ -185,6 +185,7 @@ class Turn:
         if not self._begun:
             self._begun = True
             data = b"%b%x\r\n%b\r\n" % (self._head, len(data), data) if self._chunked else self._head + data
+            self._head = b""
         elif self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self._lane.send(data)

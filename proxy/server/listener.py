@@ -138,8 +138,9 @@ class Listener:
         """Without `front_lane` all connections are aiohttp's."""
         self.patience = patience
         """With the clients of connections that come from now on."""
+        self.front_lane = front_lane
+        """Of connections that come from now on, too."""
         self._app = app
-        self._front_lane = front_lane
         self._heads = PlainHeads()
         self._lanes: set[FrontLane] = set()
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
@@ -203,7 +204,7 @@ class Listener:
         await self._runner.cleanup()
 
     def _connection(self) -> asyncio.Protocol:
-        if not self._front_lane:
+        if not self.front_lane:
             return self._wide()
         contexts = self._app[CONTEXT]
         lane = FrontLane(contexts, self._heads, self.patience, wide=self._wide, left=self._lanes.discard)

@@ -18,6 +18,7 @@ REQUEST_LINE: Final = b"POST /v1/chat/completions HTTP/1.1\r\n"
 MAX_HEAD: Final = 16 * 1024
 """Bytes of a plain head."""
 _MAX_HEADERS = 100
+"""Of a head, its Content-Length included, as aiohttp counts them."""
 _MOST_KNOWN = 256
 """Heads that are remembered. Clients whose every head is new gain nothing from it, and lose little."""
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
@@ -85,7 +86,7 @@ def _read(data: bytes) -> Head | None:
         if name in headers or name.lower() in _NOT_PLAIN:
             return None
         headers[name] = value
-    if len(headers) > _MAX_HEADERS or not _HOST.fullmatch(headers.get("host", "")):
+    if len(headers) >= _MAX_HEADERS or not _HOST.fullmatch(headers.get("host", "")):
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None

@@ -1,9 +1,10 @@
 """What nearly all events of one stream look like, so that most of them need not be read.
 
-Upstreams write the events of one stream by one template: between two of them nothing changes but a piece of text. Once
-one event has been read and its text found in it, others are known by their bytes: the same before the text, the same
-behind it, and between them a string of JSON that is not empty. Such an event would be read as the first was, whatever
-the text, so forwarding it unread decides nothing differently. Whatever does not match is read as ever.
+Upstreams write the events of one stream by one template: between two of them nothing changes but a piece of text, and
+with some a padding that hides its length. Once one event has been read and its text found in it, others are known by
+their bytes: the same on all sides, and between them strings of JSON, the text not empty. Such an event would be read as
+the first was, whatever the text, so forwarding it unread decides nothing differently. Whatever does not match is read
+as ever.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import msgspec
 LESSONS: Final = 8
 """How many events of one stream may be looked at for a pattern. Where each event is of its own, none is found."""
 _NONE: Final = (0, 0)
-_decode_text = msgspec.json.Decoder(str).decode
+_NEXT: Final = b'",\n"'
+"""Between two strings of a list. The line end, which no string holds, keeps one from going on in the next."""
 _decode_texts = msgspec.json.Decoder(list[str]).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 class Pattern:
     """The template of one stream's events, each in one `data:` line."""
 
-    __slots__ = ("_before", "_behind", "_between")
+    __slots__ = ("_before", "_behind", "_between", "_middle", "_strings")
 
-    def __init__(self, before: bytes, behind: bytes) -> None:
-        """The event's data on either side of the text, its quotes included."""
+    def __init__(self, before: bytes, behind: bytes, padding: tuple[bytes, bytes] | None = None) -> None:
+        """The event's data before and behind the text, its quotes included; `padding` in place of `behind` is what
+        stands between the text and the padding, and behind that."""
+        self._middle, behind = padding or (b"", behind)
+        self._strings = 1 if padding is None else 2
         self._before = b"data: " + before
         self._behind = behind + b"\n\n"
         self._between = self._behind + self._before
@@ -41,11 +47,18 @@ class Pattern:
             return _NONE
         inner = data[len(before) : end]
         try:
-            if last < 0:
+            if last < 0 and self._strings == 1:
                 return (1, end + len(behind)) if _decode_text(b'"%b"' % inner) else _NONE
-            texts = inner.split(self._between)
-            said = _decode_texts(b'["%b"]' % b'","'.join(texts))
+            events = inner.split(self._between)
+            told = _NEXT.join(events)
+            if self._middle:
+                if not all(event.count(self._middle) == 1 for event in events):
+                    return _NONE
+                told = told.replace(self._middle, _NEXT)
+            said = _decode_texts(b'["%b"]' % told)
         except (ValueError, RecursionError):
             return _NONE
-        # A text that holds quotes of its own would be taken for several.
-        return (len(said), end + len(behind)) if len(said) == len(texts) and all(said) else _NONE
+        # Strings that hold quotes of their own would be taken for several.
+        if len(said) != self._strings * len(events) or not all(said[:: self._strings]):
+            return _NONE
+        return len(events), end + len(behind)

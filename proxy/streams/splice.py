@@ -163,6 +163,8 @@ class Splice:
         if self._pattern is None and self._lessons and len(data) > _MUCH and (some := _some_events(data)):
             # Most of so much need not be read once some of it has shown a pattern.
             self._read(data[:some], out)
+            if self.state in _OVER:
+                return b"".join(out)
             data = data[some:]
         pattern = self._pattern
         if pattern is not None and self._plain and self._framer.between:

@@ -148,17 +148,18 @@ class Answer:
                 self.unread += sum(map(len, contents))
                 self._begun = True
                 self._silent = 0
-            length = chunk_length(data) if data else None
+            if not data:
+                return
+            length = chunk_length(data)
             if length == 0:
                 self._half_size = data
                 return
             if length is None:
                 self._plainly_chunked = False
                 length = len(data)
-            if data:
-                part, data = data[:length], data[length:]
-                self._owed = length - len(part)
-                self._parse(parser, part)
+            part, data = data[:length], data[length:]
+            self._owed = length - len(part)
+            self._parse(parser, part)
 
     def _parse(self, parser: HttpResponseParser, data: bytes) -> None:
         unread = self.unread

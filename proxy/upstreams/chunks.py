@@ -29,11 +29,12 @@ def plain_chunks(data: bytes) -> tuple[list[bytes], bytes]:
     pieces = data.split(_LINE_END)
     end = len(pieces) - 1 & ~1
     sizes, contents = pieces[0:end:2], pieces[1:end:2]
-    for number, (size, content) in enumerate(zip(sizes, [b"%x" % len(each) for each in contents], strict=True)):
-        if size != content or size == b"0":
-            end = 2 * number
-            break
-    return contents[: end // 2], _LINE_END.join(pieces[end:])
+    lengths = [b"%x" % len(content) for content in contents]
+    if lengths != sizes or b"0" in sizes:
+        odd = [size != length or size == b"0" for size, length in zip(sizes, lengths, strict=True)]
+        end = 2 * odd.index(True)
+        contents = contents[: end // 2]
+    return contents, _LINE_END.join(pieces[end:])
 
 
 def chunk_length(data: bytes) -> int | None:

@@ -302,6 +302,8 @@ class Exchange:
         if waiter is None or waiter.done():
             return
         if self.sink is None or not self.answer.unread:
+            # A task has its turn later: what comes until then waits for it.
+            self.sink = None
             waiter.set_result(None)
         else:
             self.pour_out(self.sink, self._take(), None)
@@ -334,6 +336,7 @@ class Exchange:
         elif self._unattended:
             self.close()
         elif waits and waiter is not None:
+            self.sink = None
             waiter.set_exception(TimeoutError())
 
     def _take(self) -> bytes:

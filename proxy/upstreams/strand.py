@@ -115,11 +115,15 @@ class Strand:
             self._waits_for = waits_for
         else:
             # `asyncio.sleep(0)`: a turn of the loop, and nothing in particular.
-            asyncio.get_running_loop().call_soon(self.go_on)
+            asyncio.get_running_loop().call_soon(self._after_turn)
             return
         if self._cancelled:
             self._cancelled = False
             self.cancel()
+
+    def _after_turn(self) -> None:
+        cancelled, self._cancelled = self._cancelled, False
+        self.go_on(asyncio.CancelledError() if cancelled else None)
 
     def _done(self, _future: asyncio.Future[object]) -> None:
         self.go_on()

@@ -60,7 +60,7 @@ def test_the_shape_of_a_finding() -> None:
         (MINIMAL + "server: {host: 5}\n", "6:16 error: 5 is not text; put it in quotes [server.host]"),
         (MINIMAL + "server: {max_body: 32}\n", "6:20 error: 32 is not a size; write a number and a unit: 512KB, 32MB, 1GB [server.max_body]"),
         (MINIMAL + "server: {max_concurrent: 0}\n", "6:26 error: must be at least 1 [server.max_concurrent]"),
-        (MINIMAL + "server: {zzz: 0}\n", "6:10 error: unknown key 'zzz'; known here: host, port, workers, max_body, max_concurrent, max_waiting, timeout, watch, drain [server]"),
+        (MINIMAL + "server: {zzz: 0}\n", "6:10 error: unknown key 'zzz'; known here: host, port, workers, max_body, max_concurrent, max_waiting, timeout, watch, front_lane, drain [server]"),
         (MINIMAL + "defaults: {deadline: 30}\n", "6:22 error: 30 is not a duration; write a number and a unit: 250ms, 30s, 5m, 1h [defaults.deadline]"),
         (MINIMAL + "defaults: {deadline: 0s}\n", "6:22 error: must be more than 0 [defaults.deadline]"),
         (MINIMAL + "defaults: {deadline: 40d}\n", "6:22 error: '40d' is longer than 30 days [defaults.deadline]"),

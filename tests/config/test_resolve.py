@@ -439,3 +439,8 @@ def test_where_state_is_kept(state: str, folder: str | None, expected: str | Non
 def test_the_settings_have_the_defaults_of_the_file() -> None:
     made = settings(MINIMAL).routes["chat"]
     assert made == RouteSettings("chat", made.steps, 120)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("", True), ("server: {front_lane: false}\n", False)])
+def test_the_front_lane_is_on_unless_it_is_switched_off(written: str, meant: bool) -> None:
+    assert meant is settings(MINIMAL + written).server.front_lane

@@ -2,7 +2,7 @@
 
 from proxy.config.settings import LastResortSettings
 from proxy.core.names import DeploymentId
-from proxy.routing.plan import Plan, Skipped, Wishes, make_plan
+from proxy.routing.plan import Plan, Planner, Skipped, Wishes, make_plan
 from proxy.streams.resume import HoldBack, ResumeSettings
 from tests.support.fleet import settings_of
 
@@ -87,3 +87,30 @@ def test_everything_of_the_route_is_in_the_plan() -> None:
 def test_a_pin_leaves_one_upstream() -> None:
     assert ["b/m"] == names(plan("chat", "chat", Wishes(upstream="b")))
     assert [] == names(plan("chat", "chat", Wishes(upstream="c")))
+
+
+MANY = """\
+version: 1
+upstreams:
+  a: {kind: simulated, models: {m: {context: 1000, quality: 0.5}}}
+  b: {kind: simulated}
+  gone: {kind: openai, api_key: "${UNSET}"}
+routes:
+  chat: {chain: [a/m, b/m], deadline: 30s}
+  weighted: {chain: [{to: a/m, weight: 3}, b/m], strategy: weighted}
+  parallel: {chain: [a/m, b/m], strategy: parallel}
+  "g-*": {chain: ["a/*", b/m]}
+  less: {chain: [a/m, gone/m, b/m]}
+"""
+
+
+def test_a_planner_plans_as_if_it_knew_nothing() -> None:
+    """Whatever it was asked before: other names, wishes, routes and times."""
+    made = settings_of(MANY)
+    planner = Planner(made)
+    wishes = [Wishes(), Wishes(timeout=3), Wishes(fallback=False), Wishes(upstream="b"), Wishes(explain=True)]
+    for now in (1.0, 2.0):
+        for route in made.routes.values():
+            for model in ("chat", "g-1", "g-2"):
+                for wish in (*wishes, *reversed(wishes)):
+                    assert make_plan(made, route, model, wish, now) == planner.plan(route, model, wish, now)
