@@ -22,8 +22,8 @@ from proxy.config.load import load
 from proxy.config.resolve import resolve
 from proxy.core.event import Happening, ResumeEnded
 from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.openai import event_reader
-from proxy.dialects.openai_said import condense
+from proxy.dialects.openai.chat import event_reader
+from proxy.dialects.openai.said import condense
 from proxy.dialects.registry import Quirks
 from proxy.streams.resume import HoldBack
 from proxy.streams.splice import Splice

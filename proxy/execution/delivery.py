@@ -16,9 +16,9 @@ import msgspec
 from proxy.core.event import Resume, ResumeEnded, StreamInterrupted
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment
 from proxy.core.names import DeploymentId
-from proxy.dialects.openai_continue import own_beginning, wanted
-from proxy.dialects.openai_graft import Resumption
-from proxy.dialects.openai_said import condense
+from proxy.dialects.openai.continuing import own_beginning, wanted
+from proxy.dialects.openai.graft import Resumption
+from proxy.dialects.openai.said import condense
 from proxy.execution.outlet import Outlet
 from proxy.execution.run import StreamAnswer
 from proxy.execution.walk import Walk

@@ -10,8 +10,8 @@ import hashlib
 from collections import OrderedDict
 from typing import NamedTuple
 
-from proxy.core.chat import ChatRequest
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.execution.outlet import Outlet
 
 MOST_BYTES_EACH = 1024 * 1024
@@ -55,7 +55,7 @@ class KeptAnswers:
             self._bytes -= len(dropped.body)
 
 
-def name_of(route: str, client: str | None, request: ChatRequest) -> bytes:
+def name_of(route: str, client: str | None, request: ModelRequest) -> bytes:
     """The digest by which an answer to this request is kept: for its client alone, streamed or not."""
     who = (client or "").encode()
     digest = hashlib.sha256(b"%d:%s/%s" % (len(who), who, route.encode()))

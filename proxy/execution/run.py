@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from proxy.core.chat import ChatRequest
 from proxy.core.event import AttemptEnded, Resume
 from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest
 from proxy.execution.kept import Kept
 from proxy.execution.relay import Relay
 from proxy.pool.permit import Permit
@@ -55,7 +55,7 @@ class Run(Struct):
     """One request on its way through a plan: what is known so far, for headers, log and error messages."""
 
     plan: Plan
-    request: ChatRequest
+    request: ModelRequest
     started: float
     client: str | None = None
     """Who asks, where clients are told apart."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from proxy.core.event import BudgetRefused, FailedOver, Happening
 from proxy.core.failure import Failure
-from proxy.dialects.openai_graft import Resumption
+from proxy.dialects.openai.graft import Resumption
 from proxy.execution.attempt import Attempts
 from proxy.execution.kept import Kept, KeptAnswers
 from proxy.execution.relay import Clock

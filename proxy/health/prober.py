@@ -13,10 +13,11 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.config.settings import HealthSettings
-from proxy.core.chat import ChatRequest, parse_chat
+from proxy.core.chat import parse_chat
 from proxy.core.event import Happening, ProbeEnded
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.dialects.answer_text import answer_text, stream_text
 from proxy.execution.attempt import Attempts
 from proxy.execution.relay import Clock
@@ -100,7 +101,7 @@ class _Ear:
         self.push(data)
 
 
-def _question(prompt: str, *, stream: bool) -> ChatRequest:
+def _question(prompt: str, *, stream: bool) -> ModelRequest:
     messages = [{"role": "user", "content": prompt}]
     return parse_chat(msgspec.json.encode({"model": "probe", "messages": messages, "stream": stream}))
 

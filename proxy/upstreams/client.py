@@ -17,16 +17,16 @@ from typing import NamedTuple
 from msgspec import Raw, Struct
 
 from proxy.config.settings import UpstreamSettings
-from proxy.core.chat import ChatRequest
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.core.secrets import mask
 from proxy.dialects import headroom
 from proxy.dialects.failures import classify, classify_in_band
-from proxy.dialects.openai import Completion, event_reader, read_answer, write_request
-from proxy.dialects.openai_continue import continued, wanted
-from proxy.dialects.openai_graft import ChatGraft, Resumption
-from proxy.dialects.openai_pattern import pattern_of
+from proxy.dialects.openai.chat import Completion, event_reader, read_answer, write_request
+from proxy.dialects.openai.continuing import continued, wanted
+from proxy.dialects.openai.graft import ChatGraft, Resumption
+from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import Kind, auth
 from proxy.streams.resume import PREFILL, Continuation, HoldBack, ResumeMode
@@ -87,7 +87,7 @@ class Timers(NamedTuple):
 class Ask(Struct, frozen=True):
     """What one deployment is asked."""
 
-    request: ChatRequest
+    request: ModelRequest
     without: Collection[str] = ()
     """Fields of the request that it has rejected."""
     hold: HoldBack = HoldBack.NONE

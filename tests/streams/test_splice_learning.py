@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.openai import event_reader
-from proxy.dialects.openai_pattern import pattern_of
+from proxy.dialects.openai.chat import event_reader
+from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.registry import KINDS
 from proxy.streams.resume import HoldBack
 from proxy.streams.splice import Splice, StreamState

@@ -13,9 +13,9 @@ from typing import Any
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.failures import classify_in_band
-from proxy.dialects.openai import event_reader
-from proxy.dialects.openai_graft import ChatGraft, Resumption
-from proxy.dialects.openai_said import condense
+from proxy.dialects.openai.chat import event_reader
+from proxy.dialects.openai.graft import ChatGraft, Resumption
+from proxy.dialects.openai.said import condense
 from proxy.dialects.registry import Quirks
 from proxy.streams.resume import (
     Continuation,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.dialects.openai_graft import ChatGraft, Resumption
+from proxy.dialects.openai.graft import ChatGraft, Resumption
 from proxy.streams.resume import DEFAULT_INSTRUCTION, Continuation, ResumeMode
 from proxy.streams.seam import Echo
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy.dialects.openai import write_request
+from proxy.dialects.openai.chat import write_request
 from proxy.dialects.registry import KINDS, Quirks
 
 PLAIN = Quirks(developer_role=True, stream_usage=False)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.openai import Completion, event_reader, read_answer, read_event
+from proxy.dialects.openai.chat import Completion, event_reader, read_answer, read_event
 from proxy.dialects.registry import KINDS, Quirks
 from proxy.streams.event_view import EventKind, EventView
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.dialects.openai_shapes import NULL
+from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.prefill import Prefill
 from proxy.streams.resume import Continuation, ResumeMode, Wanted
 

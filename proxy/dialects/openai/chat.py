@@ -16,8 +16,8 @@ from msgspec import Raw, Struct
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.error_text import clean, read_error
 from proxy.dialects.failures import classify_in_band
-from proxy.dialects.openai_edits import calls_tools, edited, finish_reason
-from proxy.dialects.openai_shapes import NULL, Document, call_indexes, calls_something, read_document, says_something
+from proxy.dialects.openai.edits import calls_tools, edited, finish_reason
+from proxy.dialects.openai.shapes import NULL, Document, call_indexes, calls_something, read_document, says_something
 from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import SAYS, EventKind, EventView
 

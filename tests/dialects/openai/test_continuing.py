@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy.dialects.openai_continue import continued, own_beginning, wanted
+from proxy.dialects.openai.continuing import continued, own_beginning, wanted
 from proxy.dialects.prefill import PREFILLS, Prefill
 from proxy.streams.resume import Continuation, ResumeMode, Wanted
 

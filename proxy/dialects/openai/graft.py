@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.failure import Failure
-from proxy.dialects.openai_said import IDENTITY, REASONING, text_of
+from proxy.dialects.openai.said import IDENTITY, REASONING, text_of
 from proxy.streams.resume import Continuation, ResumeMode, may_be_over, not_joined
 from proxy.streams.seam import Echo, Join, Replay, Seam
 

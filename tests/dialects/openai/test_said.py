@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.dialects.openai_said import condense
+from proxy.dialects.openai.said import condense
 from proxy.streams.transcript import Said
 
 

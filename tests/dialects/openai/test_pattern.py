@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.dialects.openai import event_reader
-from proxy.dialects.openai_pattern import pattern_of
+from proxy.dialects.openai.chat import event_reader
+from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.registry import KINDS
 from proxy.streams.event_view import SAYS
 from tests.streams.test_pattern import INNER, TEXTS, spelled

@@ -1,0 +1,50 @@
+"""What is known of one model. Whatever is unknown is None, and never taken for zero or for "no"."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class Price(NamedTuple):
+    """What a model costs, in USD per million tokens; None where that is unknown."""
+
+    input: float | None = None
+    output: float | None = None
+    cache_read: float | None = None
+    """Of a part of the prompt that was found in the provider's cache; unknown counts as `input`."""
+    cache_write: float | None = None
+    """Of a part of the prompt that was put there; unknown counts as `input`."""
+
+
+class ModelFacts(Struct, frozen=True):
+    """What a catalogue, a file and the servers themselves tell of one model."""
+
+    context: int | None = None
+    """Tokens of its window, prompt and answer together."""
+    max_input: int | None = None
+    """The most tokens of a prompt, where that is less than the window."""
+    max_output: int | None = None
+    """The most tokens of an answer."""
+    quality: float | None = None
+    """How good its answers are, from 0 to 1."""
+    prefill: bool | None = None
+    """Whether it goes on with an assistant's message at the end as with its own answer."""
+    price: Price | None = None
+    vision: bool | None = None
+    """Whether it takes images."""
+    audio: bool | None = None
+    """Whether it takes sound."""
+    documents: bool | None = None
+    """Whether it takes PDF files."""
+    tools: bool | None = None
+    """Whether it calls functions."""
+    structured: bool | None = None
+    """Whether its output can be bound to a JSON schema."""
+    json_mode: bool | None = None
+    """Whether its output can be bound to JSON of any form."""
+    reasoning: bool | None = None
+    """Whether it can think before it answers."""
+    dimensions: int | None = None
+    """Of an embeddings model: numbers in each of its vectors."""

@@ -1,0 +1,88 @@
+"""A client's request, understood only as far as routing needs.
+
+The body's top level is decoded; every value stays the raw bytes that the client sent, so a prompt of a megabyte is
+neither parsed nor encoded again, and fields that nobody here knows survive. Duplicate keys collapse to the last, as in
+every common JSON parser, so that no two readers of the request can disagree about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.errors import bad_request
+from proxy.core.wire import Wire
+
+_MAX_MODEL = 256
+"""Characters of a model name. The longest real ones (deployment paths, ARNs) are well below."""
+_NULL, _TRUE = Raw(b"null"), Raw(b"true")
+_TRUTHS = (_NULL, _TRUE, Raw(b"false"))
+_BRACKET = ord("[")
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class ModelRequest(Struct, frozen=True):
+    """One client's request. `fields` are the raw values of the body's top level, in the client's order."""
+
+    fields: Mapping[str, Raw]
+    model: str
+    stream: bool = False
+    include_usage: bool = False
+    """The client asked to see the usage at the end of the stream."""
+    choices: int = 1
+    """How many answers at once the client asked for (`n`)."""
+    wire: Wire = Wire.CHAT
+    """The language that the client speaks."""
+
+
+def top_level(body: bytes | bytearray) -> dict[str, Raw]:
+    """The top level of a body. Raises ClientError (400)."""
+    if not body or body.isspace():
+        raise bad_request("The request body is empty; send a JSON object.")
+    try:
+        # Raw values are not looked into while the top level is decoded, so text that is not UTF-8 would slip through.
+        if not body.isascii():
+            body.decode()
+        return _decode_top(body)
+    except UnicodeDecodeError as error:
+        raise bad_request(f"The request body is not valid UTF-8 (byte {error.start}).") from None
+    except RecursionError:
+        raise bad_request("The request body is nested too deeply.") from None
+    except msgspec.ValidationError:
+        raise bad_request("The request body must be a JSON object.") from None
+    except msgspec.DecodeError as error:
+        raise bad_request(f"The request body is not valid JSON: {error}.") from None
+
+
+def model_of(fields: Mapping[str, Raw]) -> str:
+    """The model that is asked for. Raises ClientError (400)."""
+    raw = fields.get("model")
+    if raw is None:
+        raise bad_request("Missing required field: 'model'.", param="model")
+    try:
+        model = _decode_text(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise bad_request("'model' must be a string.", param="model") from None
+    if not model or len(model) > _MAX_MODEL or not model.isprintable():
+        raise bad_request(f"'model' must be 1 to {_MAX_MODEL} printable characters.", param="model")
+    return model
+
+
+def is_streamed(fields: Mapping[str, Raw]) -> bool:
+    """Whether the answer is to be streamed. Raises ClientError (400)."""
+    stream = fields.get("stream", _NULL)
+    if stream not in _TRUTHS:
+        raise bad_request("'stream' must be true or false.", param="stream")
+    return stream == _TRUE
+
+
+def check_list(fields: Mapping[str, Raw], name: str) -> None:
+    """Raises ClientError (400) unless a field is there and is a list."""
+    if name not in fields:
+        raise bad_request(f"Missing required field: '{name}'.", param=name)
+    # Only the first byte is looked at: the messages may be megabytes, and a copy would be the costliest step here.
+    if memoryview(fields[name])[0] != _BRACKET:
+        raise bad_request(f"'{name}' must be an array.", param=name)
