@@ -10,9 +10,14 @@ from proxy.config.notes import Notes
 from proxy.config.resolve import upstream_keys
 from proxy.config.schema import Config, Upstream
 from proxy.core.hosts import is_this_machine
-from proxy.dialects.registry import KINDS, Kind
+from proxy.dialects.registry import KINDS, Kind, address
 
-_EXAMPLES = {"azure": "https://RESOURCE.openai.azure.com/openai/v1", "vllm": "http://127.0.0.1:8000/v1"}
+_TYPES = {str: "a text", int: "a whole number"}
+_EXAMPLES = {
+    "bedrock": "https://bedrock-runtime.REGION.amazonaws.com, or options: {region: REGION}",
+    "azure": "https://RESOURCE.openai.azure.com/openai/v1",
+    "vllm": "http://127.0.0.1:8000/v1",
+}
 
 
 def check(config: Config, interpolated: Interpolated, notes: Notes) -> dict[str, str]:
@@ -21,6 +26,7 @@ def check(config: Config, interpolated: Interpolated, notes: Notes) -> dict[str,
     for name, upstream in config.upstreams.items():
         kind = KINDS[upstream.kind]
         _check_keys(name, upstream, notes)
+        _check_options(name, upstream, kind, notes)
         if upstream.base_url is not None:
             _check_address(("upstreams", name, "base_url"), upstream, notes)
         if name not in unconfigured:
@@ -48,6 +54,17 @@ def _check_keys(name: str, upstream: Upstream, notes: Notes) -> None:
         seen.add(key)
 
 
+def _check_options(name: str, upstream: Upstream, kind: Kind, notes: Notes) -> None:
+    for option, value in upstream.options.items():
+        path: Path = ("upstreams", name, "options", option)
+        wanted = kind.options.get(option)
+        if wanted is None:
+            known = f"it knows {', '.join(kind.options)}" if kind.options else "it knows none"
+            notes.error(path, f"kind {kind.name!r} has no option {option!r}; {known}", key=True)
+        elif type(value) is not wanted:
+            notes.error(path, f"{option} of kind {kind.name!r} is {_TYPES[wanted]}")
+
+
 def _check_key(path: Path, key: str, notes: Notes) -> None:
     if not (key.isascii() and key.isprintable()) or key != key.strip():
         notes.error(path, "a line break, space or other character in the key that cannot be sent in a header")
@@ -56,7 +73,7 @@ def _check_key(path: Path, key: str, notes: Notes) -> None:
 def _lacks(name: str, upstream: Upstream, kind: Kind, interpolated: Interpolated, notes: Notes) -> str | None:
     """What an upstream lacks to be called; an address is noted as an error, a key as a warning."""
     path: Path = ("upstreams", name)
-    if upstream.base_url is None and kind.base_url is None and kind.name != "simulated":
+    if upstream.base_url is None and address(kind, None, upstream.options) is None and kind.name != "simulated":
         example = _EXAMPLES.get(kind.name, "https://HOST/v1")
         notes.error(path, f"kind {kind.name!r} needs base_url, such as {example}", key=True)
         return None
@@ -81,15 +98,15 @@ def _needs_key(upstream: Upstream, kind: Kind) -> bool:
 
 def _check_address(path: Path, upstream: Upstream, notes: Notes) -> None:
     """Note what keeps an address from being called. The address is never repeated: it may hold a password."""
-    address = upstream.base_url or ""
-    parts = _split(address)
+    given = upstream.base_url or ""
+    parts = _split(given)
     if parts is None:
         notes.error(path, "this is not a URL that can be called; write one like https://HOST/v1")
     elif parts.scheme not in {"http", "https"}:
         notes.error(path, "base_url begins with http:// or https://")
     elif parts.username is not None:
         notes.error(path, "credentials in base_url; put them into api_key")
-    elif "?" in address or "#" in address:
+    elif "?" in given or "#" in given:
         notes.error(path, "base_url ends with its path; remove the query ('?') or fragment ('#')")
     elif parts.path.rstrip("/").endswith("/chat/completions"):
         notes.error(path, "base_url ends before /chat/completions, which is added to it")

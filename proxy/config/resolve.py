@@ -161,12 +161,13 @@ def _upstream(name: str, upstream: Upstream, defaults: Defaults, unconfigured: s
     return UpstreamSettings(
         name=name,
         kind=kind,
-        base_url=(address(kind, upstream.base_url) or "").rstrip("/"),
+        base_url=(address(kind, upstream.base_url, upstream.options) or "").rstrip("/"),
         keys=upstream_keys(upstream),
         models=MappingProxyType(models),
         limit=limit_settings(upstream.max_concurrent),
         budget=effective_budget([defaults.retry, upstream.retry]),
         unconfigured=unconfigured,
+        options=MappingProxyType(dict(upstream.options)),
     )
 
 

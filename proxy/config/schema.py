@@ -27,8 +27,8 @@ from proxy.config.schema_policies import (
 from proxy.config.units import Duration, PositiveDuration, Share, Size, Workers
 
 KindName = Literal[
-    "openai", "anthropic", "gemini", "azure", "ollama", "llamacpp", "vllm", "deepseek", "xai", "mistral", "groq",
-    "openrouter", "simulated",
+    "openai", "anthropic", "gemini", "azure", "bedrock", "ollama", "llamacpp", "vllm", "deepseek", "xai", "mistral",
+    "groq", "openrouter", "simulated",
 ]  # fmt: skip
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A name that goes into headers, logs and metric labels: letters, digits, dot, dash, underscore; at most 64."""
@@ -125,6 +125,9 @@ class Upstream(Nearest):
     """For `simulated` only: stand in as long as no upstream of the file has a key, and step aside once one has."""
     models: dict[str, ModelFacts] = Field(default_factory=dict)
     """Facts about models, by the name that the upstream knows."""
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """What only its kind knows. anthropic: `version`, `beta` (headers); azure: `api_version`; bedrock: `region`;
+    ollama: `num_ctx`, `keep_alive`."""
     max_concurrent: LimitForm | None = None
     """Attempts at once on the whole upstream, all its models together: a number, `adaptive`, or {initial, min, max}.
     Default: no such limit."""

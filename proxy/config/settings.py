@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from proxy.core.facts import ModelFacts as CoreFacts
 from proxy.core.names import DeploymentId
 from proxy.dialects.registry import Kind
 from proxy.policies.backoff import BackoffSettings
@@ -88,6 +90,13 @@ class UpstreamSettings:
     """The upstream's own retry budget, below the one over all traffic."""
     unconfigured: str | None = None
     """Why it is never called, such as `OPENAI_API_KEY is not set`."""
+    options: Mapping[str, str | int | float | bool] = field(default_factory=lambda: MappingProxyType({}))
+    """What only its kind knows; see `Kind.options`."""
+
+    def facts(self, model: str) -> CoreFacts:
+        """What is known of a model."""
+        known = self.models.get(model)
+        return CoreFacts() if known is None else CoreFacts(known.context, quality=known.quality, prefill=known.prefill)
 
 
 @dataclass(frozen=True, slots=True)

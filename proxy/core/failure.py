@@ -40,6 +40,8 @@ class FailureClass(StrEnum):
     """Any other 4xx: the request is wrong, and would be wrong elsewhere."""
     PARAMETER_UNSUPPORTED = "parameter_unsupported"
     """The model rejects one optional parameter that others accept."""
+    NOT_CARRIED = "not_carried"
+    """Something in the request cannot be said in the deployment's language, and matters; nothing was sent."""
     BAD_ANSWER = "bad_answer"
     """A 200 that is no answer: empty, invalid, truncated, or an error in disguise."""
     UNKNOWN = "unknown"
@@ -110,6 +112,7 @@ VERDICTS: dict[FailureClass, Verdict] = {
     _C.CONTENT_REFUSED: Verdict(_F, _SAME.NO, _NEXT.NO, counts=False),
     _C.CALLER_FAULT: Verdict(_F, _SAME.NO, _NEXT.NO, counts=False),
     _C.PARAMETER_UNSUPPORTED: Verdict(_D, _SAME.ONCE_WITHOUT_PARAMETER, _NEXT.YES, counts=False),
+    _C.NOT_CARRIED: Verdict(_F, _SAME.NO, _NEXT.YES, counts=False),
     _C.BAD_ANSWER: Verdict(_D, _SAME.NO, _NEXT.YES, counts=True),
     _C.UNKNOWN: Verdict(_D, _SAME.NO, _NEXT.YES, counts=True),
 }

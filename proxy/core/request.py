@@ -8,6 +8,7 @@ every common JSON parser, so that no two readers of the request can disagree abo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,11 +21,12 @@ _MAX_MODEL = 256
 _NULL, _TRUE = Raw(b"null"), Raw(b"true")
 _TRUTHS = (_NULL, _TRUE, Raw(b"false"))
 _BRACKET = ord("[")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-class ModelRequest(Struct, frozen=True):
+class ModelRequest(Struct):
     """One client's request. `fields` are the raw values of the body's top level, in the client's order."""
 
     fields: Mapping[str, Raw]
@@ -36,6 +38,10 @@ class ModelRequest(Struct, frozen=True):
     """How many answers at once the client asked for (`n`)."""
     wire: Wire = Wire.CHAT
     """The language that the client speaks."""
+    headers: Mapping[str, str] = _NO_HEADERS
+    """Of the client's headers those that belong to its language, for upstreams that speak it, too."""
+    as_chat: Mapping[str, Raw] | None = None
+    """The same as the top level of a chat completion; see `dialects/languages.py: chat_fields`."""
 
 
 def top_level(body: bytes | bytearray) -> dict[str, Raw]:

@@ -20,3 +20,9 @@ class Wire(StrEnum):
     """Anthropic's count of a prompt's tokens."""
     EMBEDDINGS = "embeddings"
     """OpenAI's embeddings."""
+
+
+def own_form_of(wire: Wire) -> str:
+    """Under this name a deployment's ignorance of a language is told and remembered, as if it were a field that it
+    refuses: the request can be sent again, translated."""
+    return f"wire:{wire.value}"

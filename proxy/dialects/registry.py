@@ -1,4 +1,5 @@
-"""The kinds of providers, as data: where each is found, how it is authenticated, where its OpenAI chat wire deviates.
+"""The kinds of providers, as data: where each is found, how it is authenticated, which languages it speaks, and where
+its OpenAI chat wire deviates.
 
 A provider that speaks OpenAI's chat wire needs nothing but a row here, or not even that: any such server is
 `kind: openai` with a `base_url`. Facts are from the providers' documentation and SDKs; what a model refuses beyond them
@@ -11,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from proxy.core.wire import Wire
 
 _ANY_CAP: Final = "any"
 _OLD_CAP: Final = "max_tokens"
@@ -52,6 +55,32 @@ class Quirks:
         object.__setattr__(self, "passes_all", not changes)
 
 
+AuthHeader = Literal["Authorization", "api-key", "x-api-key", "x-goog-api-key"]
+
+_CHAT: Final[Mapping[Wire, str]] = MappingProxyType({Wire.CHAT: "/chat/completions"})
+_ALL_OF_OPENAI: Final[Mapping[Wire, str]] = MappingProxyType(
+    {
+        **_CHAT,
+        Wire.COMPLETIONS: "/completions",
+        Wire.RESPONSES: "/responses",
+        Wire.EMBEDDINGS: "/embeddings",
+    }
+)
+
+
+def _paths(**paths: str) -> Mapping[Wire, str]:
+    return MappingProxyType({Wire(name): path for name, path in paths.items()})
+
+
+def _no_options() -> Mapping[str, type]:
+    return MappingProxyType({})
+
+
+_NO_OPTIONS: Final[Mapping[str, object]] = MappingProxyType({})
+_AZURE_V1: Final = ("v1", "preview", "latest")
+"""Versions of Azure's API that are addressed as OpenAI's is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of provider."""
@@ -61,16 +90,35 @@ class Kind:
     """The address that is used if routes.yaml names none; None: it must be given. Without a slash at the end."""
     key_variable: str | None = None
     """The environment variable that usually holds the key; None: no key is needed."""
-    auth_header: Literal["Authorization", "api-key"] = "Authorization"
+    auth_header: AuthHeader = "Authorization"
+    auth_headers: Mapping[Wire, AuthHeader] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    """Of wires whose key goes into another header."""
     local: bool = False
     """Whether it runs on one's own machines: no account, and models that are loaded first."""
     free: bool = False
     """Whether asking it costs nothing but a moment of a machine of one's own."""
     default_path: str = ""
-    """Added to an address that is given without any path (`http://127.0.0.1:11434`); "" takes addresses as they are."""
+    """Added to an address that is given without any path (`http://127.0.0.1:8080`); "" takes addresses as they are."""
+    roots: tuple[str, ...] = ()
+    """Ends of a given address that are no part of it: people copy them from where another language is explained."""
+    dialect: str | None = None
+    """The language of its chat, by its name in `languages.py`; None for OpenAI's."""
+    paths: Mapping[Wire, str] = field(default_factory=lambda: _ALL_OF_OPENAI, hash=False)
+    """The languages of clients that it speaks itself, and where, below its address."""
+    stream_type: str = "text/event-stream"
+    """The content type of its streams."""
+    options: Mapping[str, type] = field(default_factory=_no_options, hash=False)
+    """What routes.yaml may say under an upstream's `options`, and of which type."""
+    option_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    """Options that are headers of every request."""
     quirks: Quirks = Quirks()
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     """Headers that every request carries."""
+
+    @property
+    def streams_events(self) -> bool:
+        """Whether its streams are server-sent events."""
+        return self.stream_type == "text/event-stream"
 
 
 _OPENAI_ONLY = frozenset(
@@ -94,21 +142,49 @@ _ROWS = (
         key_variable="AZURE_OPENAI_API_KEY",
         auth_header="api-key",
         default_path="/openai/v1",
+        options=MappingProxyType({"api_version": str}),
         quirks=Quirks(developer_role=True),
     ),
-    # The compatible endpoint ignores what it does not know.
-    Kind("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", quirks=Quirks(drop=_OPENAI_ONLY)),
+    Kind(
+        "anthropic",
+        "https://api.anthropic.com",
+        "ANTHROPIC_API_KEY",
+        auth_header="x-api-key",
+        roots=("/v1/messages", "/v1"),
+        dialect="anthropic",
+        paths=_paths(messages="/v1/messages", count_tokens="/v1/messages/count_tokens"),
+        headers=MappingProxyType({"anthropic-version": "2023-06-01"}),
+        options=MappingProxyType({"version": str, "beta": str}),
+        option_headers=MappingProxyType({"version": "anthropic-version", "beta": "anthropic-beta"}),
+    ),
+    # Embeddings are asked for at its compatible endpoint, which takes the key as OpenAI does.
     Kind(
         "gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "https://generativelanguage.googleapis.com",
         "GEMINI_API_KEY",
-        quirks=Quirks(token_cap=_OLD_CAP, drop=_OPENAI_ONLY),
+        auth_header="x-goog-api-key",
+        auth_headers=MappingProxyType({Wire.EMBEDDINGS: "Authorization"}),
+        roots=("/v1beta/openai", "/v1beta"),
+        dialect="gemini",
+        paths=_paths(embeddings="/v1beta/openai/embeddings"),
+    ),
+    # The address holds the region, which `options` may name in its place.
+    Kind(
+        "bedrock",
+        key_variable="AWS_BEARER_TOKEN_BEDROCK",
+        dialect="bedrock",
+        paths=_paths(),
+        stream_type="application/vnd.amazon.eventstream",
+        options=MappingProxyType({"region": str}),
     ),
     # It ignores `max_completion_tokens` silently.
     Kind(
         "deepseek",
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
+        auth_headers=MappingProxyType({Wire.MESSAGES: "x-api-key"}),
+        roots=("/v1",),
+        paths=_paths(chat="/chat/completions", messages="/anthropic/v1/messages"),
         quirks=Quirks(token_cap=_OLD_CAP, drop=_OPENAI_ONLY),
     ),
     # What its reasoning models refuse (`stop`, penalties) depends on the model: learned.
@@ -116,6 +192,7 @@ _ROWS = (
         "xai",
         "https://api.x.ai/v1",
         "XAI_API_KEY",
+        paths=_paths(chat="/chat/completions", completions="/completions", responses="/responses"),
         quirks=Quirks(drop=_OPENAI_ONLY, empty_finish_reason="tool_calls", usage_lacks_reasoning=True),
     ),
     # It refuses every field that it does not know. Its predictions are OpenAI's.
@@ -123,6 +200,7 @@ _ROWS = (
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
+        paths=_paths(chat="/chat/completions", embeddings="/embeddings"),
         quirks=Quirks(
             token_cap=_OLD_CAP,
             drop=(_OPENAI_ONLY - {"prediction"}) | {"user", "logit_bias", "stream_options"},
@@ -134,6 +212,7 @@ _ROWS = (
         "groq",
         "https://api.groq.com/openai/v1",
         "GROQ_API_KEY",
+        paths=_paths(chat="/chat/completions", responses="/responses"),
         quirks=Quirks(drop=_OPENAI_ONLY - {"service_tier"}, reasoning_field="reasoning"),
     ),
     # It passes on what the model behind it may know.
@@ -143,34 +222,53 @@ _ROWS = (
         "OPENROUTER_API_KEY",
         quirks=Quirks(token_cap=_OLD_CAP, reasoning_field="reasoning"),
     ),
-    # Local servers ignore what they do not know, so nothing is dropped. Ollama does not know `max_completion_tokens`.
+    # Its chat in its own language: the compatible endpoint cuts prompts silently, and knows no window.
     Kind(
         "ollama",
-        "http://127.0.0.1:11434/v1",
+        "http://127.0.0.1:11434",
         local=True,
         free=True,
-        default_path="/v1",
-        quirks=Quirks(token_cap=_OLD_CAP, reasoning_field="reasoning"),
+        roots=("/v1", "/api"),
+        dialect="ollama",
+        paths=_paths(
+            completions="/v1/completions",
+            responses="/v1/responses",
+            messages="/v1/messages",
+            embeddings="/v1/embeddings",
+        ),
+        stream_type="application/x-ndjson",
+        options=MappingProxyType({"num_ctx": int, "keep_alive": str}),
     ),
+    # Local servers ignore what they do not know, so nothing is dropped.
     Kind(
         "llamacpp",
         "http://127.0.0.1:8080/v1",
         local=True,
         free=True,
         default_path="/v1",
+        paths=MappingProxyType(
+            {**_ALL_OF_OPENAI, Wire.MESSAGES: "/messages", Wire.COUNT_TOKENS: "/messages/count_tokens"}
+        ),
         quirks=Quirks(token_cap=_OLD_CAP),
     ),
-    Kind("vllm", local=True, free=True, default_path="/v1", quirks=Quirks(reasoning_field="reasoning")),
+    Kind(
+        "vllm",
+        local=True,
+        free=True,
+        default_path="/v1",
+        paths=MappingProxyType({**_ALL_OF_OPENAI, Wire.MESSAGES: "/messages"}),
+        quirks=Quirks(reasoning_field="reasoning"),
+    ),
     # Our own simulator: a well-behaved OpenAI.
     Kind("simulated", local=True, default_path="/v1", quirks=Quirks(developer_role=True)),
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ROWS})
-"""Every kind by name. Bedrock and the native wires of Anthropic, Gemini and Ollama are not among them yet."""
+"""Every kind by name."""
 
 
-def auth(kind: Kind, key: str | None) -> dict[str, str]:
-    """The header that carries the credential; empty without a key.
+def auth(kind: Kind, key: str | None, wire: Wire = Wire.CHAT) -> dict[str, str]:
+    """The header that carries the credential on a wire; empty without a key.
 
     A key that cannot stand in a header (a line break in a key file) is a ValueError, which does not repeat it.
     """
@@ -178,15 +276,34 @@ def auth(kind: Kind, key: str | None) -> dict[str, str]:
         return {}
     if not (key.isascii() and key.isprintable()):
         raise ValueError(f"the key for {kind.name} holds a character that cannot stand in a header")
-    return {kind.auth_header: key if kind.auth_header == "api-key" else f"Bearer {key}"}
+    name = kind.auth_headers.get(wire, kind.auth_header)
+    return {name: f"Bearer {key}" if name == "Authorization" else key}
 
 
-def address(kind: Kind, base_url: str | None) -> str | None:
-    """The address to which `/chat/completions` is added: the given one, else the kind's; None if there is neither.
+def path_at(kind: Kind, path: str, model: str, options: Mapping[str, object]) -> str:
+    """The path of a request below its upstream's address, which on Azure may hold the model, and a version."""
+    version = options.get("api_version")
+    if kind.name != "azure" or version is None:
+        return path
+    if version in _AZURE_V1 or path == _ALL_OF_OPENAI[Wire.RESPONSES]:
+        return f"{path}?api-version={version}"
+    return f"/deployments/{quote(model, safe='')}{path}?api-version={version}"
 
-    An address without any path gets the kind's usual one, so that `http://127.0.0.1:11434` and
-    `http://127.0.0.1:11434/v1` are the same.
+
+def address(kind: Kind, base_url: str | None, options: Mapping[str, object] = _NO_OPTIONS) -> str | None:
+    """The address to which paths are added: the given one, else the kind's; None if there is neither.
+
+    An address without any path gets the kind's usual one, so that `http://127.0.0.1:8080` and
+    `http://127.0.0.1:8080/v1` are the same; one that ends in a path of the kind's is taken up to there.
     """
     if base_url is None:
-        return kind.base_url
-    return base_url.rstrip("/") + ("" if urlsplit(base_url).path.strip("/") else kind.default_path)
+        region = options.get("region")
+        return f"https://bedrock-runtime.{region}.amazonaws.com" if kind.name == "bedrock" and region else kind.base_url
+    given = base_url.rstrip("/")
+    if kind.name == "azure" and options.get("api_version", "v1") not in _AZURE_V1:
+        # The versions by date have another address, below which each deployment has one of its own.
+        return given.removesuffix("/v1").removesuffix("/openai") + "/openai"
+    for root in kind.roots:
+        if given.endswith(root):
+            return given.removesuffix(root)
+    return given + ("" if urlsplit(given).path.strip("/") else kind.default_path)

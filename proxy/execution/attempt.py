@@ -25,7 +25,8 @@ from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
 from proxy.routing.plan import PlannedStep
-from proxy.upstreams.client import Ask, JsonReply, Timers, UpstreamClient
+from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
+from proxy.upstreams.ways import Ask
 
 _SILENT: Final = Failure(FailureClass.TIMEOUT, "first_token_timeout")
 """What a deployment is charged with that was silent for as long as it may be, when the deadline ended the attempt."""
@@ -118,7 +119,7 @@ class Attempts:
         if isinstance(first, Failure):
             return self._client.judged(first, permit.deployment.id, ask)
         self._heed_headroom(permit, reply.all_headers)
-        return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped)
+        return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped, reply.wire)
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """As `UpstreamClient.prefill`."""

@@ -16,11 +16,14 @@ import msgspec
 from proxy.core.event import Resume, ResumeEnded, StreamInterrupted
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment
 from proxy.core.names import DeploymentId
+from proxy.core.wire import Wire
+from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.languages import chat_fields
 from proxy.dialects.openai.continuing import own_beginning, wanted
 from proxy.dialects.openai.graft import Resumption
-from proxy.dialects.openai.said import condense
 from proxy.execution.outlet import Outlet
 from proxy.execution.run import StreamAnswer
+from proxy.execution.translating import Encoding, Overheard
 from proxy.execution.walk import Walk
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.standing import Hold, Standing
@@ -65,7 +68,11 @@ class Delivery:
         self._walk = walk
         self._outlet = outlet
         self._settings = walk.run.plan.resume
-        self._transcript = None if self._settings is None else Transcript(condense, walk.world.transcripts)
+        self._overheard = Overheard(walk.run.request)
+        self._transcript = (
+            None if self._settings is None else Transcript(self._overheard.condense, walk.world.transcripts)
+        )
+        self._encoding: Encoding | None = None
 
     async def bring(self, answer: StreamAnswer) -> Interruption | None:
         """Forward a stream to the end of its answer; None if the client has all of it."""
@@ -94,11 +101,12 @@ class Delivery:
         world, run = self._walk.world, self._walk.run
         note = None if self._transcript is None else self._transcript.add
         outcome: Outcome = IGNORED
+        outlet = self._outlet_for(answer)
         try:
             if note is not None:
                 note(answer.first)
-            await self._outlet.write(answer.first)
-            failure = await answer.relay.run(self._outlet, note)
+            await outlet.write(answer.first)
+            failure = await answer.relay.run(outlet, note)
             outcome = SUCCEEDED if failure is None else failure
         finally:
             world.attempts.finish(answer, outcome, run.ended)
@@ -107,6 +115,19 @@ class Delivery:
             world.emit(StreamInterrupted(answer.permit.deployment.id, failure.code))
         return failure
 
+    def _outlet_for(self, answer: StreamAnswer) -> Outlet:
+        """Where the events of a stream go: as they come, or through an encoder."""
+        request = self._walk.run.request
+        if request.wire is Wire.CHAT:
+            return self._outlet
+        self._overheard.begins(answer.wire)
+        if answer.wire is request.wire:
+            return self._outlet
+        if self._encoding is None:
+            encoder = self._walk.run.encoder = self._overheard.encoder
+            self._encoding = Encoding(self._outlet, encoder)
+        return self._encoding
+
     async def _go_on(self, answer: StreamAnswer, failure: Failure) -> StreamAnswer | Obstacle:
         """The stream that goes on with a broken one, with its first new text in hand, or what stands in the way."""
         run, world = self._walk.run, self._walk.world
@@ -114,7 +135,12 @@ class Delivery:
         assert run.current is not None  # noqa: S101 - a stream has a step
         run.history.record(run.plan, run.plan.steps.index(run.current), failure, now, world.roll())
         said = None if self._transcript is None else self._transcript.said()
-        modes = modes_for(said, wanted(run.request.fields), self._settings, holding=answer.relay.holding)
+        try:
+            wishes = wanted(chat_fields(run.request))
+        except NotCarriedError:
+            # What cannot be asked as a chat completion cannot be gone on with as one.
+            return Obstacle.LANGUAGE
+        modes = modes_for(said, wishes, self._settings, holding=answer.relay.holding)
         if isinstance(modes, Obstacle):
             return modes
         assert said is not None  # noqa: S101 - else there is an obstacle
@@ -186,7 +212,7 @@ class Delivery:
         return Resumption(
             continuation(mode, broken.said, broken.text, settings),
             broken.text,
-            own_beginning(self._walk.run.request.fields),
+            own_beginning(chat_fields(self._walk.run.request)),
             broken.said.identity,
             prefill.echo if prefill is not None and mode is ResumeMode.PREFILL else Echo.UNKNOWN,
             settings.reasoning_again,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from proxy.core.event import Degraded, Shed
+from proxy.core.wire import Wire
 from proxy.execution.contest import delay_of_hedge, run_hedged, run_parallel
 from proxy.execution.delivery import Delivery, Interruption
 from proxy.execution.kept import Copy, Kept, name_of
@@ -17,6 +20,9 @@ from proxy.pool.standing import FREE
 from proxy.routing.explain import give_up_error, returned_error
 from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
 from proxy.routing.strategy import draw_order
+
+_WITHOUT_WORDS = frozenset({Wire.EMBEDDINGS, Wire.COUNT_TOKENS})
+"""Languages in which a text is no answer."""
 
 
 class Executor:
@@ -105,6 +111,9 @@ class Executor:
         plan, world = run.plan, self._world
         world.budgets.request(plan.route, now)
         run.history.luck = world.roll()
+        if plan.last_resort is not None and run.request.wire in _WITHOUT_WORDS:
+            resort = replace(plan.last_resort, text=None)
+            run.plan = plan = msgspec.structs.replace(plan, last_resort=resort if resort.cached is not None else None)
         if plan.last_resort is not None and plan.last_resort.cached is not None:
             run.keep_as = name_of(plan.route, run.client, run.request)
         if plan.strategy == "weighted":

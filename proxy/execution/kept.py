@@ -58,7 +58,7 @@ class KeptAnswers:
 def name_of(route: str, client: str | None, request: ModelRequest) -> bytes:
     """The digest by which an answer to this request is kept: for its client alone, streamed or not."""
     who = (client or "").encode()
-    digest = hashlib.sha256(b"%d:%s/%s" % (len(who), who, route.encode()))
+    digest = hashlib.sha256(b"%d:%s/%s/%s" % (len(who), who, request.wire.encode(), route.encode()))
     for field in sorted(request.fields):
         value = bytes(request.fields[field])
         digest.update(b"%d:%s=%d:%s" % (len(field), field.encode(errors="surrogatepass"), len(value), value))

@@ -9,6 +9,8 @@ from msgspec import Struct, field
 from proxy.core.event import AttemptEnded, Resume
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.client_wire import Encoder
 from proxy.execution.kept import Kept
 from proxy.execution.relay import Relay
 from proxy.pool.permit import Permit
@@ -34,6 +36,8 @@ class StreamAnswer(Struct, frozen=True):
     started: float
     headers: Mapping[str, str]
     dropped: tuple[str, ...]
+    wire: Wire = Wire.CHAT
+    """The language of its events: the client's, or chat."""
 
 
 class ResortAnswer(Struct, frozen=True):
@@ -78,5 +82,7 @@ class Run(Struct):
     """When the first content, or the whole JSON answer, was in hand (monotonic seconds)."""
     usage: bytes | None = None
     """The JSON in which the answer's usage stands."""
+    encoder: Encoder | None = None
+    """What turns chat events into the client's language, where that was needed."""
     resumes: list[Resume] = []
     """Where the answer broke and was gone on with."""

@@ -26,7 +26,7 @@ from proxy.routing.next_move import Attempt, Queue
 from proxy.routing.plan import PlannedStep
 from proxy.streams.resume import HoldBack
 from proxy.streams.transcript import Room
-from proxy.upstreams.client import Ask
+from proxy.upstreams.ways import Ask
 
 _JITTER = 0.1
 _MOST_JITTER_S = 1.0

@@ -25,7 +25,8 @@ from proxy.execution.run import StreamAnswer
 from proxy.health.schedule import Cause
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
-from proxy.upstreams.client import Ask, Timers
+from proxy.upstreams.client import Timers
+from proxy.upstreams.ways import Ask
 
 _MOST_HEARD = 1024 * 1024
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -37,6 +37,8 @@ _SOON_S = 1.0
 """What a client is told to wait for what ends soon, though nobody knows when: a place, the end of a probe."""
 _WAYS = frozenset(ResumeMode)
 """Of an attempt to go on with a broken answer, what may have been refused instead of a field of the request."""
+_ABOUT_THE_REQUEST: Final = frozenset({FailureClass.CONTEXT_TOO_LONG, FailureClass.NOT_CARRIED})
+"""What nobody could serve for a reason of the request's own: its client is told that, and may change it."""
 _USEFUL_S = 1.0
 _USEFUL_SHARE = 0.1
 """The time that must be left for an attempt after a wait for a place: a tenth of the request's, at most a second."""
@@ -179,7 +181,7 @@ def next_move(plan: Plan, history: History, standings: Sequence[Standing], means
     doubtful = _panic(plan, history, standings, now)
     if doubtful is not None and means.pays(doubtful):
         return Attempt(doubtful, now, retry=True, last=False, panic=True)
-    if last is not None and all(tried.failure.kind is FailureClass.CONTEXT_TOO_LONG for tried in history.tried):
+    if last is not None and all(tried.failure.kind in _ABOUT_THE_REQUEST for tried in history.tried):
         return Return(last)
     if plan.last_resort is not None and (plan.last_resort.text is not None or means.has_kept()):
         return LastResort()

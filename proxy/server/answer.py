@@ -12,6 +12,10 @@ from proxy.core.errors import ClientError, error_event
 from proxy.core.event import Degraded, RequestEnded
 from proxy.core.failure import DEADLINE_EXCEEDED
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.client_wire import Speaking
+from proxy.dialects.languages import CLIENT_WIRES
 from proxy.execution.delivery import Interruption
 from proxy.execution.run import JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.pool.snapshot import threshold
@@ -65,7 +69,7 @@ async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnsw
         if sender.ended or not sender.begun or not context.lifecycle.ends(door.work):
             raise
         record.outcome = "stream_interrupted"
-        await sender.write(error_event("The proxy is shutting down.", "shutting_down", reason="shutting_down"))
+        await sender.write(_broken(run, "The proxy is shutting down.", "shutting_down", reason="shutting_down"))
         await sender.end()
     except ConnectionError:
         # Gone between two writes, or too slow to read: nobody is left to be told.
@@ -94,10 +98,7 @@ async def send_last_resort(door: Door, context: Context, run: Run, answer: Resor
         told["x-holdfast-model"] = safe(kept.model)
     told["x-holdfast-degraded"] = record.degraded
     stream = run.request.stream
-    if answer.kept is not None:
-        body = answer.kept.body
-    else:
-        body = last_resort_events(answer.text) if stream else last_resort_json(answer.text)
+    body = answer.kept.body if answer.kept is not None else _last_words(run.request, answer.text)
     headers = {**told, **_SSE_HEADERS} if stream else {**told, "content-type": "application/json"}
     if not stream and len(body) <= MOST_AT_ONCE:
         door.answer(200, headers, body)
@@ -108,6 +109,15 @@ async def send_last_resort(door: Door, context: Context, run: Run, answer: Resor
         await sender.end()
     except ConnectionError:
         record.status, record.outcome = 499, "client_left"
+
+
+def _last_words(request: ModelRequest, text: str) -> bytes:
+    """A text as a whole answer, in the client's language."""
+    chat = last_resort_events(text) if request.stream else last_resort_json(text)
+    if request.wire is Wire.CHAT:
+        return chat
+    wire, speaking = CLIENT_WIRES[request.wire], Speaking(request, secrets.token_hex(12), int(time.time()))
+    return wire.encoder(speaking).feed(chat) if request.stream else wire.from_chat(chat, speaking)
 
 
 def last_resort_json(text: str) -> bytes:
@@ -203,9 +213,19 @@ def _told_of(interruption: Interruption, run: Run) -> bytes:
     failure = interruption.failure
     late = DEADLINE_EXCEEDED in {failure.code, interruption.obstacle}
     why = OBSTACLES[interruption.obstacle]
-    return error_event(
+    return _broken(
+        run,
         f"{run.plan.route}: {interruption.deployment} broke off within the answer ({failure.code}); {why}.",
         DEADLINE_EXCEEDED if late else "upstream_stream_broken",
         reason=interruption.obstacle.value,
         retryable=interruption.retryable,
     )
+
+
+def _broken(run: Run, message: str, code: str, *, reason: str, retryable: bool = True) -> bytes:
+    """The event that ends a stream which cannot be finished, in the client's language."""
+    if run.request.wire is Wire.CHAT:
+        return error_event(message, code, reason=reason, retryable=retryable)
+    if run.encoder is not None:
+        return run.encoder.error(message, code, reason=reason, retryable=retryable)
+    return CLIENT_WIRES[run.request.wire].broken(message, code, reason=reason, retryable=retryable)

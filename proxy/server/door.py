@@ -7,9 +7,11 @@ the socket by the front lane (`lane.py`). What is decided about a request is dec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
 from proxy.config.settings import ClientSettings, Settings
+from proxy.core.wire import Wire
 from proxy.routing.plan import Wishes
 from proxy.server.clients import identify
 from proxy.server.context import Work
@@ -26,14 +28,29 @@ class Asked(NamedTuple):
     wishes: Wishes
 
 
+PATHS: Final[Mapping[str, Wire]] = MappingProxyType(
+    {
+        "/v1/chat/completions": Wire.CHAT,
+        "/v1/completions": Wire.COMPLETIONS,
+        "/v1/responses": Wire.RESPONSES,
+        "/v1/embeddings": Wire.EMBEDDINGS,
+        "/v1/messages": Wire.MESSAGES,
+        "/v1/messages/count_tokens": Wire.COUNT_TOKENS,
+    }
+)
+"""Where clients ask, and in which language."""
+
+
 class Head:
     """A request's headers, and what was understood of them."""
 
-    __slots__ = ("_asked", "_settings", "client_retry", "headers", "request_id", "tags")
+    __slots__ = ("_asked", "_settings", "client_retry", "headers", "request_id", "tags", "wire")
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    def __init__(self, headers: Mapping[str, str], wire: Wire = Wire.CHAT) -> None:
         """`headers` is looked into whatever the case of a name."""
         self.headers = headers
+        self.wire = wire
+        """The language that the request's path stands for."""
         self.request_id = own_request_id(headers)
         self.client_retry = retry_count(headers)
         self.tags = read_tags(headers)

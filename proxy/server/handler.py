@@ -8,20 +8,26 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from proxy.core.errors import ClientError, body_timeout, request_too_large
-from proxy.server.chat import complete_chat
+from proxy.core.wire import Wire
 from proxy.server.context import CONTEXT, REQUEST_ID, Context, Work
-from proxy.server.door import Head, Sender
+from proxy.server.door import PATHS, Head, Sender
+from proxy.server.model_request import answer_request
 from proxy.server.sending import BEGUN, ResponseSender
 from proxy.server.wire import SERVER
 
 
-async def chat_completions(request: web.Request) -> web.StreamResponse:
-    """One chat completion."""
+async def ask_model(request: web.Request) -> web.StreamResponse:
+    """One request to a model, in the language of its path."""
     context = request.app[CONTEXT].now
     door = _WideDoor(request, context)
-    await complete_chat(door, context)
+    await answer_request(door, context)
     assert door.response is not None  # noqa: S101 - it is answered, or has raised
     return door.response
+
+
+def wire_at(path: str) -> Wire:
+    """The language that is spoken at a path; that of chat completions where it is no path of a model's."""
+    return PATHS.get(path) or PATHS.get(f"/v1{path}", Wire.CHAT)
 
 
 class _WideDoor:
@@ -31,7 +37,7 @@ class _WideDoor:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in a task
         self.id = request[REQUEST_ID]
-        self.head = Head(request.headers)
+        self.head = Head(request.headers, wire_at(request.path))
         self.work: Work = task
         self.response: web.StreamResponse | None = None
         self._request = request

@@ -3,7 +3,7 @@
 Theory of operation. A connection begins in the lane. What arrives between two requests is looked at once its head is
 complete: if that is plain (`plain_head.py`) the lane serves the request; anything else goes to aiohttp with every byte
 that was not served, and the connection stays there. So nothing is decided here about what is unusual, and whatever is
-decided about a request is decided behind the door (`chat.py`), the same for both.
+decided about a request is decided behind the door (`model_request.py`), the same for both.
 
                         +-------------------- next head ------------------+
                         v                                                 |
@@ -26,7 +26,7 @@ from proxy.config.settings import PatienceSettings
 from proxy.core.in_force import InForce
 from proxy.server.context import Context
 from proxy.server.lane_turn import NEVER, Turn
-from proxy.server.plain_head import MAX_HEAD, REQUEST_LINE, PlainHeads
+from proxy.server.plain_head import PlainHeads, may_be_plain
 from proxy.server.slow_reader import SlowReader
 
 _MOST_AHEAD: Final = 64 * 1024
@@ -246,7 +246,7 @@ class FrontLane(asyncio.Protocol):
         """Begin the request that these bytes begin, or hand them over."""
         end = data.find(b"\r\n\r\n")
         if end < 0:
-            if len(data) > MAX_HEAD or data[: len(REQUEST_LINE)] != REQUEST_LINE[: len(data)]:
+            if not may_be_plain(data):
                 self._hand_over(data)
                 return
             if not self._ahead:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from proxy.core.errors import ClientError, body_timeout, internal, request_too_large
-from proxy.server.chat import complete_chat
 from proxy.server.context import Context, Work
 from proxy.server.door import Head, Sender
-from proxy.server.wire import http_head, new_request_id
+from proxy.server.model_request import answer_request
+from proxy.server.wire import error_body, http_head, new_request_id
 from proxy.upstreams.strand import Pause, Strand, pause
 
 NEVER: Final = math.inf
@@ -83,7 +83,7 @@ class Turn:
 
     async def _serve(self) -> None:
         try:
-            await complete_chat(self, self._context)
+            await answer_request(self, self._context)
         except ClientError as error:
             self._refuse(error)
         except (ConnectionError, asyncio.CancelledError):
@@ -101,7 +101,7 @@ class Turn:
     def _refuse(self, error: ClientError) -> None:
         """Answer with an error."""
         self._closes = error.close or self._context.lifecycle.draining
-        body = error.body()
+        body = error_body(error, self.head.wire, self.id)
         headers = {"content-type": "application/json", **error.headers()}
         head = http_head(error.status, headers, len(body), close=self._closes, request_id=self.id)
         if self._begun:

@@ -8,10 +8,12 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from proxy.core.errors import ClientError, internal, method_not_allowed, path_not_found, request_too_large
+from proxy.core.wire import Wire
 from proxy.server.context import CONTEXT, REQUEST_ID
+from proxy.server.handler import wire_at
 from proxy.server.listener import GuardedHandler
 from proxy.server.sending import BEGUN, abort
-from proxy.server.wire import SERVER, error_headers, request_id
+from proxy.server.wire import SERVER, error_body, error_headers, request_id
 
 _VERSIONS = (HttpVersion10, HttpVersion11)
 _logger = logging.getLogger("holdfast.server")
@@ -54,21 +56,26 @@ async def _in_shape(request: web.Request, handler: Handler, id_: str) -> web.Str
 
 
 def _error_in_shape(request: web.Request, problem: Exception, id_: str) -> web.Response:
-    if isinstance(problem, ClientError):
-        return error_response(problem, id_)
+    error = _as_client_error(request, problem, id_)
+    response = error_response(error, id_, wire_at(request.path))
     if isinstance(problem, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(problem.allowed_methods))
-        response = error_response(method_not_allowed(problem.method, allowed), id_)
-        response.headers["allow"] = allowed
-        return response
+        response.headers["allow"] = ", ".join(sorted(problem.allowed_methods))
+    return response
+
+
+def _as_client_error(request: web.Request, problem: Exception, id_: str) -> ClientError:
+    if isinstance(problem, ClientError):
+        return problem
+    if isinstance(problem, web.HTTPMethodNotAllowed):
+        return method_not_allowed(problem.method, ", ".join(sorted(problem.allowed_methods)))
     if isinstance(problem, web.HTTPNotFound):
-        return error_response(path_not_found(request.method, request.path), id_)
+        return path_not_found(request.method, request.path)
     if isinstance(problem, web.HTTPRequestEntityTooLarge):
-        return error_response(request_too_large(request.app[CONTEXT].now.settings.server.max_body), id_)
+        return request_too_large(request.app[CONTEXT].now.settings.server.max_body)
     if isinstance(problem, web.HTTPException):
-        return error_response(ClientError(problem.status, f"http_{problem.status}", problem.reason), id_)
+        return ClientError(problem.status, f"http_{problem.status}", problem.reason)
     _logger.error("a bug of the proxy, request %s", id_, exc_info=problem)
-    return error_response(internal(id_), id_)
+    return internal(id_)
 
 
 def _check_version(request: web.Request) -> None:
@@ -76,9 +83,10 @@ def _check_version(request: web.Request) -> None:
         raise ClientError(505, "http_version_not_supported", "Use HTTP/1.1.", close=True)
 
 
-def error_response(error: ClientError, id_: str) -> web.Response:
-    """An error as a response."""
-    response = web.Response(status=error.status, body=error.body(), headers=error_headers(error, id_))
+def error_response(error: ClientError, id_: str, wire: Wire = Wire.CHAT) -> web.Response:
+    """An error as a response, in the language of a wire."""
+    body = error_body(error, wire, id_)
+    response = web.Response(status=error.status, body=body, headers=error_headers(error, id_))
     if error.close:
         response.force_close()
     return response

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 from multidict import CIMultiDict
 
-from proxy.server.door import Head
+from proxy.server.door import PATHS, Head
 
-REQUEST_LINE: Final = b"POST /v1/chat/completions HTTP/1.1\r\n"
+REQUEST_LINES: Final = {f"POST {path} HTTP/1.1\r\n".encode(): wire for path, wire in PATHS.items()}
 MAX_HEAD: Final = 16 * 1024
 """Bytes of a plain head."""
 _MAX_HEADERS = 100
@@ -39,6 +39,11 @@ class PlainHead(NamedTuple):
 
     head: Head
     length: int
+
+
+def may_be_plain(data: bytes) -> bool:
+    """Whether what has come of a head may be the beginning of a plain one."""
+    return len(data) <= MAX_HEAD and any(data[: len(line)] == line[: len(data)] for line in REQUEST_LINES)
 
 
 class PlainHeads:
@@ -74,9 +79,11 @@ class PlainHeads:
 
 def _read(data: bytes) -> Head | None:
     """A head without its Content-Length; None if it is not plain."""
-    if not data.startswith(REQUEST_LINE) or len(data) > MAX_HEAD:
+    first, _, rest = data.partition(b"\r\n")
+    wire = REQUEST_LINES.get(first + b"\r\n")
+    if wire is None or len(data) > MAX_HEAD:
         return None
-    lines = data[len(REQUEST_LINE) :].split(b"\r\n")
+    lines = rest.split(b"\r\n")
     headers: CIMultiDict[str] = CIMultiDict()
     for line in lines:
         found = _HEADER.fullmatch(line)
@@ -90,4 +97,4 @@ def _read(data: bytes) -> Head | None:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return Head(headers)
+    return Head(headers, wire)

@@ -14,6 +14,8 @@ from http import HTTPStatus
 from proxy.core.errors import ClientError, bad_request
 from proxy.core.event import AttemptEnded
 from proxy.core.names import DeploymentId
+from proxy.core.wire import Wire
+from proxy.dialects.languages import CLIENT_WIRES
 from proxy.routing.plan import Wishes
 
 SERVER = "holdfast"
@@ -97,6 +99,12 @@ def trail(ended: Iterable[AttemptEnded], running: tuple[DeploymentId, float] | N
 def error_headers(error: ClientError, id: str) -> dict[str, str]:  # noqa: A002 - the word for it
     """The headers of every error answer."""
     return {"content-type": "application/json", "x-request-id": id, "server": SERVER, **error.headers()}
+
+
+def error_body(error: ClientError, wire: Wire, id: str) -> bytes:  # noqa: A002 - the word for it
+    """The body of an error answer, in the language that the client speaks."""
+    spoken = CLIENT_WIRES.get(Wire.MESSAGES if wire is Wire.COUNT_TOKENS else wire)
+    return error.body() if spoken is None else spoken.error_body(error, id)
 
 
 def http_head(

@@ -111,6 +111,8 @@ class Obstacle(StrEnum):
     FINAL = "final_failure"
     """The failure is one that another deployment would repeat."""
     DEADLINE = "deadline_exceeded"
+    LANGUAGE = "no_chat_form"
+    """The request cannot be said as a chat completion, which is what others are asked to go on with."""
 
 
 OBSTACLES: Final[dict[Obstacle, str]] = {
@@ -128,6 +130,7 @@ OBSTACLES: Final[dict[Obstacle, str]] = {
     Obstacle.NOBODY: "no other deployment could continue it",
     Obstacle.FINAL: "another deployment would say the same",
     Obstacle.DEADLINE: "the request's deadline is over",
+    Obstacle.LANGUAGE: "the request cannot be put to others",
 }
 """The same for people: how the sentence goes on after a semicolon."""
 

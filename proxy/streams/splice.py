@@ -23,7 +23,7 @@ that is wanted.
 
 The machine is sans-IO: `feed` takes bytes as received and returns the bytes to forward, whole events only; `end` says
 that the upstream has ended. It knows no dialect: `read_event` reads an event's data into an `EventView`, `read_error`
-turns the data of an error event into a failure.
+turns the data of an error event into a failure. What speaks another language goes through a `Translator` first.
 """
 
 from __future__ import annotations
@@ -76,6 +76,16 @@ class Graft(Protocol):
         """The data of one event; returns that of the event for the client, None where there is nothing for it."""
 
 
+class Translator(Protocol):
+    """Turns what an upstream sends into events that the machine's reader understands."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The events that bytes as received complete."""
+
+    def end(self) -> bytes:
+        """The events that the end of the body completes."""
+
+
 class Splice:
     """The state machine of one upstream's stream."""
 
@@ -90,6 +100,7 @@ class Splice:
         "_hold",
         "_learn",
         "_lessons",
+        "_marker",
         "_may_be_empty",
         "_pattern",
         "_plain",
@@ -97,6 +108,7 @@ class Splice:
         "_read_event",
         "_show_usage",
         "_started",
+        "_translator",
         "contents",
         "failure",
         "finishing",
@@ -105,7 +117,7 @@ class Splice:
         "usage",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is the wire's, and what the request wants
         self,
         read_event: Callable[[bytes], EventView],
         read_error: Callable[[bytes], Failure],
@@ -115,13 +127,18 @@ class Splice:
         hold: HoldBack = HoldBack.NONE,
         graft: Graft | None = None,
         learn: Callable[[bytes], Pattern | None] = lambda _data: None,
+        translator: Translator | None = None,
+        marker: bytes = DONE_EVENT,
     ) -> None:
         """`choices`: how many answers at once were asked for. `show_usage`: whether the client wants the usage.
 
         `hold`: what is kept back until it is complete; of several choices at once nothing is. `graft`: for a stream
         that goes on with a broken one's answer. `learn` finds the pattern of an event's data, which then is content and
-        nothing else.
+        nothing else. `translator` is for an upstream that speaks another language; `marker` is the terminal marker,
+        added where it is missing; empty for a wire whose own cannot be made up.
         """
+        self._translator = translator
+        self._marker = marker
         self._learn = learn
         self._lessons = LESSONS
         self._pattern: Pattern | None = None
@@ -159,6 +176,10 @@ class Splice:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the upstream; return what goes to the client now."""
+        if self._translator is not None:
+            data = self._translator.feed(data)
+            if not data:
+                return data
         out: list[bytes] = []
         if self._pattern is None and self._lessons and len(data) > _MUCH and (some := _some_events(data)):
             # Most of so much need not be read once some of it has shown a pattern.
@@ -206,8 +227,11 @@ class Splice:
     def end(self) -> bytes:
         """The upstream has ended its stream; return what still goes to the client."""
         out: list[bytes] = []
+        if self._translator is not None and self.state not in _OVER:
+            self._read(self._translator.end(), out)
         if self.state not in _OVER:
-            self._finish(DONE_EVENT, out, whole=self.finished, missing="truncated")
+            whole = self.finished and bool(self._marker)
+            self._finish(self._marker, out, whole=whole, missing="truncated")
         return b"".join(out)
 
     def fail(self, failure: Failure) -> None:
@@ -250,6 +274,10 @@ class Splice:
         if self.state is StreamState.BROKEN:
             return
         if kind is EventKind.USAGE and not self._show_usage:
+            return
+        if kind is EventKind.DONE:
+            whole = bool(self._finished) and self._finished >= self._started
+            self._finish(event.raw, out, whole=whole, missing="done_without_finish")
             return
         self._hold_back(view, content=content, out=out)
         if shown is not None:
@@ -336,7 +364,7 @@ class Splice:
     def _give_up(self, failure: Failure, out: list[bytes]) -> None:
         """The stream goes no further. That is its end if nothing but the usage and the terminal marker was missing."""
         if self.finished and self.state is StreamState.COMMITTED:
-            self._finish(DONE_EVENT, out, whole=True, missing=failure.code)
+            self._finish(self._marker, out, whole=bool(self._marker), missing=failure.code)
         else:
             self.fail(failure)
 

@@ -1,41 +1,46 @@
-"""One call to one deployment: the request in the upstream's own language, and what came back, classified.
+"""One call to one deployment: the request on the way that it takes (`ways.py`), and what came back, classified.
 
-A call ends as a `Failure`, as a whole JSON answer, or as a stream whose events are about to be read; nothing else gets
-past this file. Status codes, error bodies and content types are judged here, by the dialect's tables.
+A call ends as a `Failure`, as a whole answer in the client's language, or as a stream whose events are about to be
+read; nothing else gets past this file. Status codes, error bodies and content types are judged here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from proxy.config.settings import UpstreamSettings
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
-from proxy.core.request import ModelRequest
 from proxy.core.secrets import mask
+from proxy.core.wire import Wire, own_form_of
 from proxy.dialects import headroom
-from proxy.dialects.failures import classify, classify_in_band
-from proxy.dialects.openai.chat import Completion, event_reader, read_answer, write_request
-from proxy.dialects.openai.continuing import continued, wanted
-from proxy.dialects.openai.graft import ChatGraft, Resumption
-from proxy.dialects.openai.pattern import pattern_of
+from proxy.dialects.client_wire import Speaking
+from proxy.dialects.dialect import NotCarriedError, Outgoing
+from proxy.dialects.failures import classify
+from proxy.dialects.languages import CLIENT_WIRES, chat_fields
+from proxy.dialects.openai.chat import Completion
+from proxy.dialects.openai.continuing import continued
 from proxy.dialects.prefill import Prefill, prefill_of
-from proxy.dialects.registry import Kind, auth
-from proxy.streams.resume import PREFILL, Continuation, HoldBack, ResumeMode
+from proxy.dialects.registry import auth, path_at
+from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
+from proxy.upstreams.ways import Ask, Letter, Way, fields_for, way_of
 
 _MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of a JSON answer; a longer one is a fault of the upstream, or a decompression bomb."""
 _MAX_ERROR = 64 * 1024
+_MOST_TARGETS = 1024
+"""Heads that are kept, by upstream, key, address and headers."""
+_NO_SUCH_PATH = frozenset({404, 405, 501})
 _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
@@ -73,6 +78,8 @@ class StreamReply(Struct, frozen=True):
     """As in `JsonReply`."""
     all_headers: Mapping[str, str]
     dropped: tuple[str, ...]
+    wire: Wire
+    """The language of its events: the client's, or chat."""
 
 
 class Timers(NamedTuple):
@@ -84,26 +91,14 @@ class Timers(NamedTuple):
     deadline: float
 
 
-class Ask(Struct, frozen=True):
-    """What one deployment is asked."""
-
-    request: ModelRequest
-    without: Collection[str] = ()
-    """Fields of the request that it has rejected."""
-    hold: HoldBack = HoldBack.NONE
-    """What of a stream is kept back until it is complete."""
-    resumption: Resumption | None = None
-    """To go on with a broken answer; the stream then continues what the client has seen."""
-
-
 class UpstreamClient:
     """Calls deployments. Holds credentials; shows them to nobody but their upstream."""
 
     def __init__(self, upstreams: Mapping[str, UpstreamSettings], transport: Transport) -> None:
         self._upstreams = upstreams
         self._transport = transport
-        self._targets: dict[tuple[str, int, str], Target] = {}
-        """By upstream, key and address: the last is another one only where an answer is to be gone on with."""
+        self._targets: dict[tuple[str, int, str, Wire], Target] = {}
+        """By upstream, key, address and wire: nearly all requests to an upstream have the same ones."""
 
     async def call(
         self, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
@@ -115,7 +110,9 @@ class UpstreamClient:
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
         if failure.kind is FailureClass.PARAMETER_UNSUPPORTED:
-            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS}
+            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS, own_form_of(ask.request.wire)}
+            if ask.request.wire is not Wire.CHAT:
+                sent.update(ask.request.as_chat or ())
             if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
                 sent.discard(PREFILL)
             if failure.param not in sent:
@@ -141,16 +138,21 @@ class UpstreamClient:
     async def _call(
         self, upstream: UpstreamSettings, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
     ) -> JsonReply | StreamReply | Failure:
-        fields, address = ask.request.fields, upstream.base_url
-        if ask.resumption is not None:
-            fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
-        body, dropped = write_request(fields, deployment.model, upstream.kind.quirks, ask.without)
         exchange: Exchange | None = None
         streaming = False
+        address = upstream.base_url
         try:
-            target = self._target(upstream, key, address)
-            exchange = await self._transport.post(target, body, connect=timers.connect, until=timers.first_until)
-            reply = await _read_reply(upstream.kind, exchange, ask, timers, dropped)
+            way = way_of(upstream.kind, ask)
+            fields = fields_for(way, ask.request)
+            if ask.resumption is not None:
+                fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
+            letter = Letter(ask, fields, upstream, deployment.model)
+            sent = way.write(letter)
+            target = self._target(letter, sent, key, address, way.wire)
+            exchange = await self._transport.post(target, sent.body, connect=timers.connect, until=timers.first_until)
+            reply = await _read_reply(way, letter, sent, exchange, timers)
+        except NotCarriedError as error:
+            return Failure(FailureClass.NOT_CARRIED, "not_carried", str(error), param=error.param)
         except TransportError as error:
             return error.failure
         except TimeoutError:
@@ -164,13 +166,22 @@ class UpstreamClient:
             if exchange is not None and not streaming:
                 exchange.close()
 
-    def _target(self, upstream: UpstreamSettings, key: int, address: str) -> Target:
-        known = self._targets.get((upstream.name, key, address))
-        if known is None:
-            headers = {**upstream.kind.headers, **auth(upstream.kind, upstream.keys[key] if upstream.keys else None)}
-            known = self._transport.target(upstream.name, address + "/chat/completions", headers)
-            self._targets[upstream.name, key, address] = known
-        return known
+    def _target(self, letter: Letter, sent: Outgoing, key: int, address: str, wire: Wire) -> Target:
+        upstream, url = letter.upstream, address + sent.path
+        known = None if sent.headers else self._targets.get((upstream.name, key, url, wire))
+        if known is not None:
+            return known
+        kind, options = upstream.kind, upstream.options
+        told = {header: str(options[name]) for name, header in kind.option_headers.items() if name in options}
+        credential = upstream.keys[key] if upstream.keys else None
+        headers = {**kind.headers, **told, **sent.headers, **auth(kind, credential, wire)}
+        url = address + path_at(kind, sent.path, letter.model, options)
+        target = self._transport.target(upstream.name, url, headers)
+        if not sent.headers:
+            if len(self._targets) >= _MOST_TARGETS:
+                self._targets.clear()
+            self._targets[upstream.name, key, address + sent.path, wire] = target
+        return target
 
 
 def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
@@ -183,43 +194,51 @@ def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
     return replace(failure, message=message or "", error_type=error_type, error_code=error_code, param=param)
 
 
-def _splice(kind: Kind, ask: Ask) -> Splice:
-    def error(data: bytes) -> Failure:
-        return classify_in_band(kind.name, data, time.time())
-
-    request, hold = ask.request, ask.hold
-    if hold is HoldBack.ALL and not wanted(request.fields).structured:
-        hold = HoldBack.TOOLS
-    return Splice(
-        read := event_reader(kind.quirks),
-        error,
-        show_usage=request.include_usage,
-        choices=request.choices,
-        hold=hold,
-        graft=None if ask.resumption is None else ChatGraft(ask.resumption),
-        learn=partial(pattern_of, read=read),
-    )
-
-
 async def _read_reply(
-    kind: Kind, exchange: Exchange, ask: Ask, timers: Timers, dropped: tuple[str, ...]
+    way: Way, letter: Letter, sent: Outgoing, exchange: Exchange, timers: Timers
 ) -> JsonReply | StreamReply | Failure:
     """What an exchange whose head is in brings."""
+    kind, request = letter.upstream.kind, letter.ask.request
     if exchange.status != 200:
-        return await _read_failure(kind, exchange, timers.deadline)
+        failure = await _read_failure(kind.name, exchange, timers.deadline)
+        return failure if way.wire is Wire.CHAT else _own_form_refused(failure, letter)
     fields = exchange.answer.fields
     headers = _NO_HEADERS if _TELLING.isdisjoint(fields) else exchange.answer.headers
     passed = {_PASSED[name]: exchange.answer.field(name) for name in fields.keys() & _PASSED.keys()}
-    if not ask.request.stream:
+    if not request.stream:
         answer = exchange.whole() or await _read_json(exchange, timers)
-        checked = _check(kind, answer)
-        return checked if isinstance(checked, Failure) else JsonReply(checked, passed, headers, dropped)
-    if exchange.answer.field(b"content-type").partition(";")[0].strip().lower() != "text/event-stream":
-        return await _read_no_stream(kind, exchange, timers)
-    return StreamReply(exchange, _splice(kind, ask), passed, headers, dropped)
+        checked = answer if isinstance(answer, Failure) else way.read(answer, letter, sent)
+        if isinstance(checked, Failure):
+            return checked
+        if way.wire is not request.wire:
+            checked = _in_own_words(checked, letter)
+        return JsonReply(checked, passed, headers, sent.dropped)
+    said = exchange.answer.field(b"content-type").partition(";")[0].strip().lower()
+    if said != (kind.stream_type if way.translates else "text/event-stream"):
+        return await _read_no_stream(way, letter, sent, exchange, timers)
+    return StreamReply(exchange, way.splice(letter, sent), passed, headers, sent.dropped, way.wire)
 
 
-async def _read_failure(kind: Kind, exchange: Exchange, deadline: float) -> Failure:
+def _in_own_words(completion: Completion, letter: Letter) -> Completion:
+    """A chat completion in the client's language."""
+    request = letter.ask.request
+    speaking = Speaking(request, f"{random.getrandbits(96):024x}", int(time.time()))
+    return structs.replace(completion, body=CLIENT_WIRES[request.wire].from_chat(completion.body, speaking))
+
+
+def _own_form_refused(failure: Failure, letter: Letter) -> Failure:
+    """A failure on a wire of the client's own. A server that lacks it can be asked for a chat completion instead."""
+    request = letter.ask.request
+    if failure.status not in _NO_SUCH_PATH or letter.model.lower() in failure.message.lower():
+        return failure
+    try:
+        chat_fields(request)
+    except NotCarriedError:
+        return failure
+    return replace(failure, kind=FailureClass.PARAMETER_UNSUPPORTED, param=own_form_of(request.wire))
+
+
+async def _read_failure(kind: str, exchange: Exchange, deadline: float) -> Failure:
     """The failure of an answer that is not a 200. Its body may be late or broken: the status alone is enough."""
     body = exchange.whole()
     if body is None:
@@ -231,7 +250,7 @@ async def _read_failure(kind: Kind, exchange: Exchange, deadline: float) -> Fail
         except (TimeoutError, TransportError):
             pass
         body = bytes(read)
-    return classify(kind.name, exchange.status, exchange.answer.headers, body[:_MAX_ERROR], time.time())
+    return classify(kind, exchange.status, exchange.answer.headers, body[:_MAX_ERROR], time.time())
 
 
 async def _read_json(exchange: Exchange, timers: Timers) -> bytes | Failure:
@@ -256,14 +275,10 @@ async def _read_json(exchange: Exchange, timers: Timers) -> bytes | Failure:
     return Failure(FailureClass.BAD_ANSWER, "answer_too_large", "the answer is too large")
 
 
-def _check(kind: Kind, answer: bytes | Failure) -> Completion | Failure:
-    return answer if isinstance(answer, Failure) else read_answer(answer, kind.quirks, kind.name, time.time())
-
-
-async def _read_no_stream(kind: Kind, exchange: Exchange, timers: Timers) -> Failure:
+async def _read_no_stream(way: Way, letter: Letter, sent: Outgoing, exchange: Exchange, timers: Timers) -> Failure:
     """A 200 that is no stream though one was asked for: often an error in disguise, which is worth reading."""
     answer = await _read_json(exchange, timers)
-    checked = _check(kind, answer)
+    checked = answer if isinstance(answer, Failure) else way.read(answer, letter, sent)
     if isinstance(checked, Failure):
         return checked
     return Failure(FailureClass.BAD_ANSWER, "not_a_stream", "the answer is not an event stream")

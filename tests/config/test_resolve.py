@@ -76,7 +76,7 @@ def test_defaults() -> None:
     assert made.admin_key is None
     assert made.log == LogSettings("auto", "info")
     upstream = made.upstreams["local"]
-    assert (upstream.name, upstream.base_url, upstream.keys) == ("local", "http://127.0.0.1:11434/v1", ())
+    assert (upstream.name, upstream.base_url, upstream.keys) == ("local", "http://127.0.0.1:11434", ())
     assert (upstream.limit, upstream.budget) == (None, RetryBudgetSettings(0.2, 3))
 
 

@@ -28,6 +28,7 @@ ROWS = {
     F.CONTENT_REFUSED: Verdict(X, S.NO, N.NO, False, R.NOTHING),
     F.CALLER_FAULT: Verdict(X, S.NO, N.NO, False, R.NOTHING),
     F.PARAMETER_UNSUPPORTED: Verdict(D, S.ONCE_WITHOUT_PARAMETER, N.YES, False, R.NOTHING),
+    F.NOT_CARRIED: Verdict(X, S.NO, N.YES, False, R.NOTHING),
     F.BAD_ANSWER: Verdict(D, S.NO, N.YES, True, R.NOTHING),
     F.UNKNOWN: Verdict(D, S.NO, N.YES, True, R.NOTHING),
 }

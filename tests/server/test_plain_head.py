@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.server.plain_head import MAX_HEAD, REQUEST_LINE, PlainHeads
+from proxy.server.plain_head import MAX_HEAD, PlainHeads
 
 HOST, LENGTH = b"Host: x", b"Content-Length: 5"
+
+REQUEST_LINE = b"POST /v1/chat/completions HTTP/1.1\r\n"
 
 
 def head(*lines: bytes, first: bytes = REQUEST_LINE) -> bytes:

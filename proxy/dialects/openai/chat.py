@@ -51,7 +51,7 @@ def write_request(
     asked for its usage, where the provider knows how. A renamed field is not reported as lacking.
     """
     if not without and quirks.passes_all and fields.get("stream") != _TRUE:
-        return _pieces({**fields, "model": model}), ()
+        return pieces({**fields, "model": model}), ()
     caps = _token_caps(fields, quirks, without)
     body: dict[str, Raw | str] = {}
     lacking = []
@@ -71,20 +71,20 @@ def write_request(
             body[quirks.rename.get(name, name)] = value
     if ask_usage and quirks.stream_usage and "stream_options" not in without and fields.get("stream") == _TRUE:
         body["stream_options"] = _asking_usage(fields.get("stream_options", NULL))
-    return _pieces(body), tuple(lacking)
+    return pieces(body), tuple(lacking)
 
 
-def _pieces(body: Mapping[str, Raw | str]) -> Pieces:
-    """An object as JSON. Messages that are large are not copied, but stand as a piece of their own."""
-    messages = body.get("messages")
-    if messages is None or len(messages) < _LARGE or not isinstance(messages, Raw):
+def pieces(body: Mapping[str, Raw | str], large: str = "messages") -> Pieces:
+    """An object as JSON. A `large` member is not copied, if it is, but stands as a piece of its own."""
+    value = body.get(large)
+    if value is None or len(value) < _LARGE or not isinstance(value, Raw):
         return (_encode(body),)
     names = list(body)
-    place = names.index("messages")
+    place = names.index(large)
     before = _encode({name: body[name] for name in names[:place]})[:-1]
     behind = _encode({name: body[name] for name in names[place + 1 :]})[1:]
-    opening = before + b',"messages":' if place else b'{"messages":'
-    return opening, memoryview(messages), b"," + behind if len(behind) > 1 else behind
+    opening = before + (b"," if place else b"") + b'"%b":' % large.encode()
+    return opening, memoryview(value), b"," + behind if len(behind) > 1 else behind
 
 
 def _token_caps(fields: Mapping[str, Raw], quirks: Quirks, without: Collection[str]) -> dict[str, str]:

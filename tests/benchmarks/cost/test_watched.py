@@ -36,7 +36,7 @@ def test_the_function_that_works_is_found(profiler: type[Sampler | Calls]) -> No
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/home/me/holdfast/proxy/server/chat.py", "proxy/server/chat.py:7 run"),
+        ("/home/me/holdfast/proxy/server/model_request.py", "proxy/server/model_request.py:7 run"),
         ("/home/me/.venv/lib/python3.11/site-packages/aiohttp/web.py", "aiohttp/web.py:7 run"),
         ("/usr/lib/python3.11/asyncio/events.py", "asyncio/events.py:7 run"),
         ("/usr/lib/python3.11/json/encoder.py", "encoder.py:7 run"),

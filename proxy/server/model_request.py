@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: read, plan, run, answer, and write down what happened."""
+"""A request to a model, on whichever wire: read, plan, run, answer, and write down what happened."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from proxy.config.settings import RouteSettings, Settings
 from proxy.core.chat import parse_chat
 from proxy.core.errors import ClientError, model_not_found, stopping, too_busy
 from proxy.core.event import RequestEnded
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.languages import CLIENT_WIRES
 from proxy.execution.run import JsonAnswer, Run, StreamAnswer
 from proxy.server.answer import explain_plan, send_json, send_last_resort, send_stream, tell_error
 from proxy.server.clients import check_may_use
@@ -16,6 +19,9 @@ from proxy.server.context import Context
 from proxy.server.door import Door
 
 _UNKNOWN = "_unknown"
+_ANTHROPICS = ("anthropic-version", "anthropic-beta")
+_OWN_HEADERS = {Wire.MESSAGES: _ANTHROPICS, Wire.COUNT_TOKENS: _ANTHROPICS}
+"""Headers that say how a request is to be read, and go on to upstreams that speak the same language."""
 _FLAGS = {
     "client_left": "DC",
     "deadline_exceeded": "DE",
@@ -30,8 +36,8 @@ _FLAGS = {
 """For the eye, in the log; docs/operations.md has the list."""
 
 
-async def complete_chat(door: Door, context: Context) -> None:
-    """Answer one chat completion, JSON or SSE. Raises ClientError for what its client is still to be told.
+async def answer_request(door: Door, context: Context) -> None:
+    """Answer one request, with JSON or a stream. Raises ClientError for what its client is still to be told.
 
     Whatever becomes of it, its record is emitted when it is over.
     """
@@ -80,12 +86,13 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
     patience = patience if wishes.timeout is None else min(patience, wishes.timeout)
     body = await door.body(settings.server.max_body, patience)
     record.waited_for_others = context.clock() - started
-    chat = parse_chat(body)
-    record.model_asked, record.stream = chat.model, chat.stream
-    route = _route(settings, chat.model)
-    check_may_use(client, route.name, chat.model)
+    wire = door.head.wire
+    request = parse_chat(body) if wire is Wire.CHAT else _parse(door, wire, body)
+    record.model_asked, record.stream = request.model, request.stream
+    route = _route(settings, request.model)
+    check_may_use(client, route.name, request.model)
     record.route = route.name
-    run = Run(context.planner.plan(route, chat.model, wishes, started), chat, started, record.client)
+    run = Run(context.planner.plan(route, request.model, wishes, started), request, started, record.client)
     if wishes.explain:
         record.status, record.outcome = 200, "explained"
         explain_plan(door, context, run)
@@ -107,6 +114,13 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
             record.waited_for_others += attempt.duration
         record.waited_for_others += run.waited
         record.first_token = run.answered - run.started if run.answered is not None else None
+
+
+def _parse(door: Door, wire: Wire, body: bytes | bytearray) -> ModelRequest:
+    request = CLIENT_WIRES[wire].parse(body)
+    headers = door.head.headers
+    request.headers = {name: headers[name] for name in _OWN_HEADERS.get(wire, ()) if name in headers}
+    return request
 
 
 def _route(settings: Settings, model: str) -> RouteSettings:

@@ -1,0 +1,29 @@
+"""Every language by name: those that upstreams speak, and those in which clients ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from msgspec import Raw
+
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.client_wire import ClientWire
+from proxy.dialects.dialect import Dialect
+
+DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({})
+"""The languages of upstreams beside OpenAI's, as `Kind.dialect` names them."""
+
+CLIENT_WIRES: Final[Mapping[Wire, ClientWire]] = MappingProxyType({})
+"""The languages of clients beside chat completions."""
+
+
+def chat_fields(request: ModelRequest) -> Mapping[str, Raw]:
+    """A request as the top level of a chat completion, worked out once. Raises NotCarriedError."""
+    if request.wire is Wire.CHAT:
+        return request.fields
+    if request.as_chat is None:
+        request.as_chat = CLIENT_WIRES[request.wire].to_chat(request)
+    return request.as_chat

@@ -1,0 +1,229 @@
+"""How one deployment is asked what a client asks: in the client's own language, or translated.
+
+Each kind of upstream speaks some languages itself. In those, requests, answers and events pass through. Everything else
+goes through a chat completion: the client's request is made one, if it is none; a deployment that does not speak
+OpenAI's chat is asked in its dialect; what comes back is a chat completion again, or chat events.
+
+    client's wire == a wire of the upstream's    SameWire, or PlainChat where that is chat
+    else, upstream speaks OpenAI's chat          PlainChat
+    else                                         Translated
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from msgspec import Raw, Struct
+
+from proxy.config.settings import UpstreamSettings
+from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire, own_form_of
+from proxy.dialects.client_wire import ClientWire
+from proxy.dialects.dialect import ChatAsked, Dialect, Outgoing, Reading, Translator
+from proxy.dialects.failures import classify_in_band
+from proxy.dialects.languages import CLIENT_WIRES, DIALECTS, chat_fields
+from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_answer, write_request
+from proxy.dialects.openai.continuing import wanted
+from proxy.dialects.openai.graft import ChatGraft, Resumption
+from proxy.dialects.openai.pattern import pattern_of
+from proxy.dialects.registry import Kind, Quirks
+from proxy.streams.event_view import EventView
+from proxy.streams.pattern import Pattern
+from proxy.streams.resume import HoldBack
+from proxy.streams.splice import DONE_EVENT, Splice
+
+_PLAIN: Final = Quirks(developer_role=True)
+"""The habits of chat completions that our own translations write."""
+_LARGE_FIELDS: Final = {Wire.COMPLETIONS: "prompt", Wire.RESPONSES: "input", Wire.EMBEDDINGS: "input"}
+
+
+class Ask(Struct, frozen=True):
+    """What one deployment is asked."""
+
+    request: ModelRequest
+    without: Collection[str] = ()
+    """Fields of the request that it has rejected."""
+    hold: HoldBack = HoldBack.NONE
+    """What of a stream is kept back until it is complete."""
+    resumption: Resumption | None = None
+    """To go on with a broken answer; the stream then continues what the client has seen."""
+
+
+class Letter(NamedTuple):
+    """One request to one deployment, on its way."""
+
+    ask: Ask
+    fields: Mapping[str, Raw]
+    """What is asked, in the language that the way takes in: the client's own, or chat."""
+    upstream: UpstreamSettings
+    model: str
+
+
+class Way(Protocol):
+    """One of the ways to ask."""
+
+    wire: Wire
+    """The language of what comes back."""
+    translates: bool
+    """Whether the upstream's own language is another one."""
+
+    def write(self, letter: Letter) -> Outgoing:
+        """The upstream's request. Raises NotCarriedError."""
+
+    def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
+        """A whole answer of status 200."""
+
+    def splice(self, letter: Letter, sent: Outgoing) -> Splice:
+        """The machine for one stream."""
+
+
+class _PlainChat:
+    """OpenAI's chat completions, with a provider's quirks."""
+
+    wire = Wire.CHAT
+    translates = False
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._path = kind.paths[Wire.CHAT]
+
+    def write(self, letter: Letter) -> Outgoing:
+        body, dropped = write_request(letter.fields, letter.model, self._kind.quirks, letter.ask.without)
+        return Outgoing(self._path, body, dropped)
+
+    def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
+        del letter, sent
+        return read_answer(body, self._kind.quirks, self._kind.name, time.time())
+
+    def splice(self, letter: Letter, sent: Outgoing) -> Splice:
+        del sent
+        return _chat_splice(self._kind.name, self._kind.quirks, letter)
+
+
+class _SameWire:
+    """A language that the upstream shares with the client, and that is not chat."""
+
+    translates = False
+
+    def __init__(self, kind: Kind, wire: ClientWire) -> None:
+        self.wire = wire.wire
+        self._kind = kind
+        self._client_wire = wire
+        self._path = kind.paths[wire.wire]
+
+    def write(self, letter: Letter) -> Outgoing:
+        without = letter.ask.without
+        dropped: tuple[str, ...] = ()
+        body: dict[str, Raw | str] = {**letter.fields, "model": letter.model}
+        if without:
+            dropped = tuple(name for name in body if name in without)
+            body = {name: value for name, value in body.items() if name not in without}
+        large = _LARGE_FIELDS.get(self.wire, "messages")
+        return Outgoing(self._path, pieces(body, large), dropped, letter.ask.request.headers)
+
+    def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
+        del letter, sent
+        return self._client_wire.read(body, self._kind.name, time.time())
+
+    def splice(self, letter: Letter, sent: Outgoing) -> Splice:
+        del sent
+        ask = letter.ask
+        return Splice(
+            self._client_wire.event_reader(),
+            _error_reader(self._kind.name),
+            show_usage=True,
+            choices=ask.request.choices,
+            hold=_hold(ask),
+            marker=DONE_EVENT if self.wire is Wire.COMPLETIONS else b"",
+        )
+
+
+class _Translated:
+    """A language of the upstream's own."""
+
+    wire = Wire.CHAT
+    translates = True
+
+    def __init__(self, kind: Kind, dialect: Dialect) -> None:
+        self._kind = kind
+        self._dialect = dialect
+
+    def write(self, letter: Letter) -> Outgoing:
+        ask, upstream = letter.ask, letter.upstream
+        facts = upstream.facts(letter.model)
+        asked = ChatAsked(letter.fields, letter.model, ask.request.stream, ask.without, facts, upstream.options)
+        return self._dialect.write(asked)
+
+    def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
+        answer = self._dialect.read(body, _reading(letter, sent))
+        return answer if isinstance(answer, Failure) else read_answer(answer, _PLAIN, self._kind.name, time.time())
+
+    def splice(self, letter: Letter, sent: Outgoing) -> Splice:
+        translator = self._dialect.translator(_reading(letter, sent))
+        return _chat_splice(self._kind.name, _PLAIN, letter, translator)
+
+
+def way_of(kind: Kind, ask: Ask) -> Way:
+    """The way to ask a kind of upstream. Continuations, and what it does not know in the client's form, go by chat."""
+    wire = ask.request.wire
+    own = wire is Wire.CHAT or ask.resumption is not None or own_form_of(wire) in ask.without
+    found = _ways.get((kind.name, Wire.CHAT if own else wire))
+    if found is None:
+        found = _ways[kind.name, Wire.CHAT if own else wire] = _way(kind, Wire.CHAT if own else wire)
+    return found
+
+
+_ways: dict[tuple[str, Wire], Way] = {}
+
+
+def _way(kind: Kind, wire: Wire) -> Way:
+    if wire is not Wire.CHAT and wire in kind.paths:
+        return _SameWire(kind, CLIENT_WIRES[wire])
+    return _PlainChat(kind) if kind.dialect is None else _Translated(kind, DIALECTS[kind.dialect])
+
+
+def fields_for(way: Way, request: ModelRequest) -> Mapping[str, Raw]:
+    """A client's request in the language that a way takes in. Raises NotCarriedError."""
+    return request.fields if way.wire is request.wire else chat_fields(request)
+
+
+def _error_reader(kind: str) -> Callable[[bytes], Failure]:
+    def read(data: bytes) -> Failure:
+        return classify_in_band(kind, data, time.time())
+
+    return read
+
+
+def _chat_splice(kind: str, quirks: Quirks, letter: Letter, translator: Translator | None = None) -> Splice:
+    ask = letter.ask
+    read = event_reader(quirks)
+    return Splice(
+        read,
+        _error_reader(kind),
+        # Whoever translates needs the usage, and shows it as the client's own language wants.
+        show_usage=ask.request.include_usage or ask.request.wire is not Wire.CHAT,
+        choices=ask.request.choices,
+        hold=_hold(ask),
+        graft=None if ask.resumption is None else ChatGraft(ask.resumption),
+        learn=partial(_learn, read),
+        translator=translator,
+    )
+
+
+def _learn(read: Callable[[bytes], EventView], data: bytes) -> Pattern | None:
+    return pattern_of(data, read=read)
+
+
+def _hold(ask: Ask) -> HoldBack:
+    if ask.hold is HoldBack.ALL and not wanted(chat_fields(ask.request)).structured:
+        return HoldBack.TOOLS
+    return ask.hold
+
+
+def _reading(letter: Letter, sent: Outgoing) -> Reading:
+    return Reading(letter.model, f"chatcmpl-{random.getrandbits(96):024x}", int(time.time()), sent.names)
