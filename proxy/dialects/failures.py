@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.core.failure import Failure, FailureClass
+from proxy.dialects.bound import BOUND, refuses_bound
 from proxy.dialects.error_text import ErrorText, read_error
 from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field, refuses_prefill
 from proxy.dialects.wait_hints import wait_of
@@ -241,6 +242,8 @@ _MOST_KNOWN = 256
 _MOST_KNOWN_BYTES = 2048
 _known: dict[tuple[str, int, bytes], Failure] = {}
 """Failures that say nothing of time, by kind, status and body: the last few."""
+_OF_THIS_REQUEST = re.compile(r"unsupported value|.{0,120}\bexpected [`'\"]?thinking\b", re.IGNORECASE)
+"""A field that is refused for what else the request holds says nothing about other requests."""
 _QUOTE = re.compile(r"""(?<!\w)(["'`“])[^"'`”]*? [^"'`”]*? [^"'`”]*(?:["'`”]|$)""")
 _OWN_WORDS = 240
 """Characters at the beginning of a refusal that are taken for the upstream's own words rather than the prompt's."""
@@ -300,6 +303,8 @@ def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, s
             return found, None
         if status in _PREFILL_REFUSALS and refuses_prefill(error):
             return _C.PARAMETER_UNSUPPORTED, PREFILL
+        if status in _BAD and refuses_bound(error):
+            return _C.PARAMETER_UNSUPPORTED, BOUND
         if status in _BAD and (field := refused_field(error)):
             return _C.PARAMETER_UNSUPPORTED, field
     elif status == 403:
@@ -368,7 +373,7 @@ def _failure(
         status,
         wait,
         param=field or error.param,
-        value_only="unsupported_value" in error.names or message.lower().startswith("unsupported value"),
+        value_only=field == BOUND or "unsupported_value" in error.names or bool(_OF_THIS_REQUEST.match(message)),
         error_type=error.type,
         error_code=error.code,
     )

@@ -57,6 +57,8 @@ _WORDINGS = tuple(
         rf"(?:^|[\s;]){_FIELD}: extra inputs are not permitted",  # Anthropic, FastAPI
         rf"(?:^|\bproperty ){_FIELD}[`'\"]*(?: parameter| field)? is (?:not supported|unsupported)",  # Groq
         r"\bdoes not support (thinking)\b",  # Ollama
+        # Anthropic, of a history without thoughts while it is to think (litellm#18926)
+        r"\bexpected [`'\"]?(thinking)\b.{0,50}\bbut found [`'\"]?tool_use\b",
     )
 )
 
@@ -81,8 +83,16 @@ _PREFILL_WORDINGS = tuple(
     )
 )
 
-_OTHER_NAMES = {"thinking": "reasoning_effort", "random_seed": "seed"}
-"""Names under which upstreams know a field: Ollama's, and Mistral's, which `registry.py` renames to."""
+_OTHER_NAMES = {
+    "max_output_tokens": "max_completion_tokens",
+    "num_predict": "max_completion_tokens",
+    "output_config": "reasoning_effort",
+    "random_seed": "seed",
+    "think": "reasoning_effort",
+    "thinking": "reasoning_effort",
+    "thinking_config": "reasoning_effort",
+}
+"""Names under which upstreams know a field in their own languages, and Mistral's, which `registry.py` renames to."""
 
 
 def refused_field(error: ErrorText) -> str | None:

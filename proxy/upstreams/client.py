@@ -22,6 +22,7 @@ from proxy.core.names import DeploymentId
 from proxy.core.secrets import mask
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects import headroom
+from proxy.dialects.bound import BOUND, without_bound
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.dialect import NotCarriedError, Outgoing
 from proxy.dialects.failures import classify
@@ -110,7 +111,7 @@ class UpstreamClient:
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
         if failure.kind is FailureClass.PARAMETER_UNSUPPORTED:
-            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS, own_form_of(ask.request.wire)}
+            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS, BOUND, own_form_of(ask.request.wire)}
             if ask.request.wire is not Wire.CHAT:
                 sent.update(ask.request.as_chat or ())
             if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
@@ -146,6 +147,8 @@ class UpstreamClient:
             fields = fields_for(way, ask.request)
             if ask.resumption is not None:
                 fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
+            if BOUND in ask.without:
+                fields = without_bound(fields, way.wire)
             letter = Letter(ask, fields, upstream, deployment.model)
             sent = way.write(letter)
             target = self._target(letter, sent, key, address, way.wire)

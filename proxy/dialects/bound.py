@@ -1,0 +1,76 @@
+"""Parts of a conversation that only the account which made them can read: signatures of thoughts, encrypted reasoning.
+
+They pass through as they came, since the deployment that made them needs them. Where another one gets them and says so,
+it is asked once more without them; what was thought is lost to it, what was said is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from proxy.core.wire import Wire
+from proxy.dialects.chat_events import to_json
+from proxy.dialects.error_text import ErrorText
+
+BOUND: Final = "provider_bound"
+"""Under this name such a refusal is told, as if it were a field of the request."""
+
+_CODES: Final = frozenset({"invalid_encrypted_content", "thinking_signature_invalid"})
+_WORDINGS: Final = tuple(
+    re.compile(wording, re.IGNORECASE)
+    for wording in (
+        r"\binvalid [`'\"]?signature[`'\"]? in [`'\"]?thinking",  # Anthropic, Bedrock
+        r"\bthinking[`'\"]? .{0,40}\bblocks?\b.{0,60}\bcannot be modified",  # Anthropic
+        r"\bthought[ _]signature\b.{0,40}\b(?:invalid|not valid|corrupted)",  # Gemini
+        r"\bencrypted content\b.{0,60}\b(?:could not|cannot|can't) be (?:verified|decrypted)",  # OpenAI
+    )
+)
+_OF_MESSAGES: Final = ("thinking_blocks", "reasoning_details", "extra_content")
+_THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
+
+_decode = msgspec.json.Decoder(list[Any]).decode
+
+
+def refuses_bound(error: ErrorText) -> bool:
+    """Whether an error says that something in the conversation is bound to another account."""
+    if error.names & _CODES:
+        return True
+    return any(wording.search(error.message[:400]) for wording in _WORDINGS)
+
+
+def without_bound(fields: Mapping[str, Raw], wire: Wire) -> Mapping[str, Raw]:
+    """A request without whatever is bound to an account; the same object where nothing is, or it cannot be read."""
+    name = "input" if wire is Wire.RESPONSES else "messages"
+    try:
+        items = _decode(fields[name])
+    except (KeyError, ValueError, RecursionError):
+        return fields
+    kept = [cleaned for item in items if (cleaned := _cleaned(item, wire)) is not None]
+    return fields if kept == items else {**fields, name: Raw(to_json(kept))}
+
+
+def _cleaned(item: Any, wire: Wire) -> Any:
+    """One message or item; None where nothing of it is left."""
+    if not isinstance(item, dict):
+        return item
+    if wire is Wire.RESPONSES:
+        return None if item.get("type") == "reasoning" else item
+    item = {name: value for name, value in item.items() if name not in _OF_MESSAGES}
+    calls = item.get("tool_calls")
+    if isinstance(calls, list):
+        item["tool_calls"] = [
+            {name: value for name, value in call.items() if name != "extra_content"} if isinstance(call, dict) else call
+            for call in calls
+        ]
+    content = item.get("content")
+    if wire is Wire.MESSAGES and isinstance(content, list):
+        said = [part for part in content if not (isinstance(part, dict) and part.get("type") in _THOUGHTS)]
+        if not said:
+            return None
+        item["content"] = said
+    return item

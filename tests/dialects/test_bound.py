@@ -1,0 +1,73 @@
+"""What only the account that made it can read: how its refusal is understood, and how a request is cleaned of it."""
+
+import json
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from proxy.core.failure import FailureClass
+from proxy.core.wire import Wire
+from proxy.dialects.bound import BOUND, without_bound
+from proxy.dialects.failures import classify
+
+
+def body(message: str, code: str | None = None) -> bytes:
+    return json.dumps({"error": {"type": "invalid_request_error", "message": message, "code": code}}).encode()
+
+
+REFUSALS = [
+    body("messages.1.content.0: Invalid `signature` in `thinking` block"),
+    body("`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."),
+    body("Thought signature is not valid."),
+    body("The encrypted content gAAA... could not be verified.", "invalid_encrypted_content"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_is_of_this_request_alone(refusal: bytes) -> None:
+    failure = classify("anthropic", 400, {}, refusal, 0.0)
+    assert (FailureClass.PARAMETER_UNSUPPORTED, BOUND, True) == (failure.kind, failure.param, failure.value_only)
+
+
+def test_a_history_without_thoughts_is_asked_again_without_thinking() -> None:
+    """litellm#18926."""
+    message = "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`."
+    failure = classify("anthropic", 400, {}, body(message), 0.0)
+    assert ("reasoning_effort", True) == (failure.param, failure.value_only)
+
+
+def cleaned(name: str, items: list[object], wire: Wire) -> object:
+    fields = {name: Raw(json.dumps(items).encode()), "model": Raw(b'"m"')}
+    return msgspec.json.decode(without_bound(fields, wire)[name])
+
+
+def test_messages_lose_thoughts_and_keep_what_was_said() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    said = {"type": "text", "text": "hello"}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [thought, said]},
+        {"role": "assistant", "content": [thought]},
+    ]
+    assert [messages[0], {"role": "assistant", "content": [said]}] == cleaned("messages", messages, Wire.MESSAGES)
+
+
+def test_chat_loses_signatures_and_keeps_calls() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    signed = {**call, "extra_content": {"google": {"thought_signature": "x"}}}
+    messages = [{"role": "assistant", "content": None, "tool_calls": [signed], "thinking_blocks": [{}]}]
+    expected = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    assert expected == cleaned("messages", messages, Wire.CHAT)
+
+
+def test_responses_lose_encrypted_reasoning() -> None:
+    items = [{"type": "reasoning", "encrypted_content": "x"}, {"type": "message", "role": "user", "content": "hi"}]
+    assert items[1:] == cleaned("input", items, Wire.RESPONSES)
+
+
+@pytest.mark.parametrize("raw", [b'"text"', b"{}", b"[1, null]", b"[" * 2000])
+def test_what_cannot_be_read_stays(raw: bytes) -> None:
+    fields = {"messages": Raw(raw), "input": Raw(raw)}
+    for wire in Wire:
+        assert fields == without_bound(fields, wire)
