@@ -50,16 +50,16 @@ def without_bound(fields: Mapping[str, Raw], wire: Wire) -> Mapping[str, Raw]:
         items = _decode(fields[name])
     except (KeyError, ValueError, RecursionError):
         return fields
-    kept = [cleaned for item in items if (cleaned := _cleaned(item, wire)) is not None]
+    kept = [cleaned for item in items for cleaned in _cleaned(item, wire)]
     return fields if kept == items else {**fields, name: Raw(to_json(kept))}
 
 
-def _cleaned(item: Any, wire: Wire) -> Any:
-    """One message or item; None where nothing of it is left."""
+def _cleaned(item: Any, wire: Wire) -> list[Any]:
+    """What is left of one message or item: itself, or nothing."""
     if not isinstance(item, dict):
-        return item
+        return [item]
     if wire is Wire.RESPONSES:
-        return None if item.get("type") == "reasoning" else item
+        return [] if item.get("type") == "reasoning" else [item]
     item = {name: value for name, value in item.items() if name not in _OF_MESSAGES}
     calls = item.get("tool_calls")
     if isinstance(calls, list):
@@ -71,6 +71,6 @@ def _cleaned(item: Any, wire: Wire) -> Any:
     if wire is Wire.MESSAGES and isinstance(content, list):
         said = [part for part in content if not (isinstance(part, dict) and part.get("type") in _THOUGHTS)]
         if not said:
-            return None
+            return []
         item["content"] = said
-    return item
+    return [item]
