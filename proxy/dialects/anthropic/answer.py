@@ -1,0 +1,138 @@
+"""A whole answer of Messages as a chat completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from proxy.core.failure import Failure, FailureClass
+from proxy.dialects.anthropic.names import ANSWER
+from proxy.dialects.anthropic.values import read_json
+from proxy.dialects.anthropic.wordings import chat_usage, finish_reason, refusal_in
+from proxy.dialects.chat_events import chat_completion, to_json, tool_call
+from proxy.dialects.dialect import Reading
+from proxy.dialects.error_text import clean, read_error
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
+    """The answer as the JSON of a chat completion, or the failure that it is. Never raises, whatever the bytes.
+
+    The codes are `empty_body`, `invalid_json` and `wrong_schema` (JSON, but no answer of Messages). An error goes back
+    as it came.
+    """
+    data = body.lstrip().removeprefix(_BOM).lstrip()
+    if not data:
+        return _bad("empty_body", "the answer has no body")
+    try:
+        answer = read_json(data)
+        is_error = isinstance(answer, dict) and answer.get("error") is not None
+        if is_error or (not _is_message(answer) and read_error(body).told):
+            return body
+        if not _is_message(answer):
+            return _bad("wrong_schema", "the answer is not one of Messages")
+        return _completion(answer, reading)
+    except RecursionError:
+        return _bad("wrong_schema", "the answer is nested too deeply")
+    except ValueError:
+        page = clean(data[:4096].decode("utf-8", "replace"))[:200] if data[:1] not in (b"{", b"[") else ""
+        return _bad("invalid_json", f"the answer is not valid JSON: {page}" if page else "the answer is not valid JSON")
+
+
+def _is_message(answer: object) -> bool:
+    return (
+        isinstance(answer, dict)
+        and answer.get("type", "message") == "message"
+        and isinstance(answer.get("content"), list)
+        and all(isinstance(block, dict) for block in answer["content"])
+        and isinstance(answer.get("stop_reason"), str)
+    )
+
+
+def _completion(answer: Mapping[str, Any], reading: Reading) -> bytes:
+    said = _Said(reading.names)
+    for block in answer["content"]:
+        said.read(block)
+    reason = finish_reason(answer["stop_reason"], called=bool(said.calls), answered=said.answered)
+    message = said.message
+    if reason == "content_filter" and (refusal := refusal_in(answer.get("stop_details"))) is not None:
+        message["refusal"] = refusal
+    usage = answer.get("usage")
+    return chat_completion(
+        _text(answer.get("id")) or reading.id,
+        reading.created,
+        _text(answer.get("model")) or reading.model,
+        message,
+        reason,
+        chat_usage(usage) if isinstance(usage, dict) else None,
+    )
+
+
+class _Said:
+    """What the blocks of an answer say, by the members of a chat message."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._kept: dict[str, list[Any]] = {}
+        """Extensions."""
+        self.calls: list[dict[str, Any]] = []
+        self._answer: str | None = None
+        """The input of the tool whose input is the answer. What was said around it is none."""
+
+    def read(self, block: Mapping[str, Any]) -> None:
+        kind = block.get("type")
+        if kind == "text":
+            self._texts.append(_text(block.get("text")))
+            if isinstance(citations := block.get("citations"), list):
+                self._kept.setdefault("citations", []).extend(citations)
+        elif kind == "thinking":
+            self._thoughts.append(_text(block.get("thinking")))
+            if _text(block.get("signature")):
+                self._keep("thinking_blocks", block)
+        elif kind == "redacted_thinking":
+            self._keep("thinking_blocks", block)
+        elif kind == "tool_use":
+            self._call(block)
+        else:
+            # What the provider did on its own: no client can answer such a call.
+            self._keep("server_blocks", block)
+
+    def _keep(self, name: str, block: Mapping[str, Any]) -> None:
+        self._kept.setdefault(name, []).append(block)
+
+    def _call(self, block: Mapping[str, Any]) -> None:
+        given = block.get("input")
+        arguments = to_json({} if given is None else given).decode()
+        name = _text(block.get("name"))
+        name = self._names.get(name, name)
+        if name == ANSWER and block.get("name"):
+            self._answer = arguments
+        else:
+            self.calls.append(tool_call(_text(block.get("id")) or f"call_{len(self.calls)}", name, arguments))
+
+    @property
+    def answered(self) -> bool:
+        """A tool was called whose input is the answer."""
+        return self._answer is not None
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The message, without its role."""
+        texts = self._texts if self._answer is None else [self._answer]
+        message: dict[str, Any] = {"content": "".join(texts) or None}
+        if thoughts := "".join(self._thoughts):
+            message["reasoning_content"] = thoughts
+        if self.calls:
+            message["tool_calls"] = self.calls
+        return {**message, **{name: blocks for name, blocks in self._kept.items() if blocks}}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _bad(code: str, message: str) -> Failure:
+    return Failure(FailureClass.BAD_ANSWER, code, message)
