@@ -20,6 +20,7 @@ from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event,
 from proxy.dialects.dialect import Reading
 from proxy.streams.sse import Event, EventFramer, EventTooLargeError
 
+_DELTA: Final = b"event: content_block_delta\ndata: "
 _MOST_BLOCKS: Final = 4096
 """Blocks that may be open at once; a real stream has one."""
 
@@ -101,6 +102,15 @@ class MessagesTranslator:
         """Take bytes as received, split anywhere; returns the chat events that they complete. Never raises."""
         if self._over:
             return b""
+        if (
+            self._framer.between
+            and data.startswith(_DELTA)
+            and data.endswith(b"\n\n")
+            and data.find(b"\n", len(_DELTA)) == len(data) - 2
+            and b"\r" not in data
+        ):
+            # One whole delta, as nearly everything arrives; the framer would take longer than all the rest.
+            return self._translate(Event(data, data[len(_DELTA) : -2]))
         try:
             events = self._framer.feed(data)
         except EventTooLargeError:
