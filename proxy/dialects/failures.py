@@ -91,6 +91,10 @@ _CODES: tuple[Rule, ...] = (
     _codes(_C.MODEL_GONE, "invalid_model 1500", "mistral"),
     # Groq, as 400: what the model itself got wrong while generating; an attempt elsewhere may well succeed.
     _codes(_C.BAD_ANSWER, "tool_use_failed json_validate_failed output_parse_failed"),
+    # Gemini's own wire: reasons to finish, as its dialect tells them. Their messages quote the model.
+    _codes(_C.BAD_ANSWER, "finish_malformed_function_call finish_malformed_response finish_missing_thought_signature"),
+    _codes(_C.BAD_ANSWER, "finish_unexpected_tool_call finish_too_many_tool_calls finish_no_image finish_other"),
+    _codes(_C.CREDENTIAL, "finish_pup_limited_disabled"),
     # Anthropic; Gemini; Bedrock
     _codes(_C.TIMEOUT, "timeout_error deadline_exceeded modeltimeoutexception"),
     # OpenAI; Anthropic, also inside streams; Gemini; OpenRouter; Groq's flex tier, as 498; llama.cpp while it loads

@@ -1,0 +1,252 @@
+"""The messages of a chat request as Gemini's system instruction and contents.
+
+Gemini knows two roles that take turns, `user` and `model`; results of tools are the user's. Calls of tools in the
+history carry the thought signatures that came with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.gemini.families import Family
+from proxy.dialects.gemini.media import at_address, file, sound
+from proxy.dialects.gemini.reading_json import decoded
+from proxy.dialects.gemini.tools import Names
+
+NO_SIGNATURE: Final = "skip_thought_signature_validator"
+"""What Google documents for calls that another model has made."""
+_NOTHING: Final = {"text": " "}
+"""A part that says nothing, where there must be one."""
+_EMPTY_OBJECT: Final = Raw(b"{}")
+_SYSTEM: Final = frozenset({"system", "developer"})
+
+
+class _Part(Struct):
+    type: str = "text"
+    text: str | None = None
+    refusal: str | None = None
+    image_url: Any = None
+    video_url: Any = None
+    input_audio: Any = None
+    file: Any = None
+
+
+class _Function(Struct):
+    name: str
+    arguments: Any = None
+
+
+class _Call(Struct):
+    function: _Function
+    id: str | None = None
+    extra_content: Any = None
+
+
+class _Message(Struct):
+    role: str
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: list[_Call] | None = None
+    tool_call_id: str | None = None
+    audio: Any = None
+    function_call: Any = None
+
+
+_decode = msgspec.json.Decoder(list[_Message]).decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+class Conversation(Struct):
+    """A conversation, as Gemini wants it."""
+
+    contents: list[dict[str, Any]]
+    system: list[dict[str, Any]]
+    """The parts of the system instruction; may be empty."""
+
+
+def conversation(messages: Raw, family: Family, names: Names) -> Conversation:
+    """The conversation that the raw `messages` are. Raises NotCarriedError."""
+    try:
+        read = decoded(_decode, bytes(messages))
+    except (ValueError, RecursionError) as error:
+        raise NotCarriedError(f"'messages' cannot be carried over to Gemini: {error}", "messages") from None
+    writer = _Writer(family, names)
+    for message in read:
+        writer.take(message)
+    return writer.done()
+
+
+class _Writer:
+    """Makes contents of messages, one after the other."""
+
+    __slots__ = ("_answered", "_contents", "_family", "_names", "_system", "_tools")
+
+    def __init__(self, family: Family, names: Names) -> None:
+        self._family = family
+        self._names = names
+        self._contents: list[dict[str, Any]] = []
+        self._system: list[dict[str, Any]] = []
+        self._tools: dict[str, str] = {}
+        """The names of the tools that were called, by the ids of the calls."""
+        self._answered: set[str] = set()
+        """Ids of calls of the newest turn whose results are there: a second result for one is refused."""
+
+    def take(self, message: _Message) -> None:
+        role = message.role
+        if role in _SYSTEM:
+            self._take_system(message)
+        elif role == "user":
+            self._add("user", self._parts(message.content))
+        elif role == "assistant":
+            self._take_assistant(message)
+        elif role == "tool":
+            self._take_result(message)
+        else:
+            raise NotCarriedError(f"Messages of the role '{role[:40]}' cannot be carried over to Gemini.", "messages")
+
+    def done(self) -> Conversation:
+        contents = self._contents
+        if not contents and self._system:
+            # There must be something to answer.
+            contents, self._system = [{"role": "user", "parts": self._system}], []
+        elif not contents or contents[0]["role"] == "model":
+            contents = [{"role": "user", "parts": [_NOTHING]}, *contents]
+        return Conversation(contents, self._system)
+
+    def _add(self, role: str, parts: list[dict[str, Any]]) -> None:
+        """Add parts to the conversation; one who goes on speaking has one turn."""
+        if not parts:
+            return
+        if self._contents and self._contents[-1]["role"] == role:
+            self._contents[-1]["parts"] += parts
+        else:
+            self._contents.append({"role": role, "parts": parts})
+
+    def _take_system(self, message: _Message) -> None:
+        parts = self._parts(message.content)
+        if not self._contents:
+            self._system += parts
+            return
+        # Moved to the top it would change what comes before, which may be cached, and when it was said.
+        for part in parts:
+            if "text" in part:
+                part["text"] = f"<system>\n{part['text']}\n</system>"
+        self._add("user", parts)
+
+    def _take_assistant(self, message: _Message) -> None:
+        if message.audio is not None:
+            raise NotCarriedError("Spoken answers of another provider cannot be carried over.", "messages")
+        if message.function_call is not None:
+            raise NotCarriedError("'function_call' cannot be carried over; use 'tool_calls'.", "messages")
+        parts = self._parts(message.content)
+        if message.refusal:
+            parts.append({"text": message.refusal})
+        for place, call in enumerate(message.tool_calls or ()):
+            part = self._call(call)
+            if place == 0 and self._family.signs and "thoughtSignature" not in part:
+                part["thoughtSignature"] = NO_SIGNATURE
+            parts.append(part)
+        if message.tool_calls:
+            self._answered.clear()
+        self._add("model", parts)
+
+    def _call(self, call: _Call) -> dict[str, Any]:
+        name = call.function.name
+        sent: dict[str, Any] = {"name": self._names.sent(name), "args": _arguments(call.function.arguments)}
+        if call.id:
+            sent["id"] = call.id
+            self._tools[call.id] = name
+        part: dict[str, Any] = {"functionCall": sent}
+        signature = signature_of(call.extra_content)
+        if signature:
+            part["thoughtSignature"] = signature
+        return part
+
+    def _take_result(self, message: _Message) -> None:
+        id_ = message.tool_call_id or ""
+        if id_ and id_ in self._answered:
+            return
+        self._answered.add(id_)
+        said = [message.content] if isinstance(message.content, str) else []
+        shown = []
+        for part in self._parts(message.content) if isinstance(message.content, list) else ():
+            if "text" in part:
+                said.append(part["text"])
+            else:
+                shown.append(part)
+        name = self._tools.get(id_) or message.name or "tool"
+        result: dict[str, Any] = {"name": self._names.sent(name), "response": _response("".join(said))}
+        if id_:
+            result["id"] = id_
+        if shown and self._family.media_in_results:
+            result["parts"], shown = shown, []
+        self._add("user", [{"functionResponse": result}, *shown])
+
+    def _parts(self, content: str | list[_Part] | None) -> list[dict[str, Any]]:
+        """The parts of a message's content. Empty texts are left out: Gemini refuses them."""
+        if isinstance(content, str):
+            return [{"text": content}] if content else []
+        return [part for item in content or () if (part := self._part(item)) is not None]
+
+    def _part(self, item: _Part) -> dict[str, Any] | None:
+        kind = item.type
+        if kind in {"text", "refusal"}:
+            text = item.text or item.refusal
+            return {"text": text} if text else None
+        if kind == "image_url":
+            return at_address(_url(item.image_url), self._family)
+        if kind == "video_url":
+            return at_address(_url(item.video_url), self._family)
+        if kind == "input_audio":
+            return sound(item.input_audio)
+        if kind == "file":
+            return file(item.file, self._family)
+        raise NotCarriedError(f"Parts of the type '{kind[:40]}' cannot be carried over to Gemini.", "messages")
+
+
+def signature_of(extra: Any) -> str | None:
+    """The thought signature in an `extra_content`."""
+    google = extra.get("google") if isinstance(extra, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    return signature if isinstance(signature, str) else None
+
+
+def _url(value: Any) -> Any:
+    return value.get("url") if isinstance(value, dict) else value
+
+
+def _arguments(given: Any) -> Any:
+    """A call's arguments as an object: what the model wrote may be none."""
+    if isinstance(given, dict):
+        return given
+    if not isinstance(given, str) or not given.strip():
+        return _EMPTY_OBJECT
+    found = _object(given)
+    return {"_raw": given} if found is None else found
+
+
+def _response(text: str) -> Any:
+    """A tool's result as an object. What is no object goes into one, and so does one with references in it.
+
+    Gemini takes `$ref` anywhere in a result for a pointer to a file beside it, and refuses one that it cannot find.
+    """
+    found = _object(text) if "$ref" not in text and "\\u0024" not in text else None
+    return {"result": text} if found is None else found
+
+
+def _object(text: str) -> Raw | None:
+    """The text, if it is a JSON object. It is not decoded any further, and sent as it is."""
+    if text.lstrip()[:1] != "{":
+        return None
+    try:
+        data = text.encode()
+        _decode_object(data)
+    except (ValueError, RecursionError):
+        return None
+    return Raw(data)

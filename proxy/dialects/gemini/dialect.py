@@ -1,0 +1,36 @@
+"""Gemini's own language, as an upstream's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from proxy.core.failure import Failure
+from proxy.dialects.dialect import ChatAsked, Dialect, Outgoing, Reading, Translator
+from proxy.dialects.gemini.answer import read_answer
+from proxy.dialects.gemini.request import write_request
+from proxy.dialects.gemini.stream import GeminiTranslator
+
+
+class Gemini:
+    """See `dialects/dialect.py: Dialect`."""
+
+    name = "gemini"
+    options: Mapping[str, type] = MappingProxyType({"include_thoughts": bool})
+    """`include_thoughts`: whether thoughts are shown; by default where the client asks for a reasoning effort."""
+
+    def write(self, asked: ChatAsked) -> Outgoing:
+        """The upstream's request. Raises NotCarriedError."""
+        return write_request(asked)
+
+    def read(self, body: bytes, reading: Reading) -> bytes | Failure:
+        """A whole answer as a chat completion, or the failure that it is."""
+        return read_answer(body, reading)
+
+    def translator(self, reading: Reading) -> Translator:
+        """For one stream."""
+        return GeminiTranslator(reading)
+
+
+GEMINI: Final[Dialect] = Gemini()
