@@ -50,10 +50,10 @@ class Documents:
             self._size = 0
         return found
 
-    def end(self) -> tuple[list[bytes], bytes]:
-        """What was left: an event without the blank line behind it, and the bare lines."""
-        found = self._take([b"".join(self._pieces), b""])
-        return found, b"\n".join(self._bare)
+    def end(self) -> tuple[list[bytes], bytes, bytes]:
+        """What was left: whole documents, an event without the blank line behind it, and bare lines without an end."""
+        found = self._take([b"".join(self._pieces)]) if self._pieces else []
+        return found, b"\n".join(self._data), b"\n".join(self._bare)
 
     def _bare_is_whole(self) -> bool:
         """Whether the bare lines end as they began: the closing bracket at the beginning of a line, or all in one."""

@@ -65,9 +65,11 @@ class GeminiTranslator:
         """The upstream has ended its body: the usage and `[DONE]`, if the answer was finished."""
         if self._over:
             return b""
-        documents, bare = self._documents.end()
+        documents, last, bare = self._documents.end()
         # What has no blank line behind it may have been cut.
-        out = [self._document(document) for document in documents if read_response(document) is not None]
+        if last and read_response(last) is not None:
+            documents.append(last)
+        out = [self._document(document) for document in documents]
         if bare and not self._over:
             out.append(self._bare(bare))
         if self._finished and not self._over:
