@@ -6,6 +6,7 @@ history carry the thought signatures that came with them.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,8 @@ NO_SIGNATURE: Final = "skip_thought_signature_validator"
 _NOTHING: Final = {"text": " "}
 """A part that says nothing, where there must be one."""
 _EMPTY_OBJECT: Final = Raw(b"{}")
+_SIGNATURE: Final = re.compile(r"(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)?")
+"""Base64. A signature that was cut on its way is refused, so that it is as good as none."""
 _SYSTEM: Final = frozenset({"system", "developer"})
 
 
@@ -164,7 +167,7 @@ class _Writer:
             self._tools[call.id] = name
         part: dict[str, Any] = {"functionCall": sent}
         signature = signature_of(call.extra_content)
-        if signature:
+        if signature is not None:
             part["thoughtSignature"] = signature
         return part
 
@@ -214,7 +217,7 @@ def signature_of(extra: Any) -> str | None:
     """The thought signature in an `extra_content`."""
     google = extra.get("google") if isinstance(extra, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) else None
+    return signature if isinstance(signature, str) and signature and _SIGNATURE.fullmatch(signature) else None
 
 
 def _url(value: Any) -> Any:

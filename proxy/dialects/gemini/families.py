@@ -29,6 +29,8 @@ class Family:
     """Whether tools may be declared where the answer is bound to JSON."""
     media_in_results: bool = True
     """Whether the result of a tool may hold images itself."""
+    penalties: bool = False
+    """Whether it takes penalties on what was said before."""
 
 
 def _levels(none: str, minimal: str, low: str, medium: str, high: str) -> Mapping[str, str]:
@@ -54,6 +56,7 @@ def _old(pattern: str, thinking: Mapping[str, str | int], *, fetches: bool = Tru
         fetches=fetches,
         tools_with_json=False,
         media_in_results=False,
+        penalties=True,
     )
 
 

@@ -27,6 +27,7 @@ _SAME: Final = {
     "frequency_penalty": "frequencyPenalty",
 }
 """Fields that have only another name there."""
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")
 _CAPS: Final = ("max_completion_tokens", "max_tokens")
 """The first that is given counts."""
 _READ: Final = frozenset(
@@ -47,13 +48,13 @@ def write_request(asked: ChatAsked) -> Outgoing:
     """The request. Raises NotCarriedError."""
     model = asked.model.removeprefix("models/")
     method = "streamGenerateContent?alt=sse" if asked.stream else "generateContent"
-    fields = {
-        name: value for name, value in asked.fields.items() if name not in asked.without and bytes(value) != b"null"
-    }
-    dropped = [name for name in asked.fields if name in asked.without]
-    dropped += [name for name, value in fields.items() if name not in _READ and _NEUTRAL.get(name) != value]
     names = Names()
     family = family_of(model)
+    without = {*asked.without, *(() if family.penalties else _PENALTIES)}
+    told = {name: value for name, value in asked.fields.items() if value != _NULL}
+    fields = {name: value for name, value in told.items() if name not in without}
+    dropped = [name for name in told if name in without]
+    dropped += [name for name, value in fields.items() if name not in _READ and _NEUTRAL.get(name) != value]
     try:
         body = _body(fields, asked, family, names, dropped)
         pieces = (to_json(body),)

@@ -119,7 +119,23 @@ def test_the_first_call_of_a_turn_is_signed_for_those_who_check(model: str, expe
     assert [expected, None] == [part.get("thoughtSignature") for part in turn["parts"]]
 
 
-@pytest.mark.parametrize("extra", [None, 1, {"google": 1}, {"google": {"thought_signature": 1}}, {"x": {}}])
+def signed(signature: str) -> dict[str, Any]:
+    return {"google": {"thought_signature": signature}}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        None,
+        1,
+        {"google": 1},
+        {"google": {"thought_signature": 1}},
+        {"x": {}},
+        signed(""),
+        signed("c2lnb"),
+        signed("é==="),
+    ],
+)
 def test_a_strange_signature_is_none(extra: object) -> None:
     message = calling(("1", "f", "{}"))
     message["tool_calls"][0]["extra_content"] = extra

@@ -43,7 +43,14 @@ def test_how_tokens_are_drawn() -> None:
     assert {
         "temperature": 0.5, "topP": 0.9, "topK": 40, "seed": 7, "presencePenalty": 0.1, "frequencyPenalty": -0.2,
         "maxOutputTokens": 100, "stopSequences": ["a", "b"],
-    } == config(**fields)  # fmt: skip
+    } == config(OLD, **fields)  # fmt: skip
+
+
+def test_newer_models_take_no_penalties() -> None:
+    written = outgoing(presence_penalty=1, frequency_penalty=0, temperature=1)
+
+    assert ("presence_penalty", "frequency_penalty") == written.dropped
+    assert {"temperature": 1} == json.loads(b"".join(written.body))["generationConfig"]
 
 
 def test_nothing_is_said_of_what_is_null() -> None:
