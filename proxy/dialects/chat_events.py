@@ -63,12 +63,13 @@ def chat_completion(
     message: Mapping[str, Any],
     finish_reason: str | None,
     usage: Mapping[str, Any] | None,
+    logprobs: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A whole answer of one choice. `message` is without its role."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": None, "refusal": None, **message},
-        "logprobs": None,
+        "logprobs": logprobs,
         "finish_reason": finish_reason,
     }
     answer = {"id": id_, "object": "chat.completion", "created": created, "model": model, "choices": [choice]}
@@ -114,9 +115,10 @@ class ChatEvents:
             % (index, to_json(piece))
         )
 
-    def delta(self, delta: Mapping[str, Any]) -> bytes:
-        """Anything else of the message."""
-        return self._choice + to_json(delta) + b',"finish_reason":null}]}\n\n'
+    def delta(self, delta: Mapping[str, Any], logprobs: Mapping[str, Any] | None = None) -> bytes:
+        """Anything else of the message, and how likely its tokens were."""
+        told = b"" if logprobs is None else b',"logprobs":' + to_json(logprobs)
+        return self._choice + to_json(delta) + told + b',"finish_reason":null}]}\n\n'
 
     def finish(self, reason: str, delta: Mapping[str, Any] | None = None) -> bytes:
         """The finish reason: `stop`, `length`, `tool_calls` or `content_filter`."""

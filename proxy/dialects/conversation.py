@@ -1,0 +1,361 @@
+"""A chat request's conversation and tools, read for those who translate them into another language.
+
+Only what can be carried over is named here: unknown members are skipped. A request that does not fit the wire is
+refused with NotCarriedError, since nobody could say what its translation means.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.dialects.dialect import ChatAsked, NotCarriedError
+from proxy.dialects.openai.shapes import NULL
+
+_ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options", "n", "modalities", "response_format"})
+"""Fields that every language has its own way for."""
+_CAPS: Final = ("max_completion_tokens", "max_tokens")
+_QUOTE: Final = ord('"')
+_CLOSED: Final = Raw(b"{}")
+_ANY_OBJECT: Final = Raw(b'{"type":"object","properties":{}}')
+_MAGIC: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
+
+_T = TypeVar("_T")
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class CacheControl(Struct, gc=False):
+    """Marks the end of what is worth keeping in the provider's cache; Anthropic's word, which many clients send."""
+
+    ttl: str | None = None
+
+
+class ImageUrl(Struct, gc=False):
+    """Where an image is, or all of it."""
+
+    url: str = ""
+
+
+class File(Struct, gc=False):
+    """A file of a part."""
+
+    file_data: str | None = None
+    """A data URL."""
+    filename: str | None = None
+    file_id: str | None = None
+
+
+class Audio(Struct, gc=False):
+    """The sound of a part."""
+
+    data: str = ""
+    """Base64."""
+    format: str = ""
+
+
+class Part(Struct, gc=False):
+    """A part of a message's content."""
+
+    type: str = "text"
+    text: str | None = None
+    refusal: str | None = None
+    image_url: ImageUrl | str | None = None
+    file: File | None = None
+    input_audio: Audio | None = None
+    cache_control: CacheControl | None = None
+
+
+class ThoughtBlock(Struct, gc=False):
+    """Thoughts as a model wants them back: signed, or encrypted; an extension that answers carry."""
+
+    type: str = "thinking"
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    """Of encrypted thoughts."""
+
+
+class CalledFunction(Struct, gc=False):
+    """What was called."""
+
+    name: str = ""
+    arguments: Raw = NULL
+
+
+class Called(Struct, gc=False):
+    """A call of a tool."""
+
+    id: str = ""
+    function: CalledFunction | None = None
+
+
+class Message(Struct, gc=False):
+    """A message of the conversation."""
+
+    role: str
+    content: str | list[Part] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: list[Called] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    thinking_blocks: list[ThoughtBlock] | None = None
+    function_call: Raw = NULL
+    cache_control: CacheControl | None = None
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The content, whatever its form; a refusal counts as text."""
+        content = self.content if self.content is not None else self.refusal
+        if isinstance(content, str):
+            return (Part(text=content, cache_control=self.cache_control),)
+        return content or ()
+
+    @property
+    def thoughts(self) -> str | None:
+        """The reasoning, under either name."""
+        told = self.reasoning_content or self.reasoning
+        return told if isinstance(told, str) else None
+
+
+class Function(Struct, gc=False):
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: Raw = NULL
+    strict: bool | None = None
+
+    @property
+    def schema(self) -> Raw:
+        """The JSON schema of its arguments; of a function that declares none, that of an object."""
+        return _ANY_OBJECT if self.parameters in (NULL, _CLOSED) else self.parameters
+
+
+class Tool(Struct, gc=False):
+    """A tool of the request."""
+
+    type: str = "function"
+    function: Function | None = None
+    cache_control: CacheControl | None = None
+
+
+class _Named(Struct, gc=False):
+    name: str = ""
+
+
+class _Allowed(Struct, gc=False):
+    mode: str = "auto"
+    tools: list[_Choice] = []
+
+
+class _Choice(Struct, gc=False):
+    type: str = ""
+    function: _Named | None = None
+    allowed_tools: _Allowed | None = None
+
+
+class _Schema(Struct, gc=False):
+    schema: Raw = NULL
+    name: str | None = None
+    description: str | None = None
+
+
+class _Format(Struct, gc=False):
+    type: str = "text"
+    json_schema: _Schema | None = None
+
+
+class ToolChoice(NamedTuple):
+    """What the client wants of its tools."""
+
+    mode: str = "auto"
+    """`auto`, `none`, `required`, or `named`."""
+    name: str = ""
+    """The function that must be called, if it is named."""
+
+
+class Toolbox(NamedTuple):
+    """The functions that a request offers."""
+
+    tools: Sequence[Tool] = ()
+    choice: ToolChoice = ToolChoice()
+
+    @property
+    def forced(self) -> bool:
+        """Whether a call is asked for."""
+        return self.choice.mode in {"required", "named"}
+
+
+class OutputFormat(NamedTuple):
+    """The form that the answer's text shall have."""
+
+    type: str = "text"
+    """`text`, `json_object` or `json_schema`."""
+    schema: Raw = NULL
+    name: str | None = None
+    description: str | None = None
+
+
+class DataUrl(NamedTuple):
+    """The content of a `data:` URL."""
+
+    media_type: str
+    """In lower case, without parameters; "" if the URL names none."""
+    data: str
+    """Base64."""
+
+
+def given(asked: ChatAsked) -> dict[str, Raw]:
+    """The fields that say something: neither null nor refused by the model."""
+    return {name: value for name, value in asked.fields.items() if value != NULL and name not in asked.without}
+
+
+def lacking(asked: ChatAsked, carried: Collection[str], lost: Collection[str] = ()) -> tuple[str, ...]:
+    """The client's fields that the upstream does not get: neither in `carried`, or nevertheless among the `lost`."""
+    return tuple(
+        name
+        for name, value in asked.fields.items()
+        if value != NULL and name not in _ENVELOPE and (name not in carried or name in asked.without or name in lost)
+    )
+
+
+def read_value(fields: Mapping[str, Raw], name: str, type_: type[_T]) -> _T | None:
+    """A field's value, None if it is not given. Raises NotCarriedError if it is of another type."""
+    raw = fields.get(name)
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=type_)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise NotCarriedError(f"'{name}' cannot be read: {reason}.", name) from None
+
+
+def _is_text(raw: Raw) -> bool:
+    return memoryview(raw)[0] == _QUOTE
+
+
+def read_messages(fields: Mapping[str, Raw]) -> list[Message]:
+    """The conversation. Raises NotCarriedError."""
+    messages = read_value(fields, "messages", list[Message]) or []
+    if any(message.function_call != NULL or message.role == "function" for message in messages):
+        raise NotCarriedError("Calls in the old form (function_call) cannot be translated; use tools.", "messages")
+    return messages
+
+
+def check_carried(fields: Mapping[str, Raw]) -> None:
+    """Refuse what no other language can carry. Raises NotCarriedError."""
+    if (read_value(fields, "n", int) or 1) > 1:
+        raise NotCarriedError("This upstream gives one answer at a time; 'n' must be 1.", "n")
+    if fields.get("functions"):
+        raise NotCarriedError("Functions in the old form cannot be translated; use tools.", "functions")
+    if set(read_value(fields, "modalities", list[str]) or ()) - {"text"}:
+        raise NotCarriedError("This upstream answers in text only.", "modalities")
+
+
+def read_toolbox(fields: Mapping[str, Raw]) -> Toolbox:
+    """The tools that may be called, and what is wanted of them. Raises NotCarriedError."""
+    tools = read_value(fields, "tools", list[Tool]) or []
+    if odd := next((tool.type for tool in tools if tool.type != "function" or tool.function is None), None):
+        raise NotCarriedError(f"Tools of the type '{odd[:40]}' cannot be translated.", "tools")
+    raw = fields.get("tool_choice")
+    if raw is None:
+        return Toolbox(tools)
+    if _is_text(raw):
+        mode = read_value(fields, "tool_choice", str) or ""
+        return Toolbox(tools, _choice("required" if mode == "any" else mode))
+    choice = read_value(fields, "tool_choice", _Choice) or _Choice()
+    if choice.type == "function" and choice.function is not None:
+        return Toolbox(tools, ToolChoice("named", choice.function.name))
+    if choice.type == "allowed_tools" and choice.allowed_tools is not None:
+        names = {each.function.name for each in choice.allowed_tools.tools if each.function is not None}
+        allowed = [tool for tool in tools if tool.function is not None and tool.function.name in names]
+        return Toolbox(allowed, _choice(choice.allowed_tools.mode))
+    raise NotCarriedError("This form of 'tool_choice' cannot be translated.", "tool_choice")
+
+
+def _choice(mode: str) -> ToolChoice:
+    if mode in {"auto", "none", "required"}:
+        return ToolChoice(mode)
+    raise NotCarriedError(f"'tool_choice' cannot be '{mode[:40]}'.", "tool_choice")
+
+
+def read_format(fields: Mapping[str, Raw]) -> OutputFormat:
+    """The form that is asked for. Raises NotCarriedError."""
+    wanted = read_value(fields, "response_format", _Format) or _Format()
+    if wanted.type not in {"text", "json_object", "json_schema"}:
+        raise NotCarriedError(f"'response_format' of the type '{wanted.type[:40]}' is unknown.", "response_format")
+    schema = wanted.json_schema or _Schema()
+    if wanted.type == "json_schema" and schema.schema == NULL:
+        return OutputFormat("json_object")
+    return OutputFormat(wanted.type, schema.schema, schema.name, schema.description)
+
+
+def read_stops(fields: Mapping[str, Raw]) -> list[str]:
+    """The texts at which the answer ends."""
+    raw = fields.get("stop")
+    if raw is not None and _is_text(raw):
+        stops = [read_value(fields, "stop", str) or ""]
+    else:
+        stops = read_value(fields, "stop", list[str]) or []
+    return [stop for stop in stops if stop]
+
+
+def read_cap(fields: Mapping[str, Raw]) -> int | None:
+    """The most tokens of the answer, under either name."""
+    return next((cap for name in _CAPS if (cap := read_value(fields, name, int)) is not None), None)
+
+
+def read_arguments(arguments: Raw) -> Raw:
+    """A call's arguments as an object; what is none stays readable to the model under `_raw`."""
+    try:
+        text = msgspec.json.decode(arguments, type=str).strip() if _is_text(arguments) else bytes(arguments)
+    except (ValueError, RecursionError):
+        text = bytes(arguments)
+    if not text or arguments == NULL:
+        return _CLOSED
+    try:
+        _decode_object(text)
+        return Raw(text.encode() if isinstance(text, str) else text)
+    except (ValueError, RecursionError):
+        return Raw(msgspec.json.encode({"_raw": text if isinstance(text, str) else text.decode("utf-8", "replace")}))
+
+
+def read_data_url(url: str) -> DataUrl | None:
+    """The content of a data URL; None for any other address."""
+    if url[:5].lower() != "data:":
+        return None
+    head, _, data = url.partition(",")
+    media_type, *parameters = head[5:].lower().split(";")
+    if "base64" in (parameter.strip() for parameter in parameters):
+        return DataUrl(media_type.strip(), data)
+    return DataUrl(media_type.strip(), base64.b64encode(unquote_to_bytes(data)).decode())
+
+
+def image_of(part: Part) -> DataUrl:
+    """An image that is in the request itself. Raises NotCarriedError for one that would have to be fetched."""
+    link = part.image_url
+    content = read_data_url(link if isinstance(link, str) else link.url if link is not None else "")
+    if content is None or not content.data:
+        raise NotCarriedError("This upstream takes images as data URLs only, not by address.", "messages")
+    return content
+
+
+def image_format(image: DataUrl) -> str:
+    """`png`, `jpeg`, `gif` or `webp`: what the bytes say, since clients often name another; else what was named."""
+    try:
+        head = base64.b64decode(image.data[:16], validate=True)
+    except (ValueError, binascii.Error):
+        head = b""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    told = image.media_type.removeprefix("image/").replace("jpg", "jpeg")
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), told)
