@@ -207,7 +207,9 @@ _WORDING: tuple[Rule, ...] = (
     # Too vague to overrule wording or a status, but all that there is inside a 200.
     Rule(_C.OVERLOADED, frozenset({"server_error", "api_error", "internal"}), statuses=frozenset({_NO_STATUS})),
     Rule(_C.MODEL_GONE, frozenset({"not_found_error", "notfounderror"}), statuses=frozenset({_NO_STATUS})),
-    Rule(_C.CALLER_FAULT, frozenset({"invalid_request_error"}), statuses=frozenset({_NO_STATUS})),
+    Rule(
+        _C.CALLER_FAULT, frozenset({"invalid_request_error", "validationexception"}), statuses=frozenset({_NO_STATUS})
+    ),
     # Groq's 413 is a request larger than the tokens per minute of the account, not than the window. Only a rate limit's
     # verdict fits: any next deployment may serve it, whatever its window, and nothing is charged.
     Rule(_C.RATE_LIMITED, statuses=frozenset({413}), kinds=frozenset({"groq"})),
