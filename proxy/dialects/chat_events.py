@@ -152,6 +152,8 @@ class Delta(msgspec.Struct):
     reasoning_content: str | None = None
     refusal: str | None = None
     tool_calls: Sequence[CallPiece] | None = None
+    thinking_blocks: Any = None
+    """An extension: thoughts with the signatures that Anthropic wants back with them."""
 
 
 class ChunkChoice(msgspec.Struct):
@@ -160,6 +162,8 @@ class ChunkChoice(msgspec.Struct):
     index: int = 0
     delta: Delta | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
+    """An extension of vLLM's: the stop sequence that ended the answer, where one did."""
 
 
 class Chunk(msgspec.Struct):

@@ -1,0 +1,94 @@
+"""Anthropic's Messages as a language of clients: `/v1/messages` and `/v1/messages/count_tokens`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from msgspec import Raw
+
+from proxy.core.errors import ClientError, bad_request
+from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest, check_list, is_streamed, model_of, top_level
+from proxy.core.wire import Wire
+from proxy.dialects.client_wire import Encoder, Speaking
+from proxy.dialects.dialect import Reading, Translator
+from proxy.dialects.messages import answers, asking, errors, passing
+from proxy.dialects.messages.encoder import MessagesEncoder
+from proxy.dialects.openai.chat import Completion
+from proxy.streams.event_view import EventView
+
+_MOST_DIGITS: Final = 9
+_NULL: Final = Raw(b"null")
+
+
+class MessagesWire:
+    """As `ClientWire`."""
+
+    wire = Wire.MESSAGES
+
+    def parse(self, body: bytes | bytearray) -> ModelRequest:
+        """Understand a request body. Raises ClientError (400) that names the field and the cure."""
+        fields = top_level(body)
+        model = model_of(fields)
+        check_list(fields, "messages")
+        cap = bytes(fields.get("max_tokens", _NULL))
+        if cap == b"null":
+            raise bad_request("max_tokens: Field required", param="max_tokens")
+        if not cap.isdigit() or len(cap) > _MOST_DIGITS:
+            raise bad_request("max_tokens: Input should be a valid integer, 0 or more", param="max_tokens")
+        # Usage is part of every stream.
+        return ModelRequest(fields, model, is_streamed(fields), include_usage=True, wire=Wire.MESSAGES)
+
+    def parse_count(self, body: bytes | bytearray) -> ModelRequest:
+        """The same for a request that only wants its tokens counted."""
+        fields = top_level(body)
+        model = model_of(fields)
+        check_list(fields, "messages")
+        return ModelRequest(fields, model, wire=Wire.COUNT_TOKENS)
+
+    def to_chat(self, request: ModelRequest, *, extensions: bool = True) -> Mapping[str, Raw]:
+        """The same request as a chat completion's top level. Raises NotCarriedError, and ClientError (400).
+
+        `extensions` as in `asking.py: chat_fields`. What is left out without harm is told by `dropped`.
+        """
+        return asking.chat_fields(request, extensions=extensions)
+
+    def dropped(self, request: ModelRequest) -> tuple[str, ...]:
+        """What `to_chat` leaves out: fields, and the types of tools as `tools.<type>`."""
+        return asking.dropped(request)
+
+    def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
+        """A whole chat completion, found good, as a message."""
+        return answers.message(answer, speaking)
+
+    def encoder(self, speaking: Speaking) -> Encoder:
+        """For one stream."""
+        return MessagesEncoder(speaking)
+
+    def error_body(self, error: ClientError, request_id: str) -> bytes:
+        """The body of an error answer."""
+        return errors.error_body(error, request_id)
+
+    def read(self, body: bytes, kind: str, now: float) -> Completion | Failure:
+        """A whole message, or the failure that it is. Never raises."""
+        return passing.read_message(body, kind, now)
+
+    def event_reader(self) -> Callable[[bytes], EventView]:
+        """For one stream; also knows its usage, see `passing.py: MessagesEvents`."""
+        return passing.MessagesEvents()
+
+    def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
+        """As `Encoder.error`, for a stream whose events passed through."""
+        return errors.error_event(message, code, reason=reason, retryable=retryable)
+
+    def to_chat_events(self, reading: Reading) -> Translator:
+        """Its events as chat events: what was said, should somebody else have to go on with it."""
+        # Read when it is needed: the language of the upstreams is a large one, and most requests need no resuming.
+        from proxy.dialects.anthropic.dialect import ANTHROPIC  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        translator: Translator = ANTHROPIC.translator(reading)
+        return translator
+
+
+MESSAGES: Final = MessagesWire()
