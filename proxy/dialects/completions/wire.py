@@ -1,0 +1,64 @@
+"""OpenAI's completions wire of old, as clients speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Raw
+
+from proxy.core.errors import ClientError, error_event
+from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.client_wire import Encoder, Speaking
+from proxy.dialects.completions.encoder import CompletionsEncoder, from_chat
+from proxy.dialects.completions.reading import CompletionsTranslator, read_completion, read_event
+from proxy.dialects.completions.request import parse_completions, to_chat
+from proxy.dialects.dialect import Reading, Translator
+from proxy.dialects.openai.chat import Completion
+from proxy.streams.event_view import EventView
+
+
+class CompletionsWire:
+    """Implements `ClientWire`."""
+
+    wire = Wire.COMPLETIONS
+
+    def parse(self, body: bytes | bytearray) -> ModelRequest:
+        """As `ClientWire.parse`."""
+        return parse_completions(body)
+
+    def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:
+        """As `ClientWire.to_chat`."""
+        return to_chat(request)
+
+    def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
+        """As `ClientWire.from_chat`."""
+        return from_chat(answer, speaking)
+
+    def encoder(self, speaking: Speaking) -> Encoder:
+        """As `ClientWire.encoder`."""
+        return CompletionsEncoder(speaking)
+
+    def error_body(self, error: ClientError, request_id: str) -> bytes:  # noqa: ARG002 - it is told in a header
+        """As `ClientWire.error_body`."""
+        return error.body()
+
+    def read(self, body: bytes, kind: str, now: float) -> Completion | Failure:
+        """As `ClientWire.read`."""
+        return read_completion(body, kind, now)
+
+    def event_reader(self) -> Callable[[bytes], EventView]:
+        """As `ClientWire.event_reader`."""
+        return read_event
+
+    def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
+        """As `ClientWire.broken`."""
+        return error_event(message, code, reason=reason, retryable=retryable)
+
+    def to_chat_events(self, reading: Reading) -> Translator:
+        """As `ClientWire.to_chat_events`."""
+        return CompletionsTranslator(reading)
+
+
+COMPLETIONS = CompletionsWire()

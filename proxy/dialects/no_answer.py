@@ -1,0 +1,53 @@
+"""Why a body of status 200 is no answer, whatever the wire it should have been one on."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from proxy.core.failure import Failure, FailureClass
+from proxy.dialects.error_text import clean, mended, read_error
+from proxy.dialects.failures import classify_in_band
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def bad_answer(code: str, message: str) -> Failure:
+    """A 200 that is no answer."""
+    return Failure(FailureClass.BAD_ANSWER, code, message)
+
+
+def no_answer(body: bytes, what: str, kind: str, now: float) -> Failure:
+    """Why a body could not be read as `what`. Never raises; `kind` and `now` are those of `classify_in_band`.
+
+    The codes are `empty_body`, `invalid_json`, `wrong_schema` and `in_band_error`.
+    """
+    data = body.strip()
+    if not data:
+        return bad_answer("empty_body", "the answer has no body")
+    if read_error(body).told:
+        return classify_in_band(kind, body, now)
+    try:
+        body.decode()
+        msgspec.json.decode(body, type=Raw)
+    except (ValueError, RecursionError):
+        # A page says what it is, while a piece of an answer is nobody's to read.
+        page = clean(data[:4096].decode("utf-8", "replace"))[:200] if data[:1] not in {b"{", b"["} else ""
+        return bad_answer("invalid_json", f"the answer is not valid JSON{f': {page}' if page else ''}")
+    return bad_answer("wrong_schema", f"the answer is not {what}")
+
+
+def without_bom(body: bytes) -> bytes:
+    """The body without a byte order mark, which breaks clients; the same object if there is none."""
+    data = body.lstrip()
+    return data.removeprefix(_BOM) if data.startswith(_BOM) else body
+
+
+def readable(data: bytes) -> bytes | None:
+    """Bytes that a decoder may look into: UTF-8, halves of surrogate pairs mended; None if they are not UTF-8."""
+    try:
+        if not data.isascii():
+            data.decode()  # skipped strings are not checked by the decoder
+    except UnicodeDecodeError:
+        return None
+    return mended(data) if b"\\ud" in data or b"\\uD" in data else data

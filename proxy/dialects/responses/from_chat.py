@@ -1,0 +1,91 @@
+"""A whole chat completion as a response."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from proxy.dialects.chat_events import to_json
+from proxy.dialects.client_wire import Speaking
+from proxy.dialects.openai.said import REASONING
+from proxy.dialects.responses.content import split
+from proxy.dialects.responses.document import (
+    REASONS,
+    ResponseDocument,
+    call_item,
+    message_item,
+    reasoning_item,
+    refusal_part,
+    text_part,
+)
+from proxy.dialects.responses.usage import from_chat_usage
+
+_decode = msgspec.json.Decoder().decode
+
+
+def from_chat(answer: bytes, speaking: Speaking) -> bytes:
+    """The response that a chat completion, found good, is."""
+    completion = _object(_read(answer))
+    choice = _object(next(iter(_list(completion.get("choices"))), None))
+    incomplete = REASONS.get(_text(choice.get("finish_reason")))
+    items = _items(_object(choice.get("message")), speaking.id)
+    status = "incomplete" if incomplete else "completed"
+    if items:
+        # Only what was said last can have been cut.
+        items[-1]["status"] = status
+    document = ResponseDocument(speaking, _text(completion.get("model")))
+    usage = from_chat_usage(completion.get("usage"))
+    return document.write(status, [to_json(item) for item in items], incomplete=incomplete, usage=usage)
+
+
+def _read(answer: bytes) -> object:
+    try:
+        return _decode(answer)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(answer)  # halves of surrogate pairs, which strict decoders refuse
+    except (ValueError, RecursionError):
+        return None
+
+
+def _items(message: dict[str, Any], id_: str) -> list[dict[str, Any]]:
+    text, thoughts = split(message.get("content"))
+    thoughts = next(filter(None, (_text(message.get(name)) for name in REASONING)), thoughts)
+    refusal = _text(message.get("refusal"))
+    items: list[dict[str, Any]] = []
+    if thoughts:
+        items.append(reasoning_item(f"rs_{id_}0", [thoughts], "completed"))
+    content = [text_part(text)] if text else []
+    if refusal:
+        content.append(refusal_part(refusal))
+    if content:
+        items.append(message_item(f"msg_{id_}{len(items)}", content, "completed"))
+    for call in _calls(message):
+        function = _object(call.get("function"))
+        place = len(items)
+        arguments = _text(function.get("arguments")) or "{}"
+        call_id = _text(call.get("id")) or f"call_{id_}{place}"
+        items.append(call_item(f"fc_{id_}{place}", call_id, _text(function.get("name")), arguments, "completed"))
+    return items
+
+
+def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
+    calls = [call for call in _list(message.get("tool_calls")) if isinstance(call, dict) and call.get("function")]
+    if not calls and isinstance(message.get("function_call"), dict):
+        return [{"function": message["function_call"]}]  # of old
+    return calls
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

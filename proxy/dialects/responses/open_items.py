@@ -1,0 +1,162 @@
+"""Items of a response while they are being told: what was said of each so far, and the bytes that its deltas share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from proxy.dialects.chat_events import to_json
+from proxy.dialects.responses.document import call_item, message_item, reasoning_item, refusal_part, text_part
+
+_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "output_text": "response.output_text",
+        "refusal": "response.refusal",
+        "summary_text": "response.reasoning_summary_text",
+    }
+)
+"""What the events of a part are called, by its kind: `.delta` and `.done` are added."""
+
+
+def _head(name: str) -> bytes:
+    return b'event: %b\ndata: {"type":"%b","delta":' % (name.encode(), name.encode())
+
+
+def _tail(members: Mapping[str, Any]) -> bytes:
+    return b"," + to_json(members)[1:-1] + b',"sequence_number":'
+
+
+class Part:
+    """A part of an item, which grows by texts."""
+
+    __slots__ = ("done", "head", "kind", "pieces", "tail", "where")
+
+    def __init__(self, kind: str, where: Mapping[str, Any]) -> None:
+        self.kind = kind
+        self.where = where
+        """The members that say what an event is about."""
+        self.pieces: list[str] = []
+        self.head = _head(_EVENTS[kind] + ".delta")
+        """What comes before a delta; `tail` comes behind it, up to the number."""
+        self.tail = _tail({**where, "logprobs": []} if kind == "output_text" else where)
+        self.done = _EVENTS[kind] + ".done"
+        """The name of the event that tells it whole."""
+
+    def told(self) -> dict[str, Any]:
+        """What that event tells."""
+        text = "".join(self.pieces)
+        if self.kind == "refusal":
+            return {"refusal": text}
+        return {"text": text, "logprobs": []} if self.kind == "output_text" else {"text": text}
+
+    def document(self) -> dict[str, Any]:
+        """The part itself."""
+        text = "".join(self.pieces)
+        if self.kind == "refusal":
+            return refusal_part(text)
+        return text_part(text) if self.kind == "output_text" else {"type": self.kind, "text": text}
+
+
+class Reasoning:
+    """Thoughts."""
+
+    __slots__ = ("_parts", "id", "place", "whole")
+
+    PART_ADDED = "response.reasoning_summary_part.added"
+    PART_DONE = "response.reasoning_summary_part.done"
+
+    def __init__(self, id_: str, place: int) -> None:
+        self.id = f"rs_{id_}{place}"
+        self.place = place
+        self.whole: bytes | None = None
+        """Its JSON, once it is told whole."""
+        self._parts: list[Part] = []
+
+    def begin(self, kind: str) -> Part:
+        """A new part."""
+        where = {"item_id": self.id, "output_index": self.place, "summary_index": len(self._parts)}
+        self._parts.append(Part(kind, where))
+        return self._parts[-1]
+
+    def document(self, status: str) -> dict[str, Any]:
+        """The item itself."""
+        return reasoning_item(self.id, ["".join(part.pieces) for part in self._parts], status)
+
+
+class Message:
+    """A message of the assistant."""
+
+    __slots__ = ("_parts", "id", "place", "whole")
+
+    PART_ADDED = "response.content_part.added"
+    PART_DONE = "response.content_part.done"
+
+    def __init__(self, id_: str, place: int) -> None:
+        self.id = f"msg_{id_}{place}"
+        self.place = place
+        self.whole: bytes | None = None
+        """As in `Reasoning`."""
+        self._parts: list[Part] = []
+
+    def begin(self, kind: str) -> Part:
+        """A new part."""
+        where = {"item_id": self.id, "output_index": self.place, "content_index": len(self._parts)}
+        self._parts.append(Part(kind, where))
+        return self._parts[-1]
+
+    def document(self, status: str) -> dict[str, Any]:
+        """The item itself."""
+        return message_item(self.id, [part.document() for part in self._parts], status)
+
+
+class Call:
+    """A call of a function, of which pieces come before it is known what it is called."""
+
+    __slots__ = ("_told", "call_id", "head", "id", "name", "pieces", "place", "tail", "whole")
+
+    def __init__(self, id_: str) -> None:
+        self.id = f"fc_{id_}"
+        self.call_id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+        self.place = -1
+        self.whole: bytes | None = None
+        """As in `Reasoning`."""
+        self.head = _head("response.function_call_arguments.delta")
+        self.tail = b""
+        self._told = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether the client knows of it."""
+        return self.place >= 0
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """The members that say what an event is about."""
+        return {"item_id": self.id, "output_index": self.place}
+
+    @property
+    def arguments(self) -> str:
+        """All that came of them, as JSON."""
+        return "".join(self.pieces)
+
+    def begin(self, place: int, taken: set[str]) -> None:
+        """It gets its place; `taken` are the ids of other calls, since clients refuse to hear of one twice."""
+        self.place = place
+        self.id += str(place)
+        if not self.call_id or self.call_id in taken:
+            self.call_id = f"call_{self.id[3:]}"
+        self.tail = _tail(self.where)
+
+    def untold(self) -> Iterator[str]:
+        """Pieces of the arguments that the client has not been told; now they count as told."""
+        pieces = self.pieces[self._told :]
+        self._told = len(self.pieces)
+        yield from pieces
+
+    def document(self, status: str) -> dict[str, Any]:
+        """The item itself."""
+        arguments = "" if status == "in_progress" else self.arguments
+        return call_item(self.id, self.call_id, self.name, arguments, status)

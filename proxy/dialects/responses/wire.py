@@ -1,0 +1,84 @@
+"""OpenAI's responses wire, as clients speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Raw
+
+from proxy.core.errors import ClientError
+from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.client_wire import Encoder, Speaking
+from proxy.dialects.dialect import Reading, Translator
+from proxy.dialects.openai.chat import Completion
+from proxy.dialects.responses.encoder import ResponsesEncoder
+from proxy.dialects.responses.from_chat import from_chat
+from proxy.dialects.responses.reading import broken, event_reader, failure_of, read_response
+from proxy.dialects.responses.request import parse_responses, tie_of
+from proxy.dialects.responses.to_chat import to_chat
+from proxy.dialects.responses.translator import ResponsesTranslator
+from proxy.dialects.responses.usage import usage_of_event
+from proxy.streams.event_view import EventView
+
+
+class ResponsesWire:
+    """Implements `ClientWire`."""
+
+    wire = Wire.RESPONSES
+
+    def parse(self, body: bytes | bytearray) -> ModelRequest:
+        """As `ClientWire.parse`."""
+        return parse_responses(body)
+
+    def stateful(self, request: ModelRequest) -> str | None:
+        """The id of what ties a request to the account that knows of it: only that one can answer. None: any can.
+
+        For work in the background, which refers to nothing but can only be fetched where it was begun: `background`.
+        """
+        tie = tie_of(request.fields)
+        return None if tie is None else tie.id
+
+    def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:
+        """As `ClientWire.to_chat`."""
+        return to_chat(request)
+
+    def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
+        """As `ClientWire.from_chat`."""
+        return from_chat(answer, speaking)
+
+    def encoder(self, speaking: Speaking) -> Encoder:
+        """As `ClientWire.encoder`."""
+        return ResponsesEncoder(speaking)
+
+    def error_body(self, error: ClientError, request_id: str) -> bytes:  # noqa: ARG002 - it is told in a header
+        """As `ClientWire.error_body`."""
+        return error.body()
+
+    def read(self, body: bytes, kind: str, now: float) -> Completion | Failure:
+        """As `ClientWire.read`."""
+        return read_response(body, kind, now)
+
+    def event_reader(self) -> Callable[[bytes], EventView]:
+        """As `ClientWire.event_reader`. The last event is `DONE`, and finishes the answer."""
+        return event_reader()
+
+    def failure(self, data: bytes, kind: str, now: float) -> Failure:
+        """The failure that the data of an event is that was read as `ERROR`. Never raises."""
+        return failure_of(data, kind, now)
+
+    def usage_of(self, data: bytes) -> bytes | None:
+        """`{"usage": ...}` in the chat form, of the data of a stream's last event; None if it tells none."""
+        return usage_of_event(data)
+
+    def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
+        """As `ClientWire.broken`."""
+        return broken(message, code, reason=reason, retryable=retryable)
+
+    def to_chat_events(self, reading: Reading) -> Translator:
+        """As `ClientWire.to_chat_events`."""
+        return ResponsesTranslator(reading)
+
+
+RESPONSES = ResponsesWire()
