@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from proxy.simulator.chat_request import ChatRequest
 from proxy.simulator.continuing import Prefill, begun, continued, question_of
 from proxy.simulator.documents import document
+from proxy.simulator.question import Question
 from proxy.simulator.tokens import tokens_of
 
 PROBE_PROMPT = "Reply with the word ok."
@@ -47,7 +47,7 @@ class Voice:
     upstream: str
     seed: int = 0
     answer: str | None = None
-    """The text of every answer; None says that it is simulated, and by whom."""
+    """The text of every answer; None says that it is simulated, and by whom. `{images}` in it becomes their number."""
     words_per_answer: int | None = None
     """Words of the simulated text; None is 20 to 40. A set `answer` is repeated or shortened to it."""
     pace: float = 0.02
@@ -55,7 +55,9 @@ class Voice:
     first_token_delay: float = 0.05
     """Seconds before the first word."""
     reasoning: str = ""
-    """Text that is sent as `reasoning_content` before the answer."""
+    """Text that is thought aloud before the answer, as each language tells it, unless a request turns that off."""
+    refusal: str = ""
+    """Text that refuses to answer, in the form that each language has for that; empty answers."""
     tool_calls: int | Sequence[ToolCall] = 0
     """Calls to make unasked: how many of the request's tools, or these very calls."""
     usage: Mapping[str, Any] | None = None
@@ -70,51 +72,71 @@ class Voice:
     the own answer starts over.
     """
     models: Sequence[str] = field(default=("simulated",))
-    """The ids that `GET /v1/models` lists; any model is answered."""
+    """The ids that lists of models show; any model is answered."""
+    context_window: int | None = None
+    """Tokens (words) that a prompt may have, as lists of models show it; None is any number."""
+    needs_key: bool = False
+    """Whether a request needs the credentials (any key will do) and the version header of its language."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One alternative of an answer."""
 
-    tokens: tuple[str, ...]
+    tokens: Sequence[str]
     reasoning: tuple[str, ...] = ()
     tool_calls: tuple[tuple[str, ToolCall], ...] = ()
-    """Pairs of call id and call."""
+    """Pairs of hexadecimal digits, which the id is made of, and call."""
     finish_reason: str = "stop"
+    """`stop`, `length`, `tool_calls` or `content_filter`."""
+    stopped_by: str | None = None
+    """The text of the request's `stops` that ended it."""
+    refusal: tuple[str, ...] = ()
+    """What is said in place of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A complete answer, before it gets a wire shape."""
 
-    id: str
+    mark: str
+    """Random hexadecimal digits that the ids are made of."""
     created: int
     model: str
     choices: tuple[Choice, ...]
     usage: Mapping[str, Any]
+    """In the shape of chat completions."""
 
 
-def compose(voice: Voice, asked: ChatRequest, serial: int, now: float) -> Answer:
-    """The answer to a request; `serial` counts the requests of the upstream and `now` is Unix time."""
+def compose(voice: Voice, asked: Question, serial: int, now: float) -> Answer:
+    """The answer to a question; `serial` counts the requests of the upstream and `now` is Unix time."""
     luck = random.Random(f"{voice.seed}/{voice.upstream}/{serial}")
     choices = tuple(_choice(voice, asked, index, luck) for index in range(asked.choices))
-    return Answer(f"chatcmpl-{luck.randbytes(12).hex()}", int(now), asked.model, choices, _usage(voice, asked, choices))
+    return Answer(luck.randbytes(12).hex(), int(now), asked.model, choices, _usage(voice, asked, choices))
 
 
-def _choice(voice: Voice, asked: ChatRequest, index: int, luck: random.Random) -> Choice:
-    reasoning = tokens_of(voice.reasoning)
+def _choice(voice: Voice, asked: Question, index: int, luck: random.Random) -> Choice:
+    if voice.refusal:
+        return Choice((), refusal=tokens_of(voice.refusal))
+    reasoning = tokens_of(voice.reasoning) if asked.reasons else ()
     calls = _tool_calls(voice, asked)
     if calls:
-        marked = tuple((f"call_{luck.randbytes(12).hex()}", call) for call in calls)
+        marked = tuple((luck.randbytes(12).hex(), call) for call in calls)
         return Choice((), reasoning, marked, "tool_calls")
-    words = _words(voice, asked, index)
+    words, stopped_by = _stopped(_words(voice, asked, index), asked.stops)
     if asked.max_tokens is not None and asked.max_tokens < len(words):
         return Choice(words[: asked.max_tokens], reasoning, (), "length")
-    return Choice(words, reasoning)
+    return Choice(words, reasoning, stopped_by=stopped_by)
 
 
-def _tool_calls(voice: Voice, asked: ChatRequest) -> Sequence[ToolCall]:
+def _stopped(words: tuple[str, ...], stops: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
+    """The words before the first text that stops the answer, and that text."""
+    text = "".join(words)
+    found = min(((text.find(stop), stop) for stop in stops if stop in text), default=None)
+    return (tokens_of(text[: found[0]]), found[1]) if found else (words, None)
+
+
+def _tool_calls(voice: Voice, asked: Question) -> Sequence[ToolCall]:
     by_name = {str(tool["name"]): tool for tool in asked.tools}
     names = list(asked.forced_tools)
     # Unasked calls stop once a tool has answered, so that an agent's loop comes to its end.
@@ -125,7 +147,7 @@ def _tool_calls(voice: Voice, asked: ChatRequest) -> Sequence[ToolCall]:
     return [ToolCall(name, document(by_name[name].get("parameters"))) for name in names]
 
 
-def _words(voice: Voice, asked: ChatRequest, index: int) -> tuple[str, ...]:
+def _words(voice: Voice, asked: Question, index: int) -> tuple[str, ...]:
     part = begun(asked.messages)
     if asked.schema is not None:
         text = json.dumps(document(asked.schema), ensure_ascii=False)
@@ -136,15 +158,16 @@ def _words(voice: Voice, asked: ChatRequest, index: int) -> tuple[str, ...]:
     if PROBE_PROMPT in question:
         return ("ok",)
     if part:
-        text = _text(voice, part.question, index)
+        text = _text(voice, asked, part.question, index)
         if part.is_of(text):
             return tokens_of(continued(text, part, voice.prefill))
-    return tokens_of(_text(voice, question, index))
+    return tokens_of(_text(voice, asked, question, index))
 
 
-def _text(voice: Voice, question: str, index: int) -> str:
+def _text(voice: Voice, asked: Question, question: str, index: int) -> str:
     if voice.answer is not None:
-        return voice.answer if voice.words_per_answer is None else _resized(voice.answer, voice.words_per_answer)
+        text = voice.answer.replace("{images}", str(asked.images))
+        return text if voice.words_per_answer is None else _resized(text, voice.words_per_answer)
     luck = random.Random(f"{voice.seed}/{voice.upstream}/{index}/{question}")
     sentences = cycle(luck.sample(_SENTENCES, len(_SENTENCES)))
     least = luck.randint(20, 28) if voice.words_per_answer is None else voice.words_per_answer
@@ -159,11 +182,11 @@ def _resized(text: str, words: int) -> str:
     return " ".join(word for word, _ in zip(cycle(given), range(words), strict=False))
 
 
-def _usage(voice: Voice, asked: ChatRequest, choices: Sequence[Choice]) -> Mapping[str, Any]:
+def _usage(voice: Voice, asked: Question, choices: Sequence[Choice]) -> Mapping[str, Any]:
     if voice.usage is not None:
         return voice.usage
     reasoning = sum(len(choice.reasoning) for choice in choices)
-    written = sum(len(choice.tokens) for choice in choices)
+    written = sum(len(choice.tokens) + len(choice.refusal) for choice in choices)
     called = sum(len(json.dumps(call.arguments).split()) + 1 for choice in choices for _, call in choice.tool_calls)
     completion = reasoning + written + called
     return {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from proxy.simulator.chat_request import text_of
+from proxy.simulator.question import text_of
 from proxy.simulator.tokens import tokens_of
 
 Prefill = Literal["continue", "repeat", "tail", "restate", "space", "ignore"]

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from proxy.simulator.chat_request import parse_json
 from proxy.simulator.faults import COMMON, FAULTS, Fault, Row, nearest
+from proxy.simulator.question import parse_json
 from proxy.simulator.upstream import SimulatedUpstream
-from proxy.simulator.voices import error
+from proxy.simulator.wires.openai_errors import error
 
 _UPSTREAMS: web.AppKey[dict[str, SimulatedUpstream]] = web.AppKey("upstreams", dict)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multidict import CIMultiDictProxy
 
-from proxy.simulator.chat_request import parse_json
+from proxy.simulator.question import parse_json
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +22,8 @@ class ReceivedRequest:
     connection: int
     """Number of the connection it came on, counted from 1."""
     received_at: float
+    wire: str | None = None
+    """The language that was spoken, such as `anthropic`; None for paths without an answer of a model."""
     fault: str | None = None
     """Name of the fault that hit it."""
     finished_at: float | None = None

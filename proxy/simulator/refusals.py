@@ -1,4 +1,4 @@
-"""Answers that refuse: status, headers and body of each refusal, in the spelling of the provider that it imitates."""
+"""Answers that are sent at once, and the wait hints of those that refuse, in the spelling of any provider."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
 
-from proxy.simulator.faults import Fault
+from proxy.simulator.events import HTML_TYPE, JSON_TYPE, dumps, encoded
 from proxy.simulator.steps import Head, Script, Send
-from proxy.simulator.voices import HTML_TYPE, JSON_TYPE, Document, dumps, encoded, error
 
 _HTML_502 = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
-_DEFAULT_WAIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +36,12 @@ def json_reply(status: int, document: object, headers: Mapping[str, str] | None 
     return Reply(status, encoded(dumps(document)), {**JSON_TYPE, **(headers or {})})
 
 
-def refusal(fault: Fault, now: float) -> Reply:
-    """The reply of a fault of the scope `refusal`; `now` is Unix time."""
-    return _REFUSALS[fault.name](fault, now)
+def html_page() -> Reply:
+    """What a load balancer says when nobody is behind it."""
+    return Reply(502, encoded(_HTML_502), HTML_TYPE)
 
 
-def _status(fault: Fault, now: float) -> Reply:
-    server = fault.status >= 500
-    document = error(
-        f"Simulated fault: this upstream answers {fault.status}.", "server_error" if server else "invalid_request_error"
-    )
-    hints = {} if fault.retry_after is None else _wait_headers(fault.form, fault.retry_after, now)
-    return json_reply(fault.status, document, hints)
-
-
-def _rate_limited(fault: Fault, now: float) -> Reply:
-    wait = _DEFAULT_WAIT if fault.retry_after is None else fault.retry_after
-    if fault.form == "gemini":
-        return json_reply(429, [_gemini_error(wait)])
-    document = error(
-        "Rate limit reached for requests. Limit: 3 / min. Please try again later.", "requests", "rate_limit_exceeded"
-    )
-    hints = _wait_headers(fault.form, wait, now)
-    if fault.limit and fault.form == "openai_reset":
-        hints |= request_limit(fault.limit, 0, wait)
-    return json_reply(429, document, hints)
-
-
-def _gemini_error(wait: float) -> Document:
-    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait:g}s"}
-    quota = {
-        "@type": "type.googleapis.com/google.rpc.QuotaFailure",
-        "violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel"}],
-    }
-    message = "You exceeded your current quota, please check your plan and billing details."
-    return {"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": [quota, retry]}}
-
-
-def _wait_headers(form: str, wait: float, now: float) -> dict[str, str]:
+def wait_headers(form: str, wait: float, now: float) -> dict[str, str]:
     """The wait hint as headers; `gemini` hints in the body."""
     spell = _WAIT_HEADERS.get(form)
     return spell(wait, now) if spell else {}
@@ -128,82 +94,3 @@ def go_duration(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes}m{shown}"
     return f"{minutes}m{shown}" if minutes else shown
-
-
-def _unauthorized(*_: object) -> Reply:
-    return json_reply(
-        401, error("Incorrect API key provided: sk-***simulated.", "invalid_request_error", "invalid_api_key")
-    )
-
-
-def _credit(*_: object) -> Reply:
-    return json_reply(402, error("Insufficient Balance", "unknown_error", "invalid_request_error"))
-
-
-def _quota(*_: object) -> Reply:
-    message = "You exceeded your current quota, please check your plan and billing details."
-    return json_reply(429, error(message, "insufficient_quota", "insufficient_quota"))
-
-
-def _context(fault: Fault, _: float) -> Reply:
-    limit = fault.limit or 8192
-    message = (
-        f"This model's maximum context length is {limit} tokens. However, your messages resulted in more than {limit} "
-        "tokens. Please reduce the length of the messages."
-    )
-    return json_reply(400, error(message, "invalid_request_error", "context_length_exceeded", "messages"))
-
-
-def _content_filter(*_: object) -> Reply:
-    message = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
-    inner = {
-        "code": "ResponsibleAIPolicyViolation",
-        "content_filter_result": {"violence": {"filtered": True, "severity": "high"}},
-    }
-    shape = {"message": message, "type": None, "param": "prompt", "code": "content_filter", "status": 400}
-    return json_reply(400, {"error": {**shape, "innererror": inner}})
-
-
-def _unsupported_parameter(fault: Fault, _: float) -> Reply:
-    message = f"Unsupported parameter: '{fault.param}' is not supported with this model."
-    return json_reply(400, error(message, "invalid_request_error", "unsupported_parameter", fault.param))
-
-
-def _refuse_prefill(*_: object) -> Reply:
-    message = "This model does not support assistant message prefill. The conversation must end with a user message."
-    return json_reply(400, error(message, "invalid_request_error"))
-
-
-def _model_missing(*_: object) -> Reply:
-    message = "The model does not exist or you do not have access to it."
-    return json_reply(404, error(message, "invalid_request_error", "model_not_found", "model"))
-
-
-def _overloaded(fault: Fault, now: float) -> Reply:
-    hints = {} if fault.retry_after is None else _wait_headers(fault.form, fault.retry_after, now)
-    return json_reply(529, error("Overloaded", "overloaded_error", "overloaded_error"), hints)
-
-
-def _html_502(*_: object) -> Reply:
-    return Reply(502, encoded(_HTML_502), HTML_TYPE)
-
-
-def _redirect(fault: Fault, _: float) -> Reply:
-    return Reply(307, b"", {"Location": fault.location})
-
-
-_REFUSALS: dict[str, Callable[[Fault, float], Reply]] = {
-    "status": _status,
-    "429": _rate_limited,
-    "unauthorized": _unauthorized,
-    "credit": _credit,
-    "quota": _quota,
-    "context": _context,
-    "content_filter": _content_filter,
-    "unsupported_parameter": _unsupported_parameter,
-    "refuse_prefill": _refuse_prefill,
-    "model_missing": _model_missing,
-    "overloaded": _overloaded,
-    "html_502": _html_502,
-    "redirect": _redirect,
-}

@@ -7,31 +7,22 @@ and are as pure as the rest of the shapes; `behaviour.py` performs them.
 from __future__ import annotations
 
 import random
-import re
-import struct
-import zlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import overload
 
-from proxy.simulator import voices
 from proxy.simulator.answers import Choice
+from proxy.simulator.events import HTML_TYPE, JSON_TYPE, Event, dumps, encoded
+from proxy.simulator.exchange import closing, healthy, opening, whole, words
 from proxy.simulator.faults import Fault
-from proxy.simulator.good import Exchange, closing, healthy, opening, spoken, whole, words
-from proxy.simulator.refusals import request_limit
 from proxy.simulator.steps import BreakOff, Hang, Head, Script, Send, Sleep, Step
-from proxy.simulator.tokens import tokens_of
-from proxy.simulator.voices import DONE, HTML_TYPE, JSON_TYPE, SSE_TYPE, Spelling, dumps, encoded, sse
+from proxy.simulator.unusual import UNUSUAL, FaultyScript, well
+from proxy.simulator.wires.wire import Exchange, broken_message
 
-_FOREIGN_WORDS = tokens_of(
-    "模拟回答: 这些 文字 来自 一个 小程序 🤖, 没有 询问 任何 模型 🙅🏽‍♀️. "
-    "これは シミュレーション です 🎌, 本物 の 答え では ありません 👨‍👩‍👧. 응답 시뮬레이션 입니다 🇰🇷"
-)
 _DRIPS = 20
+_MARK = "a-word-that-never-ends"
 _PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please sign in to this network.</body></html>"
-
-
-FaultyScript: TypeAlias = "Callable[[Fault, Exchange], Script]"
 
 
 def faulty(fault: Fault, exchange: Exchange) -> Script:
@@ -56,13 +47,9 @@ def part(fault: Fault, exchange: Exchange, *rest: Step, announced: bool = True) 
 
 
 def _error_json(_: Fault, exchange: Exchange) -> Script:
-    data = encoded(dumps(voices.stream_error(exchange.upstream)))
+    data = encoded(dumps(exchange.wire.failure(exchange)))
     yield Head(200, JSON_TYPE, len(data))
     yield Send(data)
-
-
-def _well(_: Fault, exchange: Exchange) -> Script:
-    return healthy(exchange)
 
 
 # Slow or silent.
@@ -108,9 +95,11 @@ def _silence_json(_: Fault, exchange: Exchange) -> Script:
     yield Hang()
 
 
-def _pings(fault: Fault, _: Exchange) -> Script:
-    yield Head(200, SSE_TYPE)
-    yield from _for_ever(b": keep-alive\n\n", fault.interval)
+def _pings(fault: Fault, exchange: Exchange) -> Script:
+    yield Head(200, exchange.wire.stream_type)
+    if not exchange.wire.ping:
+        yield Hang()
+    yield from _for_ever(exchange.wire.ping, fault.interval)
 
 
 def _blank_lines(fault: Fault, _: Exchange) -> Script:
@@ -118,19 +107,40 @@ def _blank_lines(fault: Fault, _: Exchange) -> Script:
     yield from _for_ever(b"\n", fault.interval)
 
 
-def _empty_deltas(fault: Fault, exchange: Exchange) -> Script:
-    yield from opening(exchange)
-    yield from _for_ever(sse(exchange.event(voices.choice_delta(0, {"content": ""}))), fault.interval)
+class _Again(Sequence[str]):
+    """One word, said for ever."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        return self._word if isinstance(at, int) else self
 
 
-def _endless_stream(fault: Fault, exchange: Exchange) -> Script:
-    yield from opening(exchange)
-    yield from _for_ever(sse(exchange.event(voices.choice_delta(0, {"content": " more"}))), fault.interval)
+def _saying(exchange: Exchange, tokens: Sequence[str]) -> Exchange:
+    """The same with these words in place of its own."""
+    return replace(exchange, answer=replace(exchange.answer, choices=(Choice(tokens),)))
+
+
+def _says_for_ever(word: str) -> FaultyScript:
+    def script(fault: Fault, exchange: Exchange) -> Script:
+        endless = replace(_saying(exchange, _Again(word)), pace=fault.interval, first_token_delay=0.0)
+        yield from opening(endless)
+        yield from words(endless)
+
+    return script
 
 
 def _endless_json(fault: Fault, exchange: Exchange) -> Script:
     yield Head(200, JSON_TYPE)
-    yield Send(exchange.body().partition(b'"content":"')[0] + b'"content":"')
+    yield Send(_saying(exchange, (_MARK,)).body().partition(_MARK.encode())[0])
     yield from _for_ever(b" more", fault.interval)
 
 
@@ -187,32 +197,48 @@ def _no_done_hang(fault: Fault, exchange: Exchange) -> Script:
 def _malformed_stream(fault: Fault, exchange: Exchange) -> Script:
     yield from opening(exchange)
     yield from words(exchange, stop=fault.after)
-    yield Send(sse('{"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"conte'))
+    yield Send(exchange.wire.spell(_half(next(exchange.wire.beats(_saying(exchange, ("broken",))), (Event("{"),)))))
     yield from words(exchange, start=fault.after)
     yield from closing(exchange)
 
 
+def _half(beat: tuple[Event, ...]) -> Event:
+    """The event with the content, without the end of its JSON."""
+    whole_event = beat[-1]
+    return whole_event._replace(data=whole_event.data[: len(whole_event.data) // 2])
+
+
 def _malformed_json(_: Fault, exchange: Exchange) -> Script:
-    return whole(exchange, exchange.body().replace(b'"choices":[', b'"choices":[,', 1))
+    return whole(exchange, exchange.body().replace(b"{", b"{,", 1))
 
 
 def _error_first(_: Fault, exchange: Exchange) -> Script:
-    yield Head(200, SSE_TYPE)
-    yield Send(sse(dumps(voices.stream_error(exchange.upstream))))
+    yield Head(200, exchange.wire.stream_type)
+    yield _failure(exchange)
 
 
 def _error_later(fault: Fault, exchange: Exchange) -> Script:
-    return broken_after(fault, exchange, Send(sse(dumps(voices.stream_error(exchange.upstream)))))
+    return broken_after(fault, exchange, _failure(exchange))
 
 
 def _error_then_done(fault: Fault, exchange: Exchange) -> Script:
     # vLLM's code is a number.
-    return broken_after(fault, exchange, Send(sse(dumps(voices.stream_error(exchange.upstream, 500)))), Send(sse(DONE)))
+    return broken_after(fault, exchange, _failure(exchange, 500), *_terminal(exchange))
 
 
 def _error_field(fault: Fault, exchange: Exchange) -> Script:
-    shape = {"code": 500, "message": f"Simulated fault: {exchange.upstream} had an error.", "type": "server_error"}
-    return broken_after(fault, exchange, Send(encoded(f"error: {dumps(shape)}\n\n")), Send(sse(DONE)))
+    if not exchange.wire.speaks_sse:
+        return _error_later(fault, exchange)
+    shape = {"code": 500, "message": broken_message(exchange.upstream), "type": "server_error"}
+    return broken_after(fault, exchange, Send(encoded(f"error: {dumps(shape)}\n\n")), *_terminal(exchange))
+
+
+def _failure(exchange: Exchange, code: str | int = "server_error") -> Send:
+    return Send(exchange.wire.spell(exchange.wire.failure_event(exchange, code)))
+
+
+def _terminal(exchange: Exchange) -> list[Send]:
+    return [Send(exchange.wire.spell(event)) for event in exchange.wire.terminal(exchange)]
 
 
 def _empty(_: Fault, exchange: Exchange) -> Script:
@@ -229,14 +255,14 @@ def _body(data: bytes) -> FaultyScript:
     """This body under the right content type."""
 
     def script(_: Fault, exchange: Exchange) -> Script:
-        yield Head(200, SSE_TYPE if exchange.stream else JSON_TYPE, len(data))
+        yield Head(200, exchange.wire.stream_type if exchange.stream else JSON_TYPE, len(data))
         yield Send(data)
 
     return script
 
 
 def _garbage(fault: Fault, exchange: Exchange) -> Script:
-    return _body(random.Random(f"{exchange.seed}/{exchange.answer.id}").randbytes(fault.size))(fault, exchange)
+    return _body(random.Random(f"{exchange.seed}/{exchange.answer.mark}").randbytes(fault.size))(fault, exchange)
 
 
 def _wrong_type(*_: object) -> Script:
@@ -252,93 +278,6 @@ def _content_filter_finish(fault: Fault, exchange: Exchange) -> Script:
     return healthy(replace(exchange, answer=replace(exchange.answer, choices=short)))
 
 
-# Good answers in unusual spellings.
-
-
-def _spelled(spell: Spelling) -> FaultyScript:
-    return lambda _, exchange: spoken(exchange, spell)
-
-
-def _gzip(_: Fault, exchange: Exchange) -> Script:
-    squeeze = zlib.compressobj(wbits=31)
-    for step in healthy(exchange):
-        if isinstance(step, Head):
-            yield replace(step, headers={**step.headers, "Content-Encoding": "gzip"}, length=None)
-        elif isinstance(step, Send):
-            # Flushed event by event, as a server does that compresses a stream.
-            yield Send(squeeze.compress(step.data) + squeeze.flush(zlib.Z_SYNC_FLUSH))
-        else:
-            yield step
-    yield Send(squeeze.flush())
-
-
-def _headed(exchange: Exchange, headers: Mapping[str, str]) -> Script:
-    """A good answer with more headers."""
-    for step in healthy(exchange):
-        yield replace(step, headers={**step.headers, **headers}) if isinstance(step, Head) else step
-
-
-def _huge_headers(fault: Fault, exchange: Exchange) -> Script:
-    return _headed(exchange, {"X-Padding": "x" * fault.size})
-
-
-def _low_headroom(fault: Fault, exchange: Exchange) -> Script:
-    """`arming.py` counts the requests, and makes a 429 of those that find nothing left."""
-    return _headed(exchange, request_limit(fault.limit, fault.remaining, fault.reset))
-
-
-def _bom(_: Fault, exchange: Exchange) -> Script:
-    mark = b"\xef\xbb\xbf"
-    if not exchange.stream:
-        yield from whole(exchange, mark + exchange.body())
-        return
-    for number, step in enumerate(spoken(exchange)):
-        yield step
-        if number == 0:
-            yield Send(mark)
-
-
-def _abroad(exchange: Exchange) -> Exchange:
-    """The same in CJK and emoji; tool calls stay."""
-    choices = tuple(
-        replace(choice, tokens=_FOREIGN_WORDS) for choice in exchange.answer.choices if not choice.tool_calls
-    )
-    return replace(exchange, answer=replace(exchange.answer, choices=choices or exchange.answer.choices))
-
-
-def _split_utf8(fault: Fault, exchange: Exchange) -> Script:
-    for step in healthy(_abroad(exchange)):
-        if isinstance(step, Send):
-            yield from (Send(step.data[at : at + fault.size]) for at in range(0, len(step.data), fault.size))
-        else:
-            yield step
-
-
-def _surrogates_stream(_: Fault, exchange: Exchange) -> Script:
-    abroad = _abroad(exchange)
-    choices = tuple(
-        replace(choice, tokens=tuple(piece for word in choice.tokens for piece in _cut_in_emoji(word)))
-        for choice in abroad.answer.choices
-    )
-    return spoken(replace(abroad, answer=replace(abroad.answer, choices=choices)), voices.sse_surrogates)
-
-
-def _surrogates_json(_: Fault, exchange: Exchange) -> Script:
-    return healthy(_abroad(exchange))
-
-
-def _cut_in_emoji(word: str) -> list[str]:
-    """The pieces of a word that is cut between the surrogates of each character that takes two UTF-16 units."""
-    units = "".join(chr(unit) for (unit,) in struct.iter_unpack("<H", word.encode("utf-16-le")))
-    return re.split("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])", units)
-
-
-def _big_event(fault: Fault, exchange: Exchange) -> Script:
-    first, *others = exchange.answer.choices
-    grown = replace(first, tokens=("x" * fault.size, *first.tokens))
-    return healthy(replace(exchange, answer=replace(exchange.answer, choices=(grown, *others))))
-
-
 SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "slow_headers": (_slow_headers, _slow_headers),
     "slow_first_token": (_slow_first_token, _slow_first_token),
@@ -346,14 +285,14 @@ SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "slower": (_slower, _slower),
     "role_then_silence": (_silence_stream, _silence_json),
     "pings": (_pings, _blank_lines),
-    "empty_deltas": (_empty_deltas, _blank_lines),
+    "empty_deltas": (_says_for_ever(""), _blank_lines),
     "stall": (_stall, _stall),
-    "endless": (_endless_stream, _endless_json),
+    "endless": (_says_for_ever(" more"), _endless_json),
     "cut": (_cut, _cut),
     "cut_clean": (_cut_clean, _cut_clean),
     "truncated_json": (_truncated_stream, _truncated_json),
-    "no_done": (_no_done, _well),
-    "no_done_hang": (_no_done_hang, _well),
+    "no_done": (_no_done, well),
+    "no_done_hang": (_no_done_hang, well),
     "malformed": (_malformed_stream, _malformed_json),
     "error_first": (_error_first, _error_json),
     "error_later": (_error_later, _error_json),
@@ -365,15 +304,5 @@ SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "garbage": (_garbage, _garbage),
     "wrong_type": (_wrong_type, _wrong_type),
     "content_filter_finish": (_content_filter_finish, _content_filter_finish),
-    "gzip": (_gzip, _gzip),
-    "huge_headers": (_huge_headers, _huge_headers),
-    "crlf": (_spelled(voices.sse_crlf), _well),
-    "cr_only": (_spelled(voices.sse_cr), _well),
-    "comments": (_spelled(voices.sse_comments), _well),
-    "bom": (_bom, _bom),
-    "multiline": (_spelled(voices.sse_multiline), _well),
-    "split_utf8": (_split_utf8, _split_utf8),
-    "surrogates": (_surrogates_stream, _surrogates_json),
-    "big_event": (_big_event, _big_event),
-    "low_headroom": (_low_headroom, _low_headroom),
+    **UNUSUAL,
 }

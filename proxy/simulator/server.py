@@ -1,4 +1,4 @@
-"""The simulator: OpenAI-speaking upstreams on ports of their own, whose faults are switched while they run.
+"""The simulator: upstreams that speak every provider's language on ports of their own, and fail on command.
 
     simulator = Simulator(["primary", "backup"])
     await simulator.start()

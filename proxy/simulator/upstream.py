@@ -19,15 +19,19 @@ from proxy.simulator.behaviour import perform, reset
 from proxy.simulator.faults import Fault, parse_fault
 from proxy.simulator.listener import Listener
 from proxy.simulator.received import Ledger, ReceivedRequest
-from proxy.simulator.replies import facts_of, reply
+from proxy.simulator.replies import facts_of, reply, wire_of
 from proxy.simulator.steps import Script
+from proxy.simulator.wires.table import place_of
 
 _MAX_BODY = 64 << 20
 _SHUTDOWN_PATIENCE = 0.5
 
 
 class SimulatedUpstream:
-    """An OpenAI-speaking server on its own port. `voice` says how it answers and may be changed at any time."""
+    """A server on its own port that speaks the language of each path.
+
+    `voice` says how it answers and may be changed at any time.
+    """
 
     def __init__(self, voice: Voice, *, host: str = "127.0.0.1", keep: int = 1000) -> None:
         self.voice = voice
@@ -226,13 +230,16 @@ class SimulatedUpstream:
         return received
 
     def _script(self, received: ReceivedRequest, *, reuses_connection: bool) -> Script:
+        place = place_of(received)
+        wire = wire_of(place)
+        received.wire = wire.name if wire else None
         struck = None
         if self._armed is not None:
-            struck = self._armed.strike(facts_of(received, reuses_connection=reuses_connection), _now())
+            struck = self._armed.strike(facts_of(place, reuses_connection=reuses_connection), _now())
         if struck is not None:
             received.fault = struck.name
             self.faulted += 1
-        return reply(received, struck, self.voice, self._serial, time.time())
+        return reply(place, struck, self.voice, self._serial, time.time())
 
 
 @dataclass(slots=True)

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from proxy.simulator.answers import ToolCall, Voice, compose
-from proxy.simulator.chat_request import BadRequestError, parse_chat
+from proxy.simulator.question import BadRequestError
 from proxy.simulator.tokens import tokens_of
+from proxy.simulator.wires.openai_chat import parse_chat
 
 SAY = " ".join(f"w{number}" for number in range(60))
 USER = {"role": "user", "content": "How are you?"}

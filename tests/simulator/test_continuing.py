@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy.simulator.answers import Voice, compose
-from proxy.simulator.chat_request import parse_chat
+from proxy.simulator.wires.openai_chat import parse_chat
 
 SAY = " ".join(f"w{number}" for number in range(60))
 PART = " ".join(SAY.split()[:40])

@@ -3,8 +3,8 @@ import re
 import pytest
 
 from proxy.simulator.faults import FAULTS, Fault, parse_fault
-from proxy.simulator.refusals import _REFUSALS
 from proxy.simulator.scripts import SCRIPTS
+from proxy.simulator.wires.openai_errors import REFUSALS
 
 CUT_2 = Fault("cut", after=2)
 
@@ -88,4 +88,4 @@ def test_a_fault_is_written_shortly():
 def test_every_fault_of_the_catalogue_is_built():
     by_scope = {scope: {name for name, row in FAULTS.items() if row.scope == scope} for scope in ("answer", "refusal")}
     assert by_scope["answer"] == set(SCRIPTS)
-    assert by_scope["refusal"] == set(_REFUSALS)
+    assert by_scope["refusal"] == {*REFUSALS, "html_502", "redirect"}

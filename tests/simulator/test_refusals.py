@@ -3,7 +3,8 @@ import json
 import pytest
 
 from proxy.simulator.faults import parse_fault
-from proxy.simulator.refusals import go_duration, refusal
+from proxy.simulator.refusals import go_duration
+from proxy.simulator.wires.openai_errors import refusal
 
 NOW = 1_767_225_600.25  # 2026-01-01T00:00:00.25Z
 
@@ -78,8 +79,10 @@ def test_the_unsupported_parameter_is_named():
     assert json.loads(reply("unsupported_parameter:param=top_p").body)["error"]["param"] == "top_p"
 
 
-def test_an_html_page_and_a_redirect():
-    assert reply("html_502").status == 502
-    assert reply("html_502").body.startswith(b"<html>")
-    moved = reply("redirect:location=http://elsewhere.test/")
-    assert (moved.status, moved.headers, moved.body) == (307, {"Location": "http://elsewhere.test/"}, b"")
+async def test_an_html_page_and_a_redirect(simulator, client):
+    await simulator.inject("primary", "html_502")
+    wire = await client.chat()
+    assert (502, True) == (wire.status, wire.body.startswith(b"<html>"))
+    await simulator.inject("primary", "redirect:location=http://elsewhere.test/")
+    moved = await client.chat()
+    assert (307, "http://elsewhere.test/", b"") == (moved.status, moved.headers["location"], moved.body)
