@@ -7,6 +7,16 @@ from typing import NamedTuple
 from msgspec import Struct
 
 
+class PriceTier(NamedTuple):
+    """What a model costs once the whole prompt is longer than `above` tokens; a price of None stays what it was."""
+
+    above: int
+    input: float | None = None
+    output: float | None = None
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
 class Price(NamedTuple):
     """What a model costs, in USD per million tokens; None where that is unknown."""
 
@@ -16,6 +26,8 @@ class Price(NamedTuple):
     """Of a part of the prompt that was found in the provider's cache; unknown counts as `input`."""
     cache_write: float | None = None
     """Of a part of the prompt that was put there; unknown counts as `input`."""
+    tiers: tuple[PriceTier, ...] = ()
+    """Other prices for long prompts, by ascending length."""
 
 
 class ModelFacts(Struct, frozen=True):
@@ -48,3 +60,20 @@ class ModelFacts(Struct, frozen=True):
     """Whether it can think before it answers."""
     dimensions: int | None = None
     """Of an embeddings model: numbers in each of its vectors."""
+
+    def over(self, farther: ModelFacts) -> ModelFacts:
+        """These facts, and where one is unknown, what somebody farther away says. A price is taken as a whole."""
+        if farther is NOTHING or farther == NOTHING:
+            return self
+        return ModelFacts(
+            *(
+                theirs if ours is None else ours
+                for ours, theirs in (
+                    (getattr(self, name), getattr(farther, name)) for name in ModelFacts.__struct_fields__
+                )
+            )
+        )
+
+
+NOTHING = ModelFacts()
+"""Of a model that nobody knows."""
