@@ -141,19 +141,24 @@ class _Builder:
                 if current and kind == "bedrock" and "anthropic." in bare:
                     # Versions of one Claude do not differ; of others, such as Titan, they are different models.
                     found.setdefault(f"{kind}/{versionless(bare)}", entry)
-        for kind in (*dict.fromkeys(_KINDS.values()), "openrouter"):
-            for model in self._providers[_PROVIDERS.get(kind, kind)].models:
-                name = model.id.lower()
-                if kind == "openrouter" and not _MAKERS.match(name):
-                    continue
-                if kind in {"bedrock", "azure"} or _LEFT_OUT.search(name) or (kind == "gemini" and "claude" in name):
-                    continue
-                key = f"{kind}/{name.removesuffix('-') if name.startswith('ft:') else name}"
-                found.setdefault(key, former.get(key, {}))
+        for key in self._first_names():
+            found.setdefault(key, former.get(key, {}))
         for key, entry in found.items():
             # Bedrock's prices within one region, for one, stand under names that nobody calls a model by.
             if (key, True) in entries_of(*key.split("/", 1)):
                 yield key, entry
+
+    def _first_names(self) -> Iterator[str]:
+        """The models of genai-prices whose names there are those by which they are called."""
+        for kind in (*dict.fromkeys(_KINDS.values()), "openrouter"):
+            if kind in {"bedrock", "azure"}:
+                continue
+            for model in self._providers[_PROVIDERS.get(kind, kind)].models:
+                name = model.id.lower()
+                if kind == "openrouter" and not _MAKERS.match(name):
+                    continue
+                if not _LEFT_OUT.search(name) and not (kind == "gemini" and "claude" in name):
+                    yield f"{kind}/{name.removesuffix('-') if name.startswith('ft:') else name}"
 
     def _row(self, kind: str, name: str, entry: Mapping[str, Any]) -> Row:
         provider = self._providers[_PROVIDERS.get(kind, kind)]

@@ -8,7 +8,7 @@ from proxy.config.document import Path
 from proxy.config.interpolate import Interpolated
 from proxy.config.notes import Notes
 from proxy.config.resolve import upstream_keys
-from proxy.config.schema import Config, Upstream
+from proxy.config.schema import Config, ModelFacts, Upstream
 from proxy.core.hosts import is_this_machine
 from proxy.dialects.registry import KINDS, Kind, address
 
@@ -19,6 +19,9 @@ _EXAMPLES = {
     "vllm": "http://127.0.0.1:8000/v1",
 }
 
+_CHEAPEST = 0.0005
+"""USD per million tokens. The cheapest models cost some twenty times as much; a price per token is below it."""
+
 
 def check(config: Config, interpolated: Interpolated, notes: Notes) -> dict[str, str]:
     """Note what is wrong with upstreams. Returns those to be skipped, and why."""
@@ -27,6 +30,8 @@ def check(config: Config, interpolated: Interpolated, notes: Notes) -> dict[str,
         kind = KINDS[upstream.kind]
         _check_keys(name, upstream, notes)
         _check_options(name, upstream, kind, notes)
+        for model, facts in upstream.models.items():
+            _check_facts(("upstreams", name, "models", model), facts, notes)
         if upstream.base_url is not None:
             _check_address(("upstreams", name, "base_url"), upstream, notes)
         if name not in unconfigured:
@@ -68,6 +73,23 @@ def _check_options(name: str, upstream: Upstream, kind: Kind, notes: Notes) -> N
 def _check_key(path: Path, key: str, notes: Notes) -> None:
     if not (key.isascii() and key.isprintable()) or key != key.strip():
         notes.error(path, "a line break, space or other character in the key that cannot be sent in a header")
+
+
+def _check_facts(path: Path, facts: ModelFacts, notes: Notes) -> None:
+    """Note numbers of one model that cannot all be true."""
+    window, price = facts.context, facts.price
+    for key, tokens in (("max_input", facts.max_input), ("max_output", facts.max_output)):
+        if window is not None and tokens is not None and tokens > window:
+            message = (
+                f"{key} {tokens} is more than the whole window, context {window}; context counts prompt and answer"
+            )
+            notes.error((*path, key), message)
+    if price is not None and price.input is None:
+        notes.warning(
+            (*path, "price"), "without price.input no cost is known; it is in USD per million tokens", key=True
+        )
+    elif price is not None and 0 < (price.input or 0) < _CHEAPEST:
+        notes.warning((*path, "price", "input"), "prices are in USD per million tokens; this looks like one per token")
 
 
 def _lacks(name: str, upstream: Upstream, kind: Kind, interpolated: Interpolated, notes: Notes) -> str | None:

@@ -13,9 +13,12 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from proxy.config import schema
+from proxy.config.catalogue import known_facts
 from proxy.config.nearest import (
     effective_budget,
     effective_health,
@@ -34,7 +37,6 @@ from proxy.config.settings import (
     DrainSettings,
     LastResortSettings,
     LogSettings,
-    ModelFacts,
     PatienceSettings,
     RouteSettings,
     Rules,
@@ -43,6 +45,7 @@ from proxy.config.settings import (
     StepSettings,
     UpstreamSettings,
 )
+from proxy.core.facts import NOTHING, ModelFacts, Price
 from proxy.dialects.registry import KINDS, address
 from proxy.policies.hedge import HedgeSettings
 
@@ -155,9 +158,7 @@ def _step(step: Step, nearest: list[Nearest], unusable: Mapping[str, str], known
 
 def _upstream(name: str, upstream: Upstream, defaults: Defaults, unconfigured: str | None) -> UpstreamSettings:
     kind = KINDS[upstream.kind]
-    models = {
-        model: ModelFacts(facts.context, facts.quality, facts.prefill) for model, facts in upstream.models.items()
-    }
+    models = {model: _facts(told) for model, told in upstream.models.items()}
     return UpstreamSettings(
         name=name,
         kind=kind,
@@ -168,6 +169,38 @@ def _upstream(name: str, upstream: Upstream, defaults: Defaults, unconfigured: s
         budget=effective_budget([defaults.retry, upstream.retry]),
         unconfigured=unconfigured,
         options=MappingProxyType(dict(upstream.options)),
+        listed_as=listed_as(upstream),
+    )
+
+
+def listed_as(upstream: Upstream) -> str | None:
+    """The kind as which the catalogue knows an upstream's models; None where their names are the operator's own.
+
+    `kind: openai` at another address than OpenAI's is any server that speaks the language.
+    """
+    kind = KINDS[upstream.kind]
+    if kind.local:
+        return None
+    if kind.name == "openai" and upstream.base_url is not None:
+        host = urlsplit(upstream.base_url).hostname or ""
+        return kind.name if host == "openai.com" or host.endswith(".openai.com") else None
+    return kind.name
+
+
+def facts_of(upstream: Upstream, model: str) -> ModelFacts:
+    """What the file and the catalogue say of a model."""
+    told = upstream.models.get(model)
+    facts = NOTHING if told is None else _facts(told)
+    kind = listed_as(upstream)
+    return facts if kind is None else facts.over(known_facts(kind, model))
+
+
+def _facts(told: schema.ModelFacts) -> ModelFacts:
+    price = told.price
+    members = {name: getattr(told, name) for name in ModelFacts.__struct_fields__ if name != "price"}
+    return ModelFacts(
+        price=None if price is None else Price(price.input, price.output, price.cache_read, price.cache_write),
+        **members,
     )
 
 

@@ -33,6 +33,8 @@ KindName = Literal[
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A name that goes into headers, logs and metric labels: letters, digits, dot, dash, underscore; at most 64."""
 
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 class ClientPatience(Section):
     """How long the server waits for slow clients."""
@@ -98,16 +100,51 @@ class Defaults(NearestChain):
     """The share of a route's weighted capacity below which /health calls the route degraded. Default 60%."""
 
 
+class Price(Section):
+    """What a model costs, in USD per million tokens."""
+
+    input: Usd | None = None
+    """Of the prompt."""
+    output: Usd | None = None
+    """Of the answer, thoughts included."""
+    cache_read: Usd | None = None
+    """Of the part of a prompt that was found in the provider's cache. Without it: `input`."""
+    cache_write: Usd | None = None
+    """Of the part of a prompt that was put there. Without it: `input`."""
+
+
 class ModelFacts(Section):
-    """What is known of one model of an upstream."""
+    """What is known of one model of an upstream. Whatever is left out is what the catalogue says, if it does."""
 
     context: int | None = Field(default=None, ge=1)
-    """Context window in tokens. A request that is too long for one window goes on only to a strictly larger one."""
+    """Context window in tokens, prompt and answer together. A request that would not fit is sent elsewhere."""
+    max_input: int | None = Field(default=None, ge=1)
+    """The most tokens of a prompt, where that is less than the window."""
+    max_output: int | None = Field(default=None, ge=1)
+    """The most tokens of an answer."""
     quality: Share | None = None
     """How good its answers are, from 0 to 1; told in `x-holdfast-degraded`."""
     prefill: bool | None = None
     """Whether it takes an assistant's message at the end for the beginning of its own answer, and goes on with it.
     Default: what is known of the kind, and what its answers teach."""
+    price: Price | None = None
+    """What it costs. Given, it takes the place of all that the catalogue says of its price."""
+    vision: bool | None = None
+    """Whether it takes images."""
+    audio: bool | None = None
+    """Whether it takes sound."""
+    documents: bool | None = None
+    """Whether it takes PDF files."""
+    tools: bool | None = None
+    """Whether it calls functions."""
+    structured: bool | None = None
+    """Whether its output can be bound to a JSON schema."""
+    json_mode: bool | None = None
+    """Whether its output can be bound to JSON of any form."""
+    reasoning: bool | None = None
+    """Whether it can think before it answers."""
+    dimensions: int | None = Field(default=None, ge=1)
+    """Of an embeddings model: numbers in each of its vectors."""
 
 
 class Upstream(Nearest):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from proxy.core.facts import ModelFacts as CoreFacts
+from proxy.config.catalogue import known_facts
+from proxy.core.facts import NOTHING, ModelFacts
 from proxy.core.names import DeploymentId
 from proxy.dialects.registry import Kind
 from proxy.policies.backoff import BackoffSettings
@@ -19,6 +20,9 @@ from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.policies.slow_start import RecoverySettings
 from proxy.policies.trend import ForesightSettings
 from proxy.streams.resume import ResumeSettings
+
+_MOST_REMEMBERED = 1024
+"""Models of one upstream. More than the file names only clients can ask for, through globs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +67,6 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is known of one model: its window in tokens, and its quality from 0 to 1."""
-
-    context: int | None = None
-    quality: float | None = None
-    prefill: bool | None = None
-    """Whether it goes on with an assistant's message at the end as with its own answer; None for what is known of the
-    kind, and what its answers teach."""
-
-
-@dataclass(frozen=True, slots=True)
 class UpstreamSettings:
     """An account or a server."""
 
@@ -84,6 +77,7 @@ class UpstreamSettings:
     one."""
     keys: tuple[str, ...] = field(repr=False)
     models: Mapping[str, ModelFacts]
+    """What the file says of models."""
     limit: LimitSettings | None = None
     """Attempts at once of the whole upstream, all its models together; None for no such limit."""
     budget: RetryBudgetSettings = field(default_factory=RetryBudgetSettings)
@@ -93,10 +87,21 @@ class UpstreamSettings:
     options: Mapping[str, str | int | float | bool] = field(default_factory=lambda: MappingProxyType({}))
     """What only its kind knows; see `Kind.options`."""
 
-    def facts(self, model: str) -> CoreFacts:
-        """What is known of a model."""
-        known = self.models.get(model)
-        return CoreFacts() if known is None else CoreFacts(known.context, quality=known.quality, prefill=known.prefill)
+    listed_as: str | None = None
+    """The kind of provider as which the catalogue knows its models; None where a name says nothing about a model."""
+    _asked: dict[str, ModelFacts] = field(default_factory=dict, compare=False, repr=False)
+
+    def facts(self, model: str) -> ModelFacts:
+        """What is known of any of its models: what the file says, then what the catalogue does."""
+        found = self._asked.get(model)
+        if found is None:
+            if len(self._asked) >= _MOST_REMEMBERED:
+                self._asked.clear()
+            found = self.models.get(model, NOTHING)
+            if self.listed_as is not None:
+                found = found.over(known_facts(self.listed_as, model))
+            self._asked[model] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)

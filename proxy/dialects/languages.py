@@ -10,13 +10,25 @@ from msgspec import Raw
 
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
+from proxy.dialects.anthropic.dialect import ANTHROPIC
+from proxy.dialects.bedrock.dialect import BEDROCK
 from proxy.dialects.client_wire import ClientWire
+from proxy.dialects.completions.wire import COMPLETIONS
 from proxy.dialects.dialect import Dialect
+from proxy.dialects.embeddings import EMBEDDINGS
+from proxy.dialects.gemini.dialect import GEMINI
+from proxy.dialects.messages.wire import COUNTING, MESSAGES
+from proxy.dialects.ollama.dialect import OLLAMA
+from proxy.dialects.responses.wire import RESPONSES
 
-DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({})
+DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
+    {each.name: each for each in (ANTHROPIC, GEMINI, BEDROCK, OLLAMA)}
+)
 """The languages of upstreams beside OpenAI's, as `Kind.dialect` names them."""
 
-CLIENT_WIRES: Final[Mapping[Wire, ClientWire]] = MappingProxyType({})
+CLIENT_WIRES: Final[Mapping[Wire, ClientWire]] = MappingProxyType(
+    {each.wire: each for each in (COMPLETIONS, RESPONSES, MESSAGES, COUNTING, EMBEDDINGS)}
+)
 """The languages of clients beside chat completions."""
 
 

@@ -153,13 +153,13 @@ def _plan(
 
 
 def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, place: int) -> PlannedStep:
-    facts = settings.upstreams[step.upstream].models.get(deployment.model)
+    facts = settings.upstreams[step.upstream].facts(deployment.model)
     return PlannedStep(
         deployment,
         step.timeouts,
         step.retry,
-        context=facts.context if facts else None,
-        quality=step.quality if step.quality is not None else facts.quality if facts else None,
+        context=facts.max_input if facts.context is None else facts.context,
+        quality=step.quality if step.quality is not None else facts.quality,
         place=place,
         rules=step.rules,
         weight=step.weight,

@@ -124,8 +124,7 @@ class UpstreamClient:
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """How a deployment is made to go on with a trailing assistant message; None if it is not known to do that."""
         upstream = self._upstreams[deployment.upstream]
-        facts = upstream.models.get(deployment.model)
-        return prefill_of(upstream.kind.name, deployment.model, facts.prefill if facts else None)
+        return prefill_of(upstream.kind.name, deployment.model, upstream.facts(deployment.model).prefill)
 
     def _continued(
         self, fields: Mapping[str, Raw], address: str, deployment: DeploymentId, asked: Continuation

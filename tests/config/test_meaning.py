@@ -52,6 +52,11 @@ def test_the_schema_and_the_registry_know_the_same_kinds() -> None:
         (with_upstream("kind: azure, base_url: 'https://h/openai/v1'"), "3:3 warning: no api_key: upstream u is skipped; usually `api_key: ${AZURE_OPENAI_API_KEY}` [upstreams.u]"),
         (with_upstream("kind: anthropic, api_key: ''"), "3:24 warning: no api_key: upstream u is skipped; usually `api_key: ${ANTHROPIC_API_KEY}` [upstreams.u.api_key]"),
         (with_upstream("kind: ollama, only_without_keys: true"), "3:21 error: only_without_keys is for kind 'simulated'; u is of kind 'ollama' [upstreams.u.only_without_keys]"),
+        (with_upstream("kind: ollama, models: {m: {context: 10, max_input: 11}}"), "3:58 error: max_input 11 is more than the whole window, context 10; context counts prompt and answer [upstreams.u.models.m.max_input]"),
+        (with_upstream("kind: ollama, models: {m: {context: 10, max_output: 20}}"), "3:59 error: max_output 20 is more than the whole window, context 10; context counts prompt and answer [upstreams.u.models.m.max_output]"),
+        (with_upstream("kind: ollama, models: {m: {price: {output: 2}}}"), "3:34 warning: without price.input no cost is known; it is in USD per million tokens [upstreams.u.models.m.price]"),
+        (with_upstream("kind: ollama, models: {m: {price: {input: 0.00000125}}}"), "3:49 warning: prices are in USD per million tokens; this looks like one per token [upstreams.u.models.m.price.input]"),
+        (with_upstream("kind: ollama, models: {m: {price: {in: 2}}}"), "3:42 error: unknown key 'in'; known here: input, output, cache_read, cache_write [upstreams.u.models.m.price]"),
         (with_upstream("kind: openai"), "4:1 warning: no route can be served (u: it has no api_key) [routes]"),
     ],
 )  # fmt: skip

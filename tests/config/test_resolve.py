@@ -24,7 +24,6 @@ from proxy.config.settings import (
     HealthSettings,
     LastResortSettings,
     LogSettings,
-    ModelFacts,
     PatienceSettings,
     RetrySettings,
     RouteSettings,
@@ -33,6 +32,7 @@ from proxy.config.settings import (
     Settings,
     Timeouts,
 )
+from proxy.core.facts import ModelFacts, Price
 from proxy.policies.backoff import BackoffSettings
 from proxy.policies.breaker import BreakerSettings
 from proxy.policies.concurrency import LimitSettings
@@ -157,7 +157,7 @@ telemetry: {log: {format: json, level: debug}}
     )
     o = made.upstreams["o"]
     assert (o.base_url, o.keys, o.kind.name) == ("https://h/v1", ("k1", "k2"), "openai")
-    assert o.models == {"m": ModelFacts(10, 0.9), "n": ModelFacts(prefill=False), "o": ModelFacts(None, None, None)}
+    assert o.models == {"m": ModelFacts(10, quality=0.9), "n": ModelFacts(prefill=False), "o": ModelFacts()}
     assert made.upstreams["s"].base_url == ""
     assert made.upstreams["x"].unconfigured == "U is not set"
     assert made.upstreams["a"].base_url == "https://r.openai.azure.com/openai/v1"
@@ -170,6 +170,59 @@ telemetry: {log: {format: json, level: debug}}
     assert made.log == LogSettings("json", "debug")
     for secret in ("k1", "k2", "12345678", "abcdefgh", "secret-admin", made.clients[0].key_sha256):
         assert secret not in repr(made)
+
+
+FACTS = """\
+version: 1
+upstreams:
+  o:
+    kind: openai
+    api_key: k
+    models:
+      gpt-4o: {vision: false, max_input: 1000, price: {input: 1, output: 2.5, cache_read: 0}}
+      mine:
+        {audio: true, documents: true, tools: true, structured: false, json_mode: true, reasoning: false, dimensions: 8}
+  own: {kind: openai, base_url: "http://127.0.0.1:9000/v1"}
+  eu: {kind: openai, base_url: "https://eu.api.openai.com/v1", api_key: k}
+  gate: {kind: anthropic, base_url: "https://gateway.example/anthropic", api_key: k}
+  local: {kind: vllm, base_url: "http://127.0.0.1:8000"}
+routes: {r: {chain: [o/gpt-4o, own/gpt-4o, eu/gpt-4o, gate/claude-sonnet-4-5, local/gpt-4o]}}
+"""
+
+
+def test_what_the_file_says_of_a_model_goes_above_the_catalogue_member_by_member() -> None:
+    upstream = settings(FACTS).upstreams["o"]
+    facts = upstream.facts("gpt-4o")
+
+    assert (False, 1000, 128_000, 16_384, True) == (
+        facts.vision,
+        facts.max_input,
+        facts.context,
+        facts.max_output,
+        facts.structured,
+    )
+    assert Price(1, 2.5, 0) == facts.price
+    assert ModelFacts(
+        audio=True, documents=True, tools=True, structured=False, json_mode=True, reasoning=False, dimensions=8
+    ) == upstream.facts("mine")
+
+
+def test_a_servers_own_names_say_nothing_but_a_providers_do() -> None:
+    made = settings(FACTS).upstreams
+
+    assert [None, 128_000, None] == [made[name].facts("gpt-4o").context for name in ("own", "eu", "local")]
+    assert 200_000 == made["gate"].facts("claude-sonnet-4-5").context
+
+
+def test_facts_are_remembered_but_not_without_end() -> None:
+    upstream = settings(FACTS).upstreams["o"]
+    first = upstream.facts("gpt-4o")
+
+    assert first is upstream.facts("gpt-4o")
+    for number in range(3000):
+        assert ModelFacts() == upstream.facts(f"made-up-{number}")
+    assert len(upstream._asked) <= 1024
+    assert first == upstream.facts("gpt-4o")
 
 
 DEMO = """\

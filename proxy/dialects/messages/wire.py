@@ -11,6 +11,7 @@ from proxy.core.errors import ClientError, bad_request
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest, check_list, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
+from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.client_wire import Encoder, Speaking
 from proxy.dialects.dialect import Reading, Translator
 from proxy.dialects.messages import answers, asking, errors, passing
@@ -84,11 +85,7 @@ class MessagesWire:
 
     def to_chat_events(self, reading: Reading) -> Translator:
         """Its events as chat events: what was said, should somebody else have to go on with it."""
-        # Read when it is needed: the language of the upstreams is a large one, and most requests need no resuming.
-        from proxy.dialects.anthropic.dialect import ANTHROPIC  # type: ignore[import-untyped]  # noqa: PLC0415
-
-        translator: Translator = ANTHROPIC.translator(reading)
-        return translator
+        return ANTHROPIC.translator(reading)
 
 
 MESSAGES: Final = MessagesWire()
