@@ -18,7 +18,9 @@ from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.dialect import Reading, Translator
 from proxy.dialects.openai.chat import Completion
-from proxy.streams.event_view import EventView
+from proxy.streams.event_view import EventKind, EventView
+
+_MAY_TELL = (EventKind.USAGE, EventKind.DONE)
 
 
 class Speaking(Struct, frozen=True):
@@ -40,6 +42,35 @@ class Encoder(Protocol):
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """The events that end a stream which cannot be finished; see `core/errors.py: error_event`."""
+
+
+class EventReader(Protocol):
+    """Reads the events of one stream in a client's own language."""
+
+    def __call__(self, data: bytes) -> EventView:
+        """What the stream machine needs to know of an event, from its data. Never raises."""
+
+    @property
+    def usage(self) -> bytes | None:
+        """`{"usage": ...}` in the chat form, as told so far; None if nothing was."""
+
+
+class LastUsage:
+    """An event reader for languages in which one event tells the whole usage."""
+
+    __slots__ = ("_read", "_usage_of", "usage")
+
+    def __init__(self, read: Callable[[bytes], EventView], usage_of: Callable[[bytes], bytes | None]) -> None:
+        self._read = read
+        self._usage_of = usage_of
+        self.usage: bytes | None = None
+
+    def __call__(self, data: bytes) -> EventView:
+        """As of an `EventReader`."""
+        view = self._read(data)
+        if view.kind in _MAY_TELL or view.finished:
+            self.usage = self._usage_of(data) or self.usage
+        return view
 
 
 class ClientWire(Protocol):
@@ -70,8 +101,11 @@ class ClientWire(Protocol):
         `kind` and `now` are those of `dialects/failures.py: classify_in_band`.
         """
 
-    def event_reader(self) -> Callable[[bytes], EventView]:
-        """What the stream machine needs to know of each event's data, for one stream."""
+    def event_reader(self) -> EventReader:
+        """For one stream."""
+
+    def failure(self, data: bytes, kind: str, now: float) -> Failure:
+        """The failure that the data of an event is that was read as `ERROR`. Never raises."""
 
     def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `Encoder.error`, for a stream whose events passed through."""

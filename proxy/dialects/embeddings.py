@@ -5,7 +5,7 @@ Vectors are never decoded: a batch of them is megabytes of numbers, of which not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,13 +14,12 @@ from proxy.core.errors import ClientError, bad_request, error_event
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
-from proxy.dialects.client_wire import Encoder, Speaking
+from proxy.dialects.client_wire import Encoder, EventReader, Speaking
 from proxy.dialects.dialect import NotCarriedError, Reading, Translator
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.no_answer import bad_answer, no_answer, readable, without_bom
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.shapes import NULL
-from proxy.streams.event_view import EventView
 
 _QUOTE, _BRACKET = ord('"'), ord("[")
 _FIRST_OF_NUMBER = frozenset(b"-0123456789[")
@@ -79,11 +78,11 @@ class EmbeddingsWire:
 
     def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
         """Nothing is ever asked that could be answered so."""
-        raise NotImplementedError(_NEVER)
+        raise AssertionError(_NEVER)
 
     def encoder(self, speaking: Speaking) -> Encoder:
         """Nothing is ever streamed."""
-        raise NotImplementedError(_NEVER)
+        raise AssertionError(_NEVER)
 
     def error_body(self, error: ClientError, request_id: str) -> bytes:  # noqa: ARG002 - it is told in a header
         """As `ClientWire.error_body`."""
@@ -122,9 +121,13 @@ class EmbeddingsWire:
         first = raw[raw.rfind(b"[", 0, raw.find(b"]")) :]
         return first[: first.find(b"]")].count(b",") + 1
 
-    def event_reader(self) -> Callable[[bytes], EventView]:
+    def event_reader(self) -> EventReader:
         """Nothing is ever streamed."""
-        raise NotImplementedError(_NEVER)
+        raise AssertionError(_NEVER)
+
+    def failure(self, data: bytes, kind: str, now: float) -> Failure:
+        """As `ClientWire.failure`."""
+        return classify_in_band(kind, data, now)
 
     def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `ClientWire.broken`."""
@@ -132,7 +135,7 @@ class EmbeddingsWire:
 
     def to_chat_events(self, reading: Reading) -> Translator:
         """Nothing is ever streamed."""
-        raise NotImplementedError(_NEVER)
+        raise AssertionError(_NEVER)
 
 
 EMBEDDINGS = EmbeddingsWire()

@@ -108,13 +108,14 @@ class Splice:
         "_read_event",
         "_show_usage",
         "_started",
+        "_told_usage",
         "_translator",
+        "_usage",
         "contents",
         "failure",
         "finishing",
         "holding",
         "state",
-        "usage",
     )
 
     def __init__(  # noqa: PLR0913 - what is the wire's, and what the request wants
@@ -129,16 +130,19 @@ class Splice:
         learn: Callable[[bytes], Pattern | None] = lambda _data: None,
         translator: Translator | None = None,
         marker: bytes = DONE_EVENT,
+        told_usage: Callable[[], bytes | None] | None = None,
     ) -> None:
         """`choices`: how many answers at once were asked for. `show_usage`: whether the client wants the usage.
 
         `hold`: what is kept back until it is complete; of several choices at once nothing is. `graft`: for a stream
         that goes on with a broken one's answer. `learn` finds the pattern of an event's data, which then is content and
         nothing else. `translator` is for an upstream that speaks another language; `marker` is the terminal marker,
-        added where it is missing; empty for a wire whose own cannot be made up.
+        added where it is missing; empty for a wire whose own cannot be made up. `told_usage` tells the usage where it
+        is not that of an event.
         """
         self._translator = translator
         self._marker = marker
+        self._told_usage = told_usage
         self._learn = learn
         self._lessons = LESSONS
         self._pattern: Pattern | None = None
@@ -166,8 +170,12 @@ class Splice:
         """Something was begun that the client has not seen."""
         self.finishing = False
         """Some choice has its finish reason."""
-        self.usage: bytes | None = None
-        """The data of the last event that told the usage, as the client gets it."""
+        self._usage: bytes | None = None
+
+    @property
+    def usage(self) -> bytes | None:
+        """JSON with a `usage` on the chat wire: mostly the data of the last event that told one."""
+        return self._usage if self._told_usage is None else self._told_usage()
 
     @property
     def finished(self) -> bool:
@@ -303,7 +311,7 @@ class Splice:
             raw = b"data: " + told + b"\n\n"
         # Some upstreams tell the usage with the finish reason rather than in an event of its own.
         if view.kind is EventKind.USAGE or (view.finished and b'"usage"' in data):
-            self.usage = told if len(told) <= _MAX_USAGE else None
+            self._usage = told if len(told) <= _MAX_USAGE else None
         return raw
 
     def _hold_back(self, view: EventView, *, content: bool, out: list[bytes]) -> None:

@@ -132,15 +132,19 @@ class _SameWire:
 
     def splice(self, letter: Letter, sent: Outgoing) -> Splice:
         del sent
-        ask = letter.ask
+        ask, reader = letter.ask, self._client_wire.event_reader()
         return Splice(
-            self._client_wire.event_reader(),
-            _error_reader(self._kind.name),
-            show_usage=True,
+            reader,
+            self._failure,
+            show_usage=self.wire is not Wire.COMPLETIONS or ask.request.include_usage,
             choices=ask.request.choices,
             hold=_hold(ask),
             marker=DONE_EVENT if self.wire is Wire.COMPLETIONS else b"",
+            told_usage=lambda: reader.usage,
         )
+
+    def _failure(self, data: bytes) -> Failure:
+        return self._client_wire.failure(data, self._kind.name, time.time())
 
 
 class _Translated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Raw
 
@@ -10,13 +10,13 @@ from proxy.core.errors import ClientError, error_event
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
-from proxy.dialects.client_wire import Encoder, Speaking
+from proxy.dialects.client_wire import Encoder, EventReader, LastUsage, Speaking
 from proxy.dialects.completions.encoder import CompletionsEncoder, from_chat
 from proxy.dialects.completions.reading import CompletionsTranslator, read_completion, read_event
 from proxy.dialects.completions.request import parse_completions, to_chat
 from proxy.dialects.dialect import Reading, Translator
+from proxy.dialects.failures import classify_in_band
 from proxy.dialects.openai.chat import Completion
-from proxy.streams.event_view import EventView
 
 
 class CompletionsWire:
@@ -48,9 +48,13 @@ class CompletionsWire:
         """As `ClientWire.read`."""
         return read_completion(body, kind, now)
 
-    def event_reader(self) -> Callable[[bytes], EventView]:
+    def event_reader(self) -> EventReader:
         """As `ClientWire.event_reader`."""
-        return read_event
+        return LastUsage(read_event, lambda data: data if b'"usage"' in data else None)
+
+    def failure(self, data: bytes, kind: str, now: float) -> Failure:
+        """As `ClientWire.failure`."""
+        return classify_in_band(kind, data, now)
 
     def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `ClientWire.broken`."""

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
+from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
 from proxy.dialects.messages.shapes import NULL, Block, Message, Source, blocks_of, decoded, given, is_text
+from proxy.dialects.no_answer import no_answer
+from proxy.dialects.openai.chat import Completion
 
 _PER_MESSAGE: Final = 4
 _PER_IMAGE: Final = 1600
@@ -24,6 +27,13 @@ _WIDE: Final = re.compile("[\u2e80-\ud7a3\uf900-\ufaff\uff00-\uffef\U00020000-\U
 _MARKS: Final = '{}[]();=<>"'
 _MANY_MARKS: Final = 12
 """One of `_MARKS` in so many characters makes a text code, or JSON."""
+
+
+class _Count(Struct):
+    input_tokens: int | None = None
+
+
+_decode_count = msgspec.json.Decoder(_Count).decode
 
 
 def text_tokens(text: str) -> int:
@@ -48,6 +58,17 @@ def estimate(request: ModelRequest) -> int:
         tokens += _PER_MESSAGE + _content(message.content, f"messages.{index}.content")
     tools = given(fields, "tools")
     return max(1, tokens if tools is None else tokens + len(tools) // 4)
+
+
+def read_count(body: bytes, kind: str, now: float) -> Completion | Failure:
+    """The answer of somebody who counted, or the failure that it is; see `ClientWire.read`."""
+    try:
+        counted = _decode_count(body)
+    except (ValueError, RecursionError):
+        return no_answer(body, "a count of tokens", kind, now)
+    if counted.input_tokens is None or counted.input_tokens < 0:
+        return no_answer(body, "a count of tokens", kind, now)
+    return Completion(body, None)
 
 
 def count_answer(tokens: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Raw
@@ -12,12 +12,12 @@ from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest, check_list, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.anthropic.dialect import ANTHROPIC
-from proxy.dialects.client_wire import Encoder, Speaking
-from proxy.dialects.dialect import Reading, Translator
-from proxy.dialects.messages import answers, asking, errors, passing
+from proxy.dialects.client_wire import Encoder, EventReader, Speaking
+from proxy.dialects.dialect import NotCarriedError, Reading, Translator
+from proxy.dialects.failures import classify_in_band
+from proxy.dialects.messages import answers, asking, counting, errors, passing
 from proxy.dialects.messages.encoder import MessagesEncoder
 from proxy.dialects.openai.chat import Completion
-from proxy.streams.event_view import EventView
 
 _MOST_DIGITS: Final = 9
 _NULL: Final = Raw(b"null")
@@ -40,13 +40,6 @@ class MessagesWire:
             raise bad_request("max_tokens: Input should be a valid integer, 0 or more", param="max_tokens")
         # Usage is part of every stream.
         return ModelRequest(fields, model, is_streamed(fields), include_usage=True, wire=Wire.MESSAGES)
-
-    def parse_count(self, body: bytes | bytearray) -> ModelRequest:
-        """The same for a request that only wants its tokens counted."""
-        fields = top_level(body)
-        model = model_of(fields)
-        check_list(fields, "messages")
-        return ModelRequest(fields, model, wire=Wire.COUNT_TOKENS)
 
     def to_chat(self, request: ModelRequest, *, extensions: bool = True) -> Mapping[str, Raw]:
         """The same request as a chat completion's top level. Raises NotCarriedError, and ClientError (400).
@@ -75,9 +68,13 @@ class MessagesWire:
         """A whole message, or the failure that it is. Never raises."""
         return passing.read_message(body, kind, now)
 
-    def event_reader(self) -> Callable[[bytes], EventView]:
-        """For one stream; also knows its usage, see `passing.py: MessagesEvents`."""
+    def event_reader(self) -> EventReader:
+        """For one stream."""
         return passing.MessagesEvents()
+
+    def failure(self, data: bytes, kind: str, now: float) -> Failure:
+        """The failure that an error event is. Never raises."""
+        return classify_in_band(kind, data, now)
 
     def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `Encoder.error`, for a stream whose events passed through."""
@@ -88,4 +85,26 @@ class MessagesWire:
         return ANTHROPIC.translator(reading)
 
 
+class CountingWire(MessagesWire):
+    """The count of a Messages request's tokens: a request without a cap, and an answer that is a number."""
+
+    wire = Wire.COUNT_TOKENS
+
+    def parse(self, body: bytes | bytearray) -> ModelRequest:
+        """Understand a request body. Raises ClientError (400) that names the field and the cure."""
+        fields = top_level(body)
+        model = model_of(fields)
+        check_list(fields, "messages")
+        return ModelRequest(fields, model, wire=Wire.COUNT_TOKENS)
+
+    def to_chat(self, request: ModelRequest, *, extensions: bool = True) -> Mapping[str, Raw]:  # noqa: ARG002 - never
+        """Raises NotCarriedError, always."""
+        raise NotCarriedError("This deployment does not count tokens.", "model")
+
+    def read(self, body: bytes, kind: str, now: float) -> Completion | Failure:
+        """A count, or the failure that it is. Never raises."""
+        return counting.read_count(body, kind, now)
+
+
 MESSAGES: Final = MessagesWire()
+COUNTING: Final = CountingWire()

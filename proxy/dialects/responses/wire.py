@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Raw
 
@@ -10,7 +10,7 @@ from proxy.core.errors import ClientError
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
-from proxy.dialects.client_wire import Encoder, Speaking
+from proxy.dialects.client_wire import Encoder, EventReader, LastUsage, Speaking
 from proxy.dialects.dialect import Reading, Translator
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.responses.encoder import ResponsesEncoder
@@ -20,7 +20,6 @@ from proxy.dialects.responses.request import parse_responses, tie_of
 from proxy.dialects.responses.to_chat import to_chat
 from proxy.dialects.responses.translator import ResponsesTranslator
 from proxy.dialects.responses.usage import usage_of_event
-from proxy.streams.event_view import EventView
 
 
 class ResponsesWire:
@@ -60,17 +59,13 @@ class ResponsesWire:
         """As `ClientWire.read`."""
         return read_response(body, kind, now)
 
-    def event_reader(self) -> Callable[[bytes], EventView]:
+    def event_reader(self) -> EventReader:
         """As `ClientWire.event_reader`. The last event is `DONE`, and finishes the answer."""
-        return event_reader()
+        return LastUsage(event_reader(), usage_of_event)
 
     def failure(self, data: bytes, kind: str, now: float) -> Failure:
         """The failure that the data of an event is that was read as `ERROR`. Never raises."""
         return failure_of(data, kind, now)
-
-    def usage_of(self, data: bytes) -> bytes | None:
-        """`{"usage": ...}` in the chat form, of the data of a stream's last event; None if it tells none."""
-        return usage_of_event(data)
 
     def broken(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `ClientWire.broken`."""
