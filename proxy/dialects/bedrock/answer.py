@@ -39,7 +39,7 @@ class Usage(Struct, gc=False):
     def on_chat(self) -> dict[str, Any]:
         """As chat has it."""
         prompt = self.input + (self.cache_read or 0) + (self.cache_write or 0)
-        return usage_of(prompt, self.output, cached=self.cache_read, cache_write=self.cache_write)
+        return usage_of(max(prompt, 0), max(self.output, 0), cached=self.cache_read, cache_write=self.cache_write)
 
 
 class ToolUse(Struct, gc=False, rename="camel"):

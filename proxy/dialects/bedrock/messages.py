@@ -23,10 +23,12 @@ _BY_USER: Final = frozenset({"image", "document", "audio"})
 class Turns:
     """Writes one conversation."""
 
-    __slots__ = ("_blocks", "_ids", "_names", "_results", "called", "messages", "system")
+    __slots__ = ("_blocks", "_ids", "_names", "_results", "_thoughts", "called", "messages", "system")
 
-    def __init__(self, blocks: Blocks, names: Spelling) -> None:
+    def __init__(self, blocks: Blocks, names: Spelling, *, thoughts: bool) -> None:
+        """`thoughts` says whether signed thoughts go back to the model."""
         self._blocks = blocks
+        self._thoughts = thoughts
         self._names = names
         self._ids = Spelling()
         self._results: dict[str, dict[str, Any]] = {}
@@ -74,7 +76,8 @@ class Turns:
 
     def _answer(self, message: Message) -> list[dict[str, Any]]:
         """Thoughts, text, calls: in this order, or it is refused."""
-        blocks = [_thought(block) for block in message.thinking_blocks or () if block.signature or block.data]
+        thoughts = message.thinking_blocks if self._thoughts else None
+        blocks = [_thought(block) for block in thoughts or () if block.signature or block.data]
         blocks += _only_text(self._blocks.of(message.parts), "assistant")
         for call in message.tool_calls or ():
             function = call.function or CalledFunction()

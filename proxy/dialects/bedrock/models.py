@@ -68,6 +68,11 @@ def _off(model: str) -> Thinking:
     return Thinking(known="claude" in model)
 
 
+def takes_thoughts(model: str) -> bool:
+    """Whether signed thoughts may be sent back. Only Claude signs; an address of Amazon's may stand for one."""
+    return "claude" in model or model.startswith("arn:")
+
+
 def takes_sampling(model: str) -> bool:
     """Whether temperature and the like may be set."""
     return not _NO_SAMPLING.search(model)

@@ -15,6 +15,7 @@ from proxy.dialects.bedrock.models import (
     can_be_forced,
     takes_blank_stops,
     takes_sampling,
+    takes_thoughts,
     takes_top_k,
     thinking,
 )
@@ -55,7 +56,7 @@ def write_request(asked: ChatAsked) -> Outgoing:
     conversation = read_messages(fields)
     toolbox = read_toolbox(fields)
     names, blocks = Spelling(), Blocks()
-    turns = Turns(blocks, names)
+    turns = Turns(blocks, names, thoughts=takes_thoughts(asked.model))
     turns.write(conversation)
     body: dict[str, Any] = {"messages": turns.messages}
     config = tool_config(toolbox, turns.called, names, blocks)

@@ -20,10 +20,11 @@ _KEPT: Final = 53
 class Spelling:
     """The names of one kind in one request."""
 
-    __slots__ = ("_sent",)
+    __slots__ = ("_sent", "_taken")
 
     def __init__(self) -> None:
         self._sent: dict[str, str] = {}
+        self._taken: set[str] = set()
 
     def __call__(self, name: str) -> str:
         """The name as it is sent; the same each time, and another for every name."""
@@ -31,11 +32,11 @@ class Spelling:
         if known is not None:
             return known
         sent, round_ = name, 0
-        taken = self._sent.values()
-        while not _ALLOWED.fullmatch(sent) or sent in taken:
+        while not _ALLOWED.fullmatch(sent) or sent in self._taken:
             digest = hashlib.sha256(f"{round_}:{name}".encode("utf-8", "replace")).hexdigest()[:10]
             sent, round_ = f"{_FORBIDDEN.sub('_', name)[:_KEPT]}_{digest}", round_ + 1
         self._sent[name] = sent
+        self._taken.add(sent)
         return sent
 
     @property

@@ -65,7 +65,7 @@ def test_thoughts_can_be_sent_back() -> None:
 
     message = json.loads(read)["choices"][0]["message"]
     assert ("so", "hm well") == (message["content"], message["reasoning_content"])
-    again = BEDROCK.write(asked({"messages": [{"role": "user", "content": "q"}, message]}))
+    again = BEDROCK.write(asked({"messages": [{"role": "user", "content": "q"}, message]}, "anthropic.claude-opus-4-6"))
     assert [signed, hidden, {"text": "so"}] == json.loads(again.body[0])["messages"][1]["content"]
 
 

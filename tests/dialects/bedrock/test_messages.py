@@ -97,6 +97,8 @@ def test_thoughts_go_back_signed_and_first() -> None:
         {"text": "so"},
     ]
     assert expected == messages(user("q"), answer)[-1][1]
+    other = BEDROCK.write(asked({"messages": [user("q"), answer]}, "amazon.nova-pro-v1:0"))
+    assert [{"text": "so"}] == json.loads(other.body[0])["messages"][1]["content"]
 
 
 def test_signed_thoughts_let_a_model_think_on() -> None:
