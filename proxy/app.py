@@ -49,6 +49,7 @@ from proxy.server.context import CONTEXT, Context, Lifecycle, Work
 from proxy.server.farewell import let_finish
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
+from proxy.server.ties import Ties
 from proxy.simulator.server import Simulator
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
@@ -102,7 +103,7 @@ class Holdfast:
             self._bus.listen(listener)
         self._reloader = None if source is None else Reloader(source, self._take, self._bus.emit, told)
         self._started_at = time.time()
-        self._kept, self._transcripts = KeptAnswers(), Room()
+        self._kept, self._transcripts, self._ties = KeptAnswers(), Room(), Ties()
         self._in_flight: Gauge
         self._budgets: Budgets
         self._room: WaitingRoom
@@ -317,6 +318,7 @@ class Holdfast:
             asyncio.get_running_loop().time,
             self._metrics_page,
             self._last_reload,
+            self._ties,
             lambda: len(self._workers()),
         )
 

@@ -76,11 +76,11 @@ class EmbeddingsWire:
         """Raises NotCarriedError, always."""
         raise NotCarriedError("This deployment has no embeddings.", "model")
 
-    def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
+    def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:  # noqa: ARG002 - never
         """Nothing is ever asked that could be answered so."""
         raise AssertionError(_NEVER)
 
-    def encoder(self, speaking: Speaking) -> Encoder:
+    def encoder(self, speaking: Speaking) -> Encoder:  # noqa: ARG002 - never
         """Nothing is ever streamed."""
         raise AssertionError(_NEVER)
 
@@ -133,7 +133,7 @@ class EmbeddingsWire:
         """As `ClientWire.broken`."""
         return error_event(message, code, reason=reason, retryable=retryable)
 
-    def to_chat_events(self, reading: Reading) -> Translator:
+    def to_chat_events(self, reading: Reading) -> Translator:  # noqa: ARG002 - never
         """Nothing is ever streamed."""
         raise AssertionError(_NEVER)
 

@@ -93,6 +93,8 @@ class Kind:
     auth_header: AuthHeader = "Authorization"
     auth_headers: Mapping[Wire, AuthHeader] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     """Of wires whose key goes into another header."""
+    signs: bool = False
+    """Whether a credential of the form `ID:SECRET` or `ID:SECRET:SESSION` signs requests, in place of being sent."""
     local: bool = False
     """Whether it runs on one's own machines: no account, and models that are loaded first."""
     free: bool = False
@@ -172,6 +174,7 @@ _ROWS = (
     Kind(
         "bedrock",
         key_variable="AWS_BEARER_TOKEN_BEDROCK",
+        signs=True,
         dialect="bedrock",
         paths=_paths(),
         stream_type="application/vnd.amazon.eventstream",

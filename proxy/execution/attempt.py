@@ -101,7 +101,7 @@ class Attempts:
             self._heed_headroom(permit, reply.all_headers)
             completion = reply.completion
             usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
-            return JsonAnswer(completion.body, reply.headers, reply.dropped, usage)
+            return JsonAnswer(completion.body, reply.headers, reply.dropped, usage, reply.wire)
         relay = Relay(
             reply.exchange,
             reply.splice,

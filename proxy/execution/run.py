@@ -25,6 +25,8 @@ class JsonAnswer(Struct, frozen=True):
     headers: Mapping[str, str]
     dropped: tuple[str, ...]
     usage: bytes | None
+    wire: Wire = Wire.CHAT
+    """The language in which the upstream gave it; the body is in the client's."""
 
 
 class StreamAnswer(Struct, frozen=True):

@@ -19,6 +19,7 @@ from proxy.core.in_force import InForce
 from proxy.execution.executor import Executor
 from proxy.pool.pool import Pool
 from proxy.routing.plan import Planner
+from proxy.server.ties import Ties
 
 
 class Work(Protocol):
@@ -99,6 +100,8 @@ class Context:
     """The metrics page and its content type."""
     last_reload: Callable[[], Mapping[str, object] | None] = lambda: None
     """What came of the last change of the configuration; None when there was none."""
+    ties: Ties = field(default_factory=Ties)
+    """Who made which response."""
     workers: Callable[[], int] = lambda: 0
     """How many processes serve on this host; 0 where one serves alone."""
 

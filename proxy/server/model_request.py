@@ -13,7 +13,7 @@ from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.languages import CLIENT_WIRES
 from proxy.dialects.messages.counting import count_answer, estimate
-from proxy.execution.run import Answer, JsonAnswer, Run, StreamAnswer
+from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.server.answer import explain_plan, send_json, send_last_resort, send_stream, tell_error
 from proxy.server.clients import check_may_use
 from proxy.server.context import Context
@@ -93,6 +93,8 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
     route = _route(settings, request.model)
     check_may_use(client, route.name, request.model)
     record.route = route.name
+    if wire is Wire.RESPONSES:
+        wishes = context.ties.bound(request, wishes, route, settings)
     run = Run(context.planner.plan(route, request.model, wishes, started), request, started, record.client)
     if wishes.explain:
         record.status, record.outcome = 200, "explained"
@@ -100,6 +102,8 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
         return
     try:
         answer = await _answered(context, run)
+        if wire is Wire.RESPONSES and run.current is not None and not isinstance(answer, ResortAnswer):
+            context.ties.note(request, answer, run.current.deployment)
         if isinstance(answer, JsonAnswer):
             await send_json(door, context, run, answer, record)
         elif isinstance(answer, StreamAnswer):

@@ -33,6 +33,7 @@ from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import auth, path_at
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
+from proxy.upstreams.signing import is_signing_key, region_of, signed
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
 from proxy.upstreams.ways import Ask, Letter, Way, fields_for, way_of
 
@@ -68,6 +69,8 @@ class JsonReply(Struct, frozen=True):
     """All of them, by lower-case names; empty if they tell nothing of limits."""
     dropped: tuple[str, ...]
     """Fields of the request that this deployment does not take and that were left out."""
+    wire: Wire = Wire.CHAT
+    """The language in which it was given; what the client gets is in the client's."""
 
 
 class StreamReply(Struct, frozen=True):
@@ -176,9 +179,13 @@ class UpstreamClient:
         kind, options = upstream.kind, upstream.options
         told = {header: str(options[name]) for name, header in kind.option_headers.items() if name in options}
         credential = upstream.keys[key] if upstream.keys else None
-        headers = {**kind.headers, **told, **sent.headers, **auth(kind, credential, wire)}
+        headers = {**kind.headers, **told, **sent.headers}
         url = address + path_at(kind, sent.path, letter.model, options)
-        target = self._transport.target(upstream.name, url, headers)
+        if kind.signs and credential is not None and is_signing_key(credential):
+            region = str(options.get("region") or region_of(url))
+            signature = signed("POST", url, headers, sent.body, credential, region, time.time())
+            return self._transport.target(upstream.name, url, {**headers, **signature}, keep=False)
+        target = self._transport.target(upstream.name, url, {**headers, **auth(kind, credential, wire)})
         if not sent.headers:
             if len(self._targets) >= _MOST_TARGETS:
                 self._targets.clear()
@@ -214,7 +221,7 @@ async def _read_reply(
             return checked
         if way.wire is not request.wire:
             checked = _in_own_words(checked, letter)
-        return JsonReply(checked, passed, headers, sent.dropped)
+        return JsonReply(checked, passed, headers, sent.dropped, way.wire)
     said = exchange.answer.field(b"content-type").partition(";")[0].strip().lower()
     if said != (kind.stream_type if way.translates else "text/event-stream"):
         return await _read_no_stream(way, letter, sent, exchange, timers)

@@ -77,18 +77,21 @@ class Requests:
         self._proxies = getproxies_environment()
         self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], Request] = {}
 
-    def request(self, url: str, headers: Mapping[str, str]) -> Request:
-        """The request for an address. Raises TransportError for what cannot be sent."""
+    def request(self, url: str, headers: Mapping[str, str], *, keep: bool = True) -> Request:
+        """The request for an address; `keep` it for the next one. Raises TransportError for what cannot be sent."""
         key = (url, tuple(headers.items()))
         found = self._kept.get(key)
         if found is None:
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
             try:
-                address = URL(url)
+                # What is quoted stays as it is: a signature holds for exactly these characters.
+                address = URL(url, encoded=True) if "%" in url else URL(url)
             except ValueError:
                 raise _unsendable("the address is not valid") from None
-            found = self._kept[key] = self._build(address, headers)
+            found = self._build(address, headers)
+            if keep:
+                if len(self._kept) >= _MAX_KEPT:
+                    self._kept.clear()
+                self._kept[key] = found
         return found
 
     def _build(self, url: URL, headers: Mapping[str, str]) -> Request:

@@ -20,6 +20,21 @@ _SIGNING_KEY: Final = re.compile(r"(?P<access>\w{16,128}):(?P<secret>[A-Za-z0-9/
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
+_REGION: Final = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b")
+_USUAL_REGION: Final = "us-east-1"
+
+
+def is_signing_key(credentials: str) -> bool:
+    """Whether a key is one that signs, rather than one that is sent."""
+    return _SIGNING_KEY.fullmatch(credentials) is not None
+
+
+def region_of(url: str) -> str:
+    """The region that an address of Amazon's names; `us-east-1` where it names none."""
+    found = _REGION.search(urlsplit(url).hostname or "")
+    return found[0] if found else _USUAL_REGION
+
+
 def signed(
     method: str,
     url: str,
