@@ -218,6 +218,8 @@ class _Writer:
         ):
             # It would be refused: such a model has to begin its turn with thoughts.
             effort = NOT_HEEDED
+        if given is None and "thinking" in self._given:
+            self._dropped.append("thinking")
         if not effort.heeded:
             self._dropped += [name for name in ("reasoning_effort", "thinking") if name in self._given]
         if effort.thinking is not None:
