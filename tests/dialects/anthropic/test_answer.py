@@ -94,7 +94,7 @@ def test_calls_have_compact_arguments_and_no_content() -> None:
         (each["id"], each["function"]["name"], each["function"]["arguments"])
         for each in choice["message"]["tool_calls"]
     ]
-    arguments = '{"city":"Paris","n":[1,%d]}' % 2**70
+    arguments = '{"city":"Paris","n":[1,1180591620717411303424]}'
     assert [("toolu_1", "look", arguments), ("toolu_2", "hear", "{}")] == calls
     assert (None, "tool_calls") == (choice["message"]["content"], choice["finish_reason"])
 

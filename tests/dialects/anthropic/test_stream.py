@@ -298,7 +298,7 @@ class TestTrouble:
             PING, b": keep-alive\n\n", b"event: x\ndata: {\"type\":\"new_event\",\"index\":\"a\",\"delta\":[]}\n\n",
             b"data: [DONE]\n\n", b"event: ping\n\n", event("message_start", judged=False, message={}),
             event("content_block_delta", judged=False, index=9, delta={"type": "new_delta", "x": 1}),
-            event("content_block_delta", judged=False, index=9, delta={"type": "input_json_delta", "partial_json": "{"}),
+            delta(9, type="input_json_delta", partial_json="{"),
             event("content_block_stop", judged=False, index=9),
             delta(0, type="citations_delta", citation={
                 "type": "char_location", "cited_text": "a", "document_index": 0, "start_char_index": 0,
@@ -380,6 +380,12 @@ def test_litellm_17473_16562_a_stream_split_anywhere_is_the_same(cuts: list[int]
     places = [0, *sorted(cuts), len(whole)]
 
     pieces = [whole[begin:end] for begin, end in itertools.pairwise(places)]
+
+    assert translated(WHOLE) == translated(*pieces)
+
+
+def test_event_by_event_it_is_the_same() -> None:
+    pieces = [each + b"\n\n" for each in WHOLE.split(b"\n\n") if each]
 
     assert translated(WHOLE) == translated(*pieces)
 
