@@ -119,7 +119,8 @@ class EmbeddingsWire:
             return (len(raw) - 2 - raw.count(b"\\/") - raw.count(b"=")) * 3 // 4 // 4 or None
         # Of one vector for each token, the first.
         first = raw[raw.rfind(b"[", 0, raw.find(b"]")) :]
-        return first[: first.find(b"]")].count(b",") + 1
+        numbers = first[1 : first.find(b"]")]
+        return numbers.count(b",") + 1 if numbers.strip() else None
 
     def event_reader(self) -> EventReader:
         """Nothing is ever streamed."""
