@@ -5,6 +5,7 @@ Vectors are never decoded: a batch of them is megabytes of numbers, of which not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -24,6 +25,8 @@ from proxy.dialects.openai.shapes import NULL
 _QUOTE, _BRACKET = ord('"'), ord("[")
 _FIRST_OF_NUMBER = frozenset(b"-0123456789[")
 _NUMBER = frozenset(b"-0123456789")
+_FIRST_VECTOR = re.compile(rb'"embedding"\s*:\s*(?:\[\s*)?(\[[^][]*+\]|"[^"]*+")')
+"""Of one vector for each token, the first."""
 _FORMATS = (Raw(b'"float"'), Raw(b'"base64"'), NULL)
 _NEVER = "embeddings are never written as, or read from, chat completions"
 
@@ -109,18 +112,19 @@ class EmbeddingsWire:
         return Completion(body, None if answer.usage == NULL else bytes(answer.usage))
 
     def dimension_of(self, body: bytes) -> int | None:
-        """How many numbers the first vector of an answer has; None if that cannot be told. Never raises."""
-        answer = _read(body)
-        if answer is None or not answer.data or not _is_vector(answer.data[0].embedding):
+        """How many numbers the first vector of an answer has; None if that cannot be told. Never raises.
+
+        For answers that `read` found good: only the beginning is looked at.
+        """
+        found = _FIRST_VECTOR.search(body)
+        if found is None:
             return None
-        raw = bytes(answer.data[0].embedding)
-        if raw[0] == _QUOTE:
+        vector = found[1]
+        if vector[:1] == b'"':
             # Four characters are three bytes, four bytes are one number; some encoders escape every slash.
-            return (len(raw) - 2 - raw.count(b"\\/") - raw.count(b"=")) * 3 // 4 // 4 or None
-        # Of one vector for each token, the first.
-        first = raw[raw.rfind(b"[", 0, raw.find(b"]")) :]
-        numbers = first[1 : first.find(b"]")]
-        return numbers.count(b",") + 1 if numbers.strip() else None
+            return (len(vector) - 2 - vector.count(b"\\/") - vector.count(b"=")) * 3 // 4 // 4 or None
+        numbers = vector[1:-1].strip()
+        return numbers.count(b",") + 1 if numbers else None
 
     def event_reader(self) -> EventReader:
         """Nothing is ever streamed."""

@@ -1,4 +1,4 @@
-"""Requests that refer to what one account keeps: an earlier response, a conversation. Only that account can answer them.
+"""Requests that refer to what one account keeps: an earlier response, a conversation. Only it can answer them.
 
 Who made a response is remembered here, for the last ones. Of an id that is not among them (from before a restart, or
 from another worker) the first upstream of the route that keeps responses is asked, and nobody else: another account

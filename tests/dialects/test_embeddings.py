@@ -166,7 +166,9 @@ def test_errors_in_disguise_keep_their_class() -> None:
     assert FailureClass.RATE_LIMITED is failure.kind
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", answer(), answer(None), answer(""), answer([]), answer([[]]), answer("ab")])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", answer(), answer(None), answer(""), answer([]), answer([[]]), answer("ab")]
+)
 def test_no_dimension(raw: bytes) -> None:
     assert EMBEDDINGS.dimension_of(raw) is None
 

@@ -96,6 +96,7 @@ class _Turns:
         message = {"role": "tool", "tool_call_id": id_, "content": content}
         turn = self._callers.get(bytes(id_))
         if turn is None:
+            # Nothing here has called it. Whether that is wrong is the upstream's to say.
             turn = _Turn("")
             self._turns.append(turn)
         turn.answers.append(message)

@@ -75,8 +75,8 @@ _MALFORMED = EventView(EventKind.MALFORMED)
 _ERROR = EventView(EventKind.ERROR)
 _NOTHING = EventView(EventKind.NO_CONTENT, (0,))
 _ASIDE = EventView(EventKind.NO_CONTENT)
-_COMPLETED = EventView(EventKind.DONE, (0,), (0,))
-_INCOMPLETE = EventView(EventKind.DONE, (0,), (0,), may_be_empty=True)
+_END = EventView(EventKind.DONE, (0,), (0,))
+_END_MAY_BE_EMPTY = EventView(EventKind.DONE, (0,), (0,), may_be_empty=True)
 
 
 def read_response(body: bytes, kind: str, now: float) -> Completion | Failure:
@@ -203,16 +203,16 @@ def _item(event: _Event, *, whole: bool) -> EventView:
 
 def _ending(data: bytes, name: str, *, said: bool) -> EventView:
     if name == "response.incomplete":
-        return _INCOMPLETE
+        return _END_MAY_BE_EMPTY
     if said:
-        return _COMPLETED
+        return _END
     try:
         response = _decode_ending(readable(data) or b"").response
     except (ValueError, RecursionError):
         return _MALFORMED
     if response is not None and response.output and says_something(response.output):
-        return _INCOMPLETE  # all in one: not empty, although nothing came before
-    return _COMPLETED
+        return _END_MAY_BE_EMPTY  # all in one: not empty, although nothing came before
+    return _END
 
 
 def broken(message: str, code: str, *, reason: str, retryable: bool) -> bytes:
