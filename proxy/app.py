@@ -44,6 +44,7 @@ from proxy.pool.layout import change_between, layout_of, named_steps
 from proxy.pool.orders import Order
 from proxy.pool.pool import Pool
 from proxy.routing.plan import Planner
+from proxy.routing.sizes import Sizes
 from proxy.server import urls
 from proxy.server.context import CONTEXT, Context, Lifecycle, Work
 from proxy.server.farewell import let_finish
@@ -103,7 +104,7 @@ class Holdfast:
             self._bus.listen(listener)
         self._reloader = None if source is None else Reloader(source, self._take, self._bus.emit, told)
         self._started_at = time.time()
-        self._kept, self._transcripts, self._ties = KeptAnswers(), Room(), Ties()
+        self._kept, self._sizes, self._transcripts, self._ties = KeptAnswers(), Sizes(), Room(), Ties()
         self._in_flight: Gauge
         self._budgets: Budgets
         self._room: WaitingRoom
@@ -303,6 +304,7 @@ class Holdfast:
             random.random,
             self._load,
             self._kept,
+            self._sizes,
             self._transcripts,
         )
         return attempts, Executor(world)
@@ -310,7 +312,7 @@ class Holdfast:
     def _new_context(self, settings: Settings, pool: Pool, executor: Executor) -> Context:
         return Context(
             settings,
-            Planner(settings),
+            Planner(settings, self._sizes),
             executor,
             pool,
             self._bus.emit,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from proxy.config.document import Path
 from proxy.config.notes import Notes
-from proxy.config.resolve import is_glob
+from proxy.config.resolve import facts_of, is_glob
 from proxy.config.schema import Config, Route
 from proxy.config.wording import suggestion
 
@@ -16,6 +16,8 @@ def check(config: Config, notes: Notes) -> None:
     for name, route in config.routes.items():
         _check_name(name, notes)
         _check_chain(name, route, config, notes)
+        if not route.mixed_dimensions:
+            _check_dimensions(name, route, config, notes)
     used = {step.to.partition("/")[0] for route in config.routes.values() for step in route.chain}
     for name in config.upstreams:
         if name not in used:
@@ -58,6 +60,24 @@ def _check_chain(name: str, route: Route, config: Config, notes: Notes) -> None:
         elif step.to in first:
             notes.warning(path, f"never reached: the same deployment is step {first[step.to] + 1} of this chain")
         first.setdefault(step.to, index)
+
+
+def _check_dimensions(name: str, route: Route, config: Config, notes: Notes) -> None:
+    """Note embeddings models whose vectors nobody can compare: failing over between them would spoil an index."""
+    first: tuple[str, int] | None = None
+    for index, step in enumerate(route.chain):
+        upstream, _, model = step.to.partition("/")
+        if upstream not in config.upstreams or "*" in model:
+            continue
+        dimensions = facts_of(config.upstreams[upstream], model).dimensions
+        if dimensions is None:
+            continue
+        first = first or (step.to, dimensions)
+        if dimensions != first[1]:
+            message = f"its vectors have {dimensions} numbers and those of {first[0]} have {first[1]}"
+            cure = "keep to one model, or set `mixed_dimensions: true` on the route if clients send `dimensions`"
+            notes.error(("routes", name, "chain", index, "to"), f"{message}, so they cannot be compared; {cure}")
+            return
 
 
 def _problem(to: str, path: Path, config: Config, notes: Notes) -> str | None:

@@ -137,6 +137,7 @@ def _route(name: str, route: Route, config: Config, unusable: Mapping[str, str],
         outlier=effective_outlier([defaults, route]),
         degraded_below=defaults.degraded_below if route.degraded_below is None else route.degraded_below,
         resume=effective_resume([defaults, route]),
+        mixed_dimensions=route.mixed_dimensions,
     )
 
 
@@ -182,7 +183,10 @@ def listed_as(upstream: Upstream) -> str | None:
     if kind.local:
         return None
     if kind.name == "openai" and upstream.base_url is not None:
-        host = urlsplit(upstream.base_url).hostname or ""
+        try:
+            host = urlsplit(upstream.base_url).hostname or ""
+        except ValueError:
+            return None
         return kind.name if host == "openai.com" or host.endswith(".openai.com") else None
     return kind.name
 

@@ -202,6 +202,9 @@ class Route(NearestChain):
     """The end of a request of this route, from its arrival. Default: that of `defaults`."""
     last_resort: LastResort | None = None
     """The answer when all fail; without it the client gets an error that says what was tried."""
+    mixed_dimensions: bool = False
+    """Whether its embeddings models may make vectors of different lengths, for clients that send `dimensions`.
+    Default false."""
 
 
 class Client(Section):

@@ -161,6 +161,8 @@ class RouteSettings:
     """The share of the route's weighted capacity below which it counts as degraded."""
     resume: ResumeSettings | None = field(default_factory=ResumeSettings)
     """How a broken stream is finished on another deployment; None for not at all."""
+    mixed_dimensions: bool = False
+    """Whether its embeddings may have different lengths."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,10 @@ class Failure:
     error_type: str | None = None
     error_code: str | None = None
     """The upstream's own `type` and `code`, passed on with a caller's fault."""
+    prompt: int | None = None
+    """Tokens of the prompt, where a refusal for its length named them."""
+    window: int | None = None
+    """Tokens of the window, likewise."""
 
     @property
     def verdict(self) -> Verdict:

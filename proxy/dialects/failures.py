@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.bound import BOUND, refuses_bound
+from proxy.dialects.context_hints import ContextHint, context_hint
 from proxy.dialects.error_text import ErrorText, read_error
 from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field, refuses_prefill
 from proxy.dialects.wait_hints import wait_of
@@ -372,6 +373,7 @@ def _failure(
     kind: FailureClass, code: str, status: int | None, error: ErrorText, field: str | None, wait: float | None
 ) -> Failure:
     message = error.message[:MAX_MESSAGE].rstrip()
+    hint = context_hint(error) if kind is _C.CONTEXT_TOO_LONG else ContextHint()
     return Failure(
         kind,
         code,
@@ -382,4 +384,6 @@ def _failure(
         value_only=field == BOUND or "unsupported_value" in error.names or bool(_OF_THIS_REQUEST.match(message)),
         error_type=error.type,
         error_code=error.code,
+        prompt=hint.prompt,
+        window=hint.window,
     )

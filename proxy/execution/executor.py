@@ -17,9 +17,11 @@ from proxy.execution.walk import Walk, World
 from proxy.pool.permit import Permit
 from proxy.pool.snapshot import pull
 from proxy.pool.standing import FREE
+from proxy.routing.eligibility import plain_tokens, refusal
 from proxy.routing.explain import give_up_error, returned_error
 from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
 from proxy.routing.strategy import draw_order
+from proxy.telemetry.usage import read_usage
 
 _WITHOUT_WORDS = frozenset({Wire.EMBEDDINGS, Wire.COUNT_TOKENS})
 """Languages in which a text is no answer."""
@@ -36,6 +38,8 @@ class Executor:
         world = self._world
         clock = world.clock
         now = clock()
+        if not run.plan.steps:
+            _check_suits_any(run)
         self._begin(run, now)
         walk = Walk(world, run)
         started = self._at_once(run, now)
@@ -83,6 +87,8 @@ class Executor:
 
     def _answered(self, run: Run, answer: JsonAnswer | StreamAnswer) -> JsonAnswer | StreamAnswer:
         run.answered = self._world.clock()
+        if isinstance(answer, JsonAnswer):
+            self._note_size(run, answer.usage)
         if run.keep_as is not None and isinstance(answer, JsonAnswer):
             self._keep(run, answer.body)
         return answer
@@ -105,7 +111,17 @@ class Executor:
         interruption = await delivery.bring(answer)
         if interruption is None and copy is not None and copy.whole is not None:
             self._keep(run, copy.whole)
+        if interruption is None and not run.resumes:
+            self._note_size(run, run.usage)
         return interruption
+
+    def _note_size(self, run: Run, usage: bytes | None) -> None:
+        """Learn from an answer how many tokens its deployment counts in a prompt."""
+        if usage is None or run.current is None or (estimate := plain_tokens(run.request)) is None:
+            return
+        tokens = read_usage(usage).prompt
+        if tokens is not None:
+            self._world.sizes.counted(run.current.deployment, estimate, tokens)
 
     def _begin(self, run: Run, now: float) -> None:
         plan, world = run.plan, self._world
@@ -130,3 +146,10 @@ class Executor:
         self._world.emit(Degraded(run.plan.route, None, "last_resort" if kept is None else "cached", None))
         text = run.plan.last_resort.text if run.plan.last_resort is not None else None
         return ResortAnswer(text or "", kept, 0.0 if kept is None else self._world.clock() - kept.at)
+
+
+def _check_suits_any(run: Run) -> None:
+    """Raises ClientError for a request that none of its route's deployments could serve, however well they were."""
+    barred = [(each.deployment, each.objection) for each in run.plan.skipped if each.objection is not None]
+    if barred:
+        raise refusal(run.plan.route, barred)

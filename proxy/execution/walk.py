@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from proxy.core.event import BudgetRefused, FailedOver, Happening
-from proxy.core.failure import Failure
+from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.openai.graft import Resumption
 from proxy.execution.attempt import Attempts
 from proxy.execution.kept import Kept, KeptAnswers
@@ -22,8 +22,10 @@ from proxy.pool.budgets import Budgets
 from proxy.pool.permit import IGNORED, Permit
 from proxy.pool.pool import Pool
 from proxy.pool.standing import Hold, Standing
+from proxy.routing.eligibility import plain_tokens
 from proxy.routing.next_move import Attempt, Queue
 from proxy.routing.plan import PlannedStep
+from proxy.routing.sizes import Sizes
 from proxy.streams.resume import HoldBack
 from proxy.streams.transcript import Room
 from proxy.upstreams.ways import Ask
@@ -51,6 +53,7 @@ class World:
     load: Callable[[], float]
     """The share of the server's places that are taken."""
     kept: KeptAnswers = field(default_factory=KeptAnswers)
+    sizes: Sizes = field(default_factory=Sizes)
     transcripts: Room = field(default_factory=Room)
 
 
@@ -171,7 +174,12 @@ class Walk:
         """The answer, if it is one; a failure is written down."""
         run = self.run
         if isinstance(result, Failure):
-            run.history.record(run.plan, step, result, self.world.clock(), self.world.roll())
+            now = self.world.clock()
+            if result.kind is FailureClass.CONTEXT_TOO_LONG:
+                estimate = plain_tokens(run.request)
+                deployment = run.plan.steps[step].deployment
+                self.world.sizes.refused(deployment, estimate, result.prompt, result.window, now)
+            run.history.record(run.plan, step, result, now, self.world.roll())
             return None
         run.current = run.plan.steps[step]
         return result

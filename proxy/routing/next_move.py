@@ -294,7 +294,9 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
 def _window_may_fit(plan: Plan, history: History, step: int) -> bool:
     """Whether a request that was too long elsewhere may fit here. A window that is not known is given the chance."""
     too_small = [
-        plan.steps[tried.step].context for tried in history.tried if tried.failure.kind is FailureClass.CONTEXT_TOO_LONG
+        plan.steps[tried.step].context if tried.failure.window is None else tried.failure.window
+        for tried in history.tried
+        if tried.failure.kind is FailureClass.CONTEXT_TOO_LONG
     ]
     here = plan.steps[step].context
     return all(context is None or here is None or here > context for context in too_small)

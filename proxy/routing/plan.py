@@ -20,8 +20,12 @@ from proxy.config.settings import (
     StepSettings,
     Timeouts,
 )
+from proxy.core.facts import ModelFacts
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.policies.hedge import HedgeSettings
+from proxy.routing.eligibility import Limits, Objection, limits_of, needs_of, objection, suits_all
+from proxy.routing.sizes import Sizes
 from proxy.streams.resume import ResumeSettings
 
 FORBIDDEN: Final = "the request forbids fallbacks"
@@ -53,6 +57,8 @@ class Skipped(NamedTuple):
     reason: str
     place: int
     """Where the step stands in the route's chain, from 0."""
+    objection: Objection | None = None
+    """What in the request speaks against it; None where it is left out for another reason."""
 
 
 class Plan(Struct, frozen=True):
@@ -98,17 +104,38 @@ class Wishes(NamedTuple):
 class Planner:
     """Makes the plans of one configuration. Routes without globs have their steps worked out once."""
 
-    __slots__ = ("_known", "_settings")
+    __slots__ = ("_known", "_settings", "_sizes")
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sizes: Sizes | None = None) -> None:
+        """`sizes` is what answers have taught about lengths."""
         self._settings = settings
-        self._known: dict[str, tuple[PlannedStep, ...]] = {}
+        self._sizes = Sizes() if sizes is None else sizes
+        self._known: dict[str, tuple[tuple[PlannedStep, ...], Limits | None]] = {}
 
-    def plan(self, route: RouteSettings, model_asked: str, wishes: Wishes, now: float) -> Plan:
-        """The plan for one request that asked for `model_asked`, arriving `now` (monotonic seconds)."""
+    def plan(
+        self,
+        route: RouteSettings,
+        model_asked: str,
+        wishes: Wishes,
+        now: float,
+        request: ModelRequest | None = None,
+    ) -> Plan:
+        """The plan for one request that asked for `model_asked`, arriving `now` (monotonic seconds).
+
+        Steps that cannot serve the `request` are left out; without it none is.
+        """
         known = self._known.get(route.name) if wishes.fallback and wishes.upstream is None else None
         if known is not None:
-            return _plan(route, known, (), wishes, now)
+            steps, limits = known
+            smallest = self._sizes.smallest
+            if (limits is None and smallest is None) or request is None or suits_all(request, limits, smallest):
+                return _plan(route, steps, (), wishes, now)
+        return self._work_out(route, model_asked, wishes, now, request)
+
+    def _work_out(
+        self, route: RouteSettings, model_asked: str, wishes: Wishes, now: float, request: ModelRequest | None
+    ) -> Plan:
+        objections = self._objections(route, model_asked, now, request)
         steps: list[PlannedStep] = []
         skipped: list[Skipped] = []
         for place, step in enumerate(route.steps):
@@ -116,15 +143,35 @@ class Planner:
             reason = step.unusable
             if reason is None and wishes.upstream not in {None, step.upstream}:
                 reason = f"the request is pinned to {wishes.upstream}"
+            barred = objections.get(place) if reason is None else None
+            if barred is not None:
+                reason = barred.reason
             if reason is None and not wishes.fallback and steps:
                 reason = FORBIDDEN
             if reason is None:
                 steps.append(_planned(self._settings, step, deployment, place))
             else:
-                skipped.append(Skipped(deployment, reason, place))
+                skipped.append(Skipped(deployment, reason, place, barred))
         if not skipped and all("*" not in step.model for step in route.steps):
-            self._known[route.name] = tuple(steps)
+            self._known[route.name] = (tuple(steps), limits_of(self._facts(step.deployment) for step in steps))
         return _plan(route, tuple(steps), tuple(skipped), wishes, now)
+
+    def _objections(
+        self, route: RouteSettings, model_asked: str, now: float, request: ModelRequest | None
+    ) -> dict[int, Objection]:
+        """What speaks against steps, by their places."""
+        if request is None:
+            return {}
+        named = [DeploymentId(step.upstream, step.model.replace("*", model_asked)) for step in route.steps]
+        facts = [self._facts(deployment) for deployment in named]
+        if suits_all(request, limits_of(facts), self._sizes.smallest):
+            return {}
+        needs = needs_of(request)
+        found = (objection(needs, *each, self._sizes.of(each[1], now)) for each in zip(facts, named, strict=True))
+        return {place: each for place, each in enumerate(found) if each is not None}
+
+    def _facts(self, deployment: DeploymentId) -> ModelFacts:
+        return self._settings.upstreams[deployment.upstream].facts(deployment.model)
 
 
 def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes: Wishes, now: float) -> Plan:

@@ -95,7 +95,8 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
     record.route = route.name
     if wire is Wire.RESPONSES:
         wishes = context.ties.bound(request, wishes, route, settings)
-    run = Run(context.planner.plan(route, request.model, wishes, started), request, started, record.client)
+    plan = context.planner.plan(route, request.model, wishes, started, request)
+    run = Run(plan, request, started, record.client)
     if wishes.explain:
         record.status, record.outcome = 200, "explained"
         explain_plan(door, context, run)

@@ -104,6 +104,31 @@ def test_routes(routes: str, expected: str) -> None:
     assert expected in found(check(with_routes(routes)))
 
 
+EMBEDDINGS = """\
+version: 1
+upstreams:
+  o: {kind: openai, api_key: k}
+  g: {kind: gemini, api_key: k}
+  own: {kind: vllm, base_url: "http://127.0.0.1:8000", models: {e: {dimensions: 1536}}}
+routes:
+"""
+
+
+@pytest.mark.parametrize(
+    ("chain", "findings"),
+    [
+        ("[o/text-embedding-3-small, own/e, own/unknown]", []),
+        ("[o/text-embedding-3-small, o/text-embedding-ada-002]", []),
+        ("[o/text-embedding-3-small, g/gemini-embedding-001], mixed_dimensions: true", []),
+        ("[own/e, o/text-embedding-3-large]", ["7:22 error: its vectors have 3072 numbers and those of own/e have 1536, so they cannot be compared; keep to one model, or set `mixed_dimensions: true` on the route if clients send `dimensions` [routes.e.chain[1]]"]),
+    ],
+)  # fmt: skip
+def test_embeddings_of_one_route_have_one_length(chain: str, findings: list[str]) -> None:
+    text = f"{EMBEDDINGS}  e: {{chain: {chain}}}\n"
+
+    assert findings == [each for each in found(check(text)) if "error" in each]
+
+
 def test_globs_may_pass_the_name_on_and_models_may_have_slashes() -> None:
     assert found(check(with_routes("  'gpt-*': {chain: ['a/*', 'b/x-*', a/meta/llama]}\n"))) == []
 

@@ -1,8 +1,14 @@
 """What one request will try, from the route and the client's wishes."""
 
+import msgspec
+import pytest
+
 from proxy.config.settings import LastResortSettings
+from proxy.core.chat import parse_chat
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.routing.plan import Plan, Planner, Skipped, Wishes, make_plan
+from proxy.routing.sizes import Sizes
 from proxy.streams.resume import HoldBack, ResumeSettings
 from tests.support.fleet import settings_of
 
@@ -114,3 +120,79 @@ def test_a_planner_plans_as_if_it_knew_nothing() -> None:
             for model in ("chat", "g-1", "g-2"):
                 for wish in (*wishes, *reversed(wishes)):
                     assert make_plan(made, route, model, wish, now) == planner.plan(route, model, wish, now)
+
+
+LIMITED = settings_of("""\
+version: 1
+upstreams:
+  a: {kind: simulated, models: {m: {context: 1000}, blind: {vision: false}}}
+  b: {kind: simulated, models: {m: {context: 4000}}}
+  c: {kind: simulated}
+routes:
+  chat: {chain: [a/m, b/m, c/m]}
+  weighted: {chain: [a/m, b/m, c/m], strategy: weighted}
+  parallel: {chain: [a/m, b/m, c/m], strategy: parallel}
+  small: {chain: [a/m, b/m]}
+  "x-*": {chain: ["a/*", b/m]}
+""")
+
+
+def asked(content: object) -> ModelRequest:
+    return parse_chat(msgspec.json.encode({"model": "chat", "messages": [{"role": "user", "content": content}]}))
+
+
+SHORT, LONG, LONGEST = asked("Hello"), asked("abcd" * 2000), asked("abcd" * 9000)
+IMAGE = asked([{"type": "image_url", "image_url": {"url": "https://h/i.png"}}])
+
+
+def limited(route: str, model: str, request: ModelRequest | None, sizes: Sizes | None = None, **wishes: object) -> Plan:
+    planner = Planner(LIMITED, sizes)
+    planner.plan(LIMITED.routes[route], model, Wishes(), 0.0, SHORT)
+    return planner.plan(LIMITED.routes[route], model, Wishes(**wishes), 0.0, request)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("route", ["chat", "weighted", "parallel"])
+def test_steps_that_cannot_serve_the_request_are_left_out(route: str) -> None:
+    made = limited(route, route, LONG)
+
+    assert (["b/m", "c/m"], [1, 2]) == (names(made), [step.place for step in made.steps])
+    assert ["about 2,010 tokens do not fit 1,000"] == [skipped.reason for skipped in made.skipped]
+    assert ["c/m"] == names(limited(route, route, LONGEST))
+    assert ["a/m", "b/m", "c/m"] == names(limited(route, route, SHORT)) == names(limited(route, route, None))
+
+
+def test_a_globs_steps_are_judged_by_the_model_that_was_asked_for() -> None:
+    assert (["b/m"], "needs vision, which blind lacks") == (
+        names(made := limited("x-*", "blind", IMAGE)),
+        made.skipped[0].reason,
+    )
+    assert ["a/x-other", "b/m"] == names(limited("x-*", "x-other", IMAGE))
+
+
+def test_the_first_that_can_serve_is_the_only_one_without_fallback() -> None:
+    made = limited("chat", "chat", LONG, fallback=False)
+
+    assert (["b/m"], ["a/m", "c/m"]) == (names(made), [str(skipped.deployment) for skipped in made.skipped])
+
+
+def test_one_long_request_changes_nothing_for_the_next() -> None:
+    planner = Planner(LIMITED)
+    plans = [
+        planner.plan(LIMITED.routes["chat"], "chat", Wishes(), 0.0, each) for each in (LONG, SHORT, LONGEST, SHORT)
+    ]
+
+    assert [2, 3, 1, 3] == [len(each.steps) for each in plans]
+
+
+def test_nobody_may_be_left() -> None:
+    made = limited("small", "small", LONGEST)
+
+    assert ([], [1000, 4000]) == (names(made), [each.objection.window for each in made.skipped if each.objection])
+
+
+def test_what_answers_taught_is_planned_with() -> None:
+    sizes = Sizes()
+    sizes.counted(DeploymentId("b", "m"), 1000, 2500)
+    assert ["c/m"] == names(limited("chat", "chat", LONG, sizes))
+    sizes.refused(DeploymentId("c", "m"), None, None, 512, 0.0)
+    assert [] == names(limited("chat", "chat", LONG, sizes))

@@ -1,0 +1,68 @@
+"""What deployments teach about lengths."""
+
+import pytest
+
+from proxy.core.names import DeploymentId
+from proxy.routing.eligibility import Known
+from proxy.routing.sizes import Sizes
+
+HERE, THERE = DeploymentId("a", "m"), DeploymentId("b", "m")
+
+
+def test_nothing_is_known_at_first() -> None:
+    assert (Known(1.0, None), None) == (Sizes().of(HERE, 0.0), Sizes().smallest)
+
+
+def test_the_ratio_follows_what_is_really_counted() -> None:
+    sizes = Sizes()
+    sizes.counted(HERE, 1000, 1300)
+
+    assert Known(1.3) == sizes.of(HERE, 0.0)
+    sizes.counted(HERE, 1000, 1800)
+    assert 1.4 == pytest.approx(sizes.of(HERE, 0.0).ratio)
+    assert Known() == sizes.of(THERE, 0.0)
+
+
+def test_a_ratio_beyond_reason_is_cut() -> None:
+    sizes = Sizes()
+    sizes.counted(HERE, 1000, 10**9)
+    sizes.counted(THERE, 10**9, 1)
+
+    assert [3.0, 0.4] == [sizes.of(each, 0.0).ratio for each in (HERE, THERE)]
+    for estimate, tokens in ((0, 10), (10, 0), (-1, -1)):
+        sizes.counted(HERE, estimate, tokens)
+    assert 3.0 == sizes.of(HERE, 0.0).ratio
+
+
+def test_a_refusal_teaches_the_window_for_an_hour() -> None:
+    sizes = Sizes()
+    sizes.refused(HERE, 8000, 9600, 8192, 100.0)
+
+    assert (Known(1.2, 8192), 8192) == (sizes.of(HERE, 3699.0), sizes.smallest)
+    assert Known(1.2) == sizes.of(HERE, 3701.0)
+
+
+@pytest.mark.parametrize(("tokens", "window"), [(100, 8192), (None, None), (None, 3), (None, 10**12)])
+def test_a_refusal_that_makes_no_sense_teaches_no_window(tokens: int | None, window: int | None) -> None:
+    sizes = Sizes()
+    sizes.refused(HERE, None, tokens, window, 0.0)
+
+    assert (Known(), None) == (sizes.of(HERE, 1.0), sizes.smallest)
+
+
+def test_no_count_is_learned_from_a_limit_that_is_repeated() -> None:
+    sizes = Sizes()
+    sizes.refused(HERE, 30_000, 8192, 8192, 0.0)
+
+    assert Known(1.0, 8192) == sizes.of(HERE, 1.0)
+
+
+def test_memory_is_bounded() -> None:
+    sizes = Sizes()
+    for number in range(5000):
+        sizes.counted(DeploymentId("a", str(number)), 10, 12)
+        sizes.refused(DeploymentId("a", str(number)), None, None, 1000 + number, 0.0)
+
+    assert (1024, 1024) == (len(sizes._ratios), len(sizes._windows))
+    assert Known(1.2, 5999) == sizes.of(DeploymentId("a", "4999"), 0.0)
+    assert 1000 + 5000 - 1024 == sizes.smallest
