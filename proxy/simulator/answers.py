@@ -149,6 +149,8 @@ def _tool_calls(voice: Voice, asked: Question) -> Sequence[ToolCall]:
 
 def _words(voice: Voice, asked: Question, index: int) -> tuple[str, ...]:
     part = begun(asked.messages)
+    if part and part.request is None and not asked.prefills:
+        part = None
     if asked.schema is not None:
         text = json.dumps(document(asked.schema), ensure_ascii=False)
         # Whoever is held to a schema can complete a document, but neither comment on one nor write the end of one.

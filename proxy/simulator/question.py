@@ -40,6 +40,8 @@ class Question:
     """How many images the request shows."""
     reasons: bool = True
     """Whether the reasoning may be told; false only where the request turned it off."""
+    prefills: bool = True
+    """Whether an answer goes on with the last turn where that is the assistant's."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """The request itself, for what only its own language asks."""
 

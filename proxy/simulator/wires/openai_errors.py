@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from proxy.simulator.events import Document
 from proxy.simulator.faults import Fault
 from proxy.simulator.question import BadRequestError
 from proxy.simulator.refusals import Reply, json_reply, request_limit, wait_headers
-from proxy.simulator.wires.wire import Call, Wire, default_wait
+from proxy.simulator.wires.wire import Call, Exchange, Wire, default_wait
 
 
 def error(message: str, kind: str, code: str | int | None = None, param: str | None = None) -> Document:
@@ -29,7 +28,7 @@ class OpenAIWire(Wire):
         """An error in OpenAI's shape."""
         return error(message, kind)
 
-    def failure(self, exchange: Any) -> Document:
+    def failure(self, exchange: Exchange) -> Document:
         """The error that the faults send inside a 200."""
         return stream_error(exchange.upstream)
 

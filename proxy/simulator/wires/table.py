@@ -12,10 +12,26 @@ from urllib.parse import parse_qsl, unquote
 
 from proxy.simulator.received import ReceivedRequest
 from proxy.simulator.wires.anthropic import Anthropic, count_message_tokens
+from proxy.simulator.wires.bedrock import Bedrock, BedrockStream
 from proxy.simulator.wires.gemini import Gemini, GeminiStream, count_content_tokens
 from proxy.simulator.wires.lists import gemini_models, models
+from proxy.simulator.wires.ollama import Ollama
 from proxy.simulator.wires.openai_chat import OpenAIChat
+from proxy.simulator.wires.openai_completions import OpenAICompletions
+from proxy.simulator.wires.openai_responses import OpenAIResponses
 from proxy.simulator.wires.page import Page
+from proxy.simulator.wires.pages import (
+    llama_health,
+    llama_props,
+    llama_slots,
+    ollama_generate,
+    ollama_loaded,
+    ollama_show,
+    ollama_tags,
+    ollama_version,
+    vllm_version,
+)
+from proxy.simulator.wires.vectors import OllamaEmbed, OpenAIEmbeddings
 from proxy.simulator.wires.wire import Call, Wire
 
 _OPENAI = r"(?:|/v1|/openai/v1|/openai/deployments/(?P<model>[^/]+)|/v1beta/openai|/api/v1|/beta)"
@@ -25,13 +41,29 @@ _GEMINI = r"/v1(?:beta)?/models"
 
 _ROWS: tuple[tuple[str, str, Wire | Page], ...] = (
     ("POST", rf"{_OPENAI}/chat/completions", OpenAIChat()),
+    ("POST", rf"{_OPENAI}/completions", OpenAICompletions()),
+    ("POST", rf"{_OPENAI}/responses", OpenAIResponses()),
+    ("POST", rf"{_OPENAI}/embeddings", OpenAIEmbeddings()),
     ("POST", rf"{_ANTHROPIC}/messages", Anthropic()),
     ("POST", rf"{_ANTHROPIC}/messages/count_tokens", count_message_tokens),
     ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):generateContent", Gemini()),
     ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):streamGenerateContent", GeminiStream()),
     ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):countTokens", count_content_tokens),
+    ("POST", r"/api/chat", Ollama()),
+    ("POST", r"/api/embed", OllamaEmbed()),
+    ("POST", r"/model/(?P<model>[^/]+)/converse", Bedrock()),
+    ("POST", r"/model/(?P<model>[^/]+)/converse-stream", BedrockStream()),
     ("GET", r"/v1beta/models", gemini_models),
     ("GET", rf"(?:{_OPENAI}|{_ANTHROPIC})/models", models),
+    ("GET", r"/api/tags", ollama_tags),
+    ("GET", r"/api/ps", ollama_loaded),
+    ("GET", r"/api/version", ollama_version),
+    ("POST", r"/api/show", ollama_show),
+    ("POST", r"/api/generate", ollama_generate),
+    ("GET", r"/health", llama_health),
+    ("GET", r"/props", llama_props),
+    ("GET", r"/slots", llama_slots),
+    ("GET", r"/version", vllm_version),
 )
 
 
