@@ -12,7 +12,7 @@ from proxy.config.schema import Config, ModelFacts, Upstream
 from proxy.core.hosts import is_this_machine
 from proxy.dialects.registry import KINDS, Kind, address
 
-_TYPES = {str: "a text", int: "a whole number"}
+_TYPES = {str: "a text", int: "a whole number", bool: "true or false"}
 _EXAMPLES = {
     "bedrock": "https://bedrock-runtime.REGION.amazonaws.com, or options: {region: REGION}",
     "azure": "https://RESOURCE.openai.azure.com/openai/v1",

@@ -163,8 +163,8 @@ class Upstream(Nearest):
     models: dict[str, ModelFacts] = Field(default_factory=dict)
     """Facts about models, by the name that the upstream knows."""
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """What only its kind knows. anthropic: `version`, `beta` (headers); azure: `api_version`; bedrock: `region`;
-    ollama: `num_ctx`, `keep_alive`."""
+    """What only its kind knows. anthropic: `version` and `beta` (headers), `degrade`, `stub_results`; azure:
+    `api_version`; bedrock: `region`; gemini: `include_thoughts`; ollama: `num_ctx`, `keep_alive`."""
     max_concurrent: LimitForm | None = None
     """Attempts at once on the whole upstream, all its models together: a number, `adaptive`, or {initial, min, max}.
     Default: no such limit."""

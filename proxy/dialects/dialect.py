@@ -45,7 +45,7 @@ class ChatAsked(Struct, frozen=True):
     """Chat fields that this model has refused."""
     facts: ModelFacts = NO_FACTS
     options: Mapping[str, str | int | float | bool] = MappingProxyType({})
-    """What routes.yaml sets for this upstream alone, by the names in the dialect's `options`."""
+    """What routes.yaml sets for this upstream alone, by the names of `Kind.options`."""
 
 
 class Outgoing(Struct, frozen=True):
@@ -94,8 +94,6 @@ class Dialect(Protocol):
     """A language of upstreams."""
 
     name: str
-    options: Mapping[str, type]
-    """Keys that routes.yaml may set on an upstream of this language, and their types."""
 
     def write(self, asked: ChatAsked) -> Outgoing:
         """The upstream's request. Raises NotCarriedError."""

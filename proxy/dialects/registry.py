@@ -156,7 +156,7 @@ _ROWS = (
         dialect="anthropic",
         paths=_paths(messages="/v1/messages", count_tokens="/v1/messages/count_tokens"),
         headers=MappingProxyType({"anthropic-version": "2023-06-01"}),
-        options=MappingProxyType({"version": str, "beta": str}),
+        options=MappingProxyType({"version": str, "beta": str, "stub_results": bool, "degrade": bool}),
         option_headers=MappingProxyType({"version": "anthropic-version", "beta": "anthropic-beta"}),
     ),
     # Embeddings are asked for at its compatible endpoint, which takes the key as OpenAI does.
@@ -167,6 +167,7 @@ _ROWS = (
         auth_header="x-goog-api-key",
         auth_headers=MappingProxyType({Wire.EMBEDDINGS: "Authorization"}),
         roots=("/v1beta/openai", "/v1beta"),
+        options=MappingProxyType({"include_thoughts": bool}),
         dialect="gemini",
         paths=_paths(embeddings="/v1beta/openai/embeddings"),
     ),

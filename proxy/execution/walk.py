@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from proxy.core.event import BudgetRefused, FailedOver, Happening
 from proxy.core.failure import Failure, FailureClass
+from proxy.core.wire import Wire
+from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.openai.graft import Resumption
 from proxy.execution.attempt import Attempts
 from proxy.execution.kept import Kept, KeptAnswers
@@ -22,6 +24,7 @@ from proxy.pool.budgets import Budgets
 from proxy.pool.permit import IGNORED, Permit
 from proxy.pool.pool import Pool
 from proxy.pool.standing import Hold, Standing
+from proxy.routing.dimensions import Dimensions
 from proxy.routing.eligibility import plain_tokens
 from proxy.routing.next_move import Attempt, Queue
 from proxy.routing.plan import PlannedStep
@@ -55,6 +58,7 @@ class World:
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     sizes: Sizes = field(default_factory=Sizes)
     transcripts: Room = field(default_factory=Room)
+    dimensions: Dimensions = field(default_factory=Dimensions)
 
 
 class Walk:
@@ -181,8 +185,21 @@ class Walk:
                 self.world.sizes.refused(deployment, estimate, result.prompt, result.window, now)
             run.history.record(run.plan, step, result, now, self.world.roll())
             return None
+        if run.request.wire is Wire.EMBEDDINGS and (problem := self._other_vectors(result)) is not None:
+            # Its permit is given back as a success: the deployment did what it was asked.
+            run.history.record(run.plan, step, problem, self.world.clock(), self.world.roll())
+            return None
         run.current = run.plan.steps[step]
         return result
+
+    def _other_vectors(self, answer: JsonAnswer | StreamAnswer) -> Failure | None:
+        """Why vectors cannot stand beside those that the route gave before; None if they can."""
+        plan, asked = self.run.plan, bytes(self.run.request.fields.get("dimensions", b"null"))
+        got = EMBEDDINGS.dimension_of(answer.body) if isinstance(answer, JsonAnswer) else None
+        if got is None or plan.mixed_dimensions:
+            return None
+        problem = self.world.dimensions.problem(plan.route, int(asked) if asked.isdigit() else None, got)
+        return None if problem is None else Failure(FailureClass.BAD_ANSWER, "other_dimension", problem)
 
     def go_to(self, step: int) -> None:
         """Note where the request is sent now, and tell if that is a failover."""

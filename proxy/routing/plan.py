@@ -80,6 +80,8 @@ class Plan(Struct, frozen=True):
     """The same as the route has it; the client may have wanted less."""
     resume: ResumeSettings | None = ResumeSettings()
     """How a broken stream is finished on another deployment; None for not at all."""
+    mixed_dimensions: bool = False
+    """Whether vectors of several lengths may come from one route."""
 
     def at(self, place: int) -> DeploymentId | None:
         """The deployment at a place of the route's chain."""
@@ -196,6 +198,7 @@ def _plan(
         route.deadline,
         # A wish for no fallback is obeyed in every phase, also after the first token.
         route.resume if wishes.fallback else None,
+        route.mixed_dimensions,
     )
 
 

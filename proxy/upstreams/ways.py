@@ -25,6 +25,7 @@ from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects.client_wire import ClientWire
 from proxy.dialects.dialect import ChatAsked, Dialect, Outgoing, Reading, Translator
+from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.languages import CLIENT_WIRES, DIALECTS, chat_fields
 from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_answer, write_request
@@ -147,6 +148,14 @@ class _SameWire:
         return self._client_wire.failure(data, self._kind.name, time.time())
 
 
+class _Embeddings(_SameWire):
+    """Embeddings, of which as many have to come back as were asked for."""
+
+    def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
+        del sent
+        return EMBEDDINGS.read(body, self._kind.name, time.time(), EMBEDDINGS.inputs(letter.ask.request))
+
+
 class _Translated:
     """A language of the upstream's own."""
 
@@ -186,6 +195,8 @@ _ways: dict[tuple[str, Wire], Way] = {}
 
 
 def _way(kind: Kind, wire: Wire) -> Way:
+    if wire is Wire.EMBEDDINGS and wire in kind.paths:
+        return _Embeddings(kind, EMBEDDINGS)
     if wire is not Wire.CHAT and wire in kind.paths:
         return _SameWire(kind, CLIENT_WIRES[wire])
     return _PlainChat(kind) if kind.dialect is None else _Translated(kind, DIALECTS[kind.dialect])

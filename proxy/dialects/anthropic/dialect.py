@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from proxy.core.failure import Failure
 from proxy.dialects.anthropic.answer import read_answer
-from proxy.dialects.anthropic.request import OPTIONS, write_request
+from proxy.dialects.anthropic.request import write_request
 from proxy.dialects.anthropic.stream import MessagesTranslator
 from proxy.dialects.dialect import ChatAsked, Dialect, Outgoing, Reading, Translator
 
@@ -16,7 +15,6 @@ class _Anthropic:
     """The language; see `Dialect`."""
 
     name = "anthropic"
-    options: Mapping[str, type] = OPTIONS
 
     def write(self, asked: ChatAsked) -> Outgoing:
         """The upstream's request. Raises NotCarriedError."""

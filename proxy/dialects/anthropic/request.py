@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -22,14 +21,6 @@ from proxy.dialects.anthropic.tools import answer_tool, names_in, tools_called, 
 from proxy.dialects.anthropic.values import read_asked
 from proxy.dialects.dialect import ChatAsked, NotCarriedError, Outgoing
 
-OPTIONS: Final = MappingProxyType(
-    {"anthropic_version": str, "anthropic_beta": str, "stub_results": bool, "degrade": bool}
-)
-"""`anthropic_version` is the header of that name, `2023-06-01` unless set: later ones refuse all sampling parameters.
-`anthropic_beta` is another header, a list of names with commas. With `stub_results` calls that nobody answered are
-given an empty result; with `degrade` a model that cannot be told to call a tool is only offered it."""
-
-_VERSION: Final = "2023-06-01"
 _DEFAULT_CAP: Final = 4096
 """Tokens of an answer where neither the client nor the catalogue has a limit: every model can do it."""
 _BREAKPOINTS: Final = 4
@@ -109,8 +100,7 @@ class _Writer:
             "/v1/messages",
             (_encode(sent),),
             tuple(dict.fromkeys(self._dropped)),
-            self._headers(),
-            self._names.renamed,
+            names=self._names.renamed,
         )
 
     def _value(self, name: str) -> Any:
@@ -119,13 +109,6 @@ class _Writer:
             return None if raw is None else read_asked(raw)
         except ValueError:
             refuse(f"a '{name}' that is not valid JSON", name)
-
-    def _headers(self) -> dict[str, str]:
-        options = self._asked.options
-        headers = {"anthropic-version": str(options.get("anthropic_version") or _VERSION)}
-        if beta := options.get("anthropic_beta"):
-            headers["anthropic-beta"] = str(beta)
-        return headers
 
     def _cap(self) -> int:
         most = self._asked.facts.max_output

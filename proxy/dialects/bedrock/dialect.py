@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from proxy.core.failure import Failure
@@ -15,8 +13,6 @@ from proxy.dialects.dialect import ChatAsked, Dialect, Outgoing, Reading, Transl
 
 class _Bedrock:
     name = "bedrock"
-    options: Mapping[str, type] = MappingProxyType({"region": str})
-    """`region`: Amazon's region, such as `us-east-1`, for which requests are signed where the key is one that signs."""
 
     def write(self, asked: ChatAsked) -> Outgoing:
         return write_request(asked)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from proxy.core.failure import Failure
@@ -17,8 +15,6 @@ class Gemini:
     """See `dialects/dialect.py: Dialect`."""
 
     name = "gemini"
-    options: Mapping[str, type] = MappingProxyType({"include_thoughts": bool})
-    """`include_thoughts`: whether thoughts are shown; by default where the client asks for a reasoning effort."""
 
     def write(self, asked: ChatAsked) -> Outgoing:
         """The upstream's request. Raises NotCarriedError."""

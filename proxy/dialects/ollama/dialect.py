@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from proxy.core.failure import Failure
@@ -15,9 +13,6 @@ from proxy.dialects.ollama.stream import OllamaTranslator
 
 class _Ollama:
     name = "ollama"
-    options: Mapping[str, type] = MappingProxyType({"num_ctx": int, "keep_alive": str})
-    """`num_ctx`: tokens of the window with which models are loaded, else as Ollama chooses; `keep_alive`: how long a
-    model stays loaded after a request, such as `30m`, or a number of seconds, -1 for ever; else five minutes."""
 
     def write(self, asked: ChatAsked) -> Outgoing:
         return write_request(asked)

@@ -51,14 +51,6 @@ def test_the_least_request() -> None:
     expected = {"model": MODEL, "max_tokens": 4096, "messages": [{"role": "user", "content": [text("hi")]}]}
     assert expected == body_of(written)
     assert ("/v1/messages", (), {}) == (written.path, written.dropped, written.names)
-    assert {"anthropic-version": "2023-06-01"} == written.headers
-
-
-def test_the_headers_are_the_operators_to_choose() -> None:
-    options = {"anthropic_version": "2026-10-21", "anthropic_beta": "a,b"}
-
-    expected = {"anthropic-version": "2026-10-21", "anthropic-beta": "a,b"}
-    assert expected == outgoing(options=options).headers
 
 
 def test_streams() -> None:

@@ -51,7 +51,6 @@ def dropped(fields: dict[str, Any], model: str, **more: Any) -> tuple[str, ...]:
 
 def test_the_least() -> None:
     assert {"messages": [{"role": "user", "content": [{"text": "hi"}]}]} == sent(asked({}, NOVA))
-    assert {"region": str} == BEDROCK.options
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,6 @@ def test_whether_thoughts_are_shown_can_be_set() -> None:
     assert {"thinkingConfig": THOUGHTS} == config(options=shown)
     assert {"thinkingConfig": {"thinkingLevel": "HIGH"}} == config(reasoning_effort="high", options=hidden)
     assert {} == config("gemini-2.0-flash", options=shown)
-    assert {"include_thoughts": bool} == dict(GEMINI.options)
 
 
 def test_what_gemini_has_no_word_for_is_dropped_and_said() -> None:

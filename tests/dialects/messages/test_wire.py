@@ -11,7 +11,7 @@ from proxy.dialects.client_wire import ClientWire
 from proxy.dialects.dialect import Reading
 from proxy.dialects.messages.errors import error_event
 from proxy.dialects.messages.passing import MessagesEvents
-from proxy.dialects.messages.wire import MESSAGES
+from proxy.dialects.messages.wire import COUNTING, MESSAGES
 from proxy.streams.event_view import EventKind
 from tests.dialects.messages.oracle import speaking
 
@@ -27,7 +27,7 @@ def test_a_request() -> None:
 
 
 def test_a_request_for_a_count_needs_no_cap() -> None:
-    request = MESSAGES.parse_count(b'{"model":"fast","messages":[]}')
+    request = COUNTING.parse(b'{"model":"fast","messages":[]}')
     assert ("fast", False, Wire.COUNT_TOKENS) == (request.model, request.stream, request.wire)
 
 

@@ -14,6 +14,7 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.chat_events import DONE, ChatEvents, read_chunks, usage_of
 from proxy.dialects.dialect import Reading
 from proxy.dialects.openai.chat import Completion
+from proxy.dialects.responses.usage import usage_of_event
 from proxy.dialects.responses.wire import RESPONSES
 from proxy.streams.event_view import SAYS, EventKind, EventView
 from tests.dialects.responses.oracle import EVENT, speaking
@@ -196,9 +197,9 @@ def test_the_failure_of_an_event(event: bytes) -> None:
 def test_the_usage_of_the_last_event() -> None:
     event = data("response.completed", response={"output": [], "usage": USAGE})
 
-    assert {"usage": CHAT_USAGE} == json.loads(RESPONSES.usage_of(event) or b"")
-    assert RESPONSES.usage_of(data("response.completed", response={"usage": None})) is None
-    assert RESPONSES.usage_of(b"{") is None
+    assert {"usage": CHAT_USAGE} == json.loads(usage_of_event(event) or b"")
+    assert usage_of_event(data("response.completed", response={"usage": None})) is None
+    assert usage_of_event(b"{") is None
 
 
 def test_the_end_of_a_stream_that_passed_through_and_broke() -> None:
@@ -219,7 +220,7 @@ def test_reading_never_raises(raw: bytes) -> None:
     RESPONSES.read(raw, "openai", 0.0)
     RESPONSES.event_reader()(raw)
     RESPONSES.failure(raw, "openai", 0.0)
-    RESPONSES.usage_of(raw)
+    usage_of_event(raw)
 
 
 # Events as chat events
