@@ -96,7 +96,10 @@ def _silence_json(_: Fault, exchange: Exchange) -> Script:
 
 
 def _pings(fault: Fault, exchange: Exchange) -> Script:
-    yield Head(200, exchange.wire.stream_type)
+    if exchange.wire.pings_are_events:
+        yield from opening(exchange)
+    else:
+        yield Head(200, exchange.wire.stream_type)
     if not exchange.wire.ping:
         yield Hang()
     yield from _for_ever(exchange.wire.ping, fault.interval)
@@ -272,7 +275,7 @@ def _wrong_type(*_: object) -> Script:
 
 def _content_filter_finish(fault: Fault, exchange: Exchange) -> Script:
     short = tuple(
-        replace(choice, tokens=choice.tokens[: fault.after], finish_reason="content_filter")
+        replace(choice, tokens=choice.tokens[: fault.after], finish_reason="content_filter", stopped_by=None)
         for choice in exchange.answer.choices
     )
     return healthy(replace(exchange, answer=replace(exchange.answer, choices=short)))

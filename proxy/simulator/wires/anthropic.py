@@ -44,6 +44,7 @@ class Anthropic(Wire):
     """Messages."""
 
     name = "anthropic"
+    pings_are_events = True
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     kinds: Mapping[int, str] = {
         400: "invalid_request_error",

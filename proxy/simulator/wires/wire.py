@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from proxy.simulator.answers import Answer, Choice
 from proxy.simulator.events import SSE_TYPE, Document, Event, dumps, encoded, sse
 from proxy.simulator.faults import Fault
-from proxy.simulator.question import BadRequestError, Question, decoded_object, parse_json
+from proxy.simulator.question import BadRequestError, Question, decoded_object, parse_json, words_of
 from proxy.simulator.refusals import Reply, json_reply, wait_headers
 
 
@@ -89,6 +89,8 @@ class Wire(ABC):
     """Whether its streams are server-sent events, which may be spelled in several ways."""
     ping: bytes = b": keep-alive\n\n"
     """What keeps a silent stream alive; empty where the language has nothing for that."""
+    pings_are_events: bool = False
+    """Whether that is an event, which comes after the opening."""
     refusals: Mapping[str, Refusal] = {}
     """How the faults of the scope `refusal` are told, by their names."""
     kinds: Mapping[int, str] = {}
@@ -176,6 +178,9 @@ class Wire(ABC):
 
     def refuse(self, fault: Fault, call: Call, now: float) -> Reply:
         """The reply of a fault of the scope `refusal`; `now` is Unix time."""
+        if fault.limit and fault.form == "openai_reset":
+            # What `low_headroom` comes to; others than OpenAI tell it in their own way.
+            fault = replace(fault, form="seconds")
         kind = self.kinds.get(fault.status, self.kinds[500 if fault.status >= 500 else 400])
         plain = Refusal(fault.status, kind, f"Simulated fault: this upstream answers {fault.status}.")
         row = self.refusals.get(fault.name, plain)
@@ -202,11 +207,13 @@ class Wire(ABC):
 
     def _hinted(self, fault: Fault, now: float) -> Mapping[str, str]:
         wait = default_wait(fault)
-        return {} if wait is None else self.hints(fault.form, wait, now)
+        if wait is None:
+            return {}
+        told = self.limit_headers(fault.limit, 0, wait, now) if fault.limit else {}
+        return {**self.hints(fault.form, wait, now), **told}
 
     def _prompt(self, fault: Fault, call: Call) -> int:
-        words = sum(4 + len(str(one.get("content", "")).split()) for one in self.messages(call.fields))
-        return max(words, (fault.limit or 8192) + 1)
+        return max(words_of(self.messages(call.fields)), (fault.limit or 8192) + 1)
 
 
 def default_wait(fault: Fault) -> float | None:
