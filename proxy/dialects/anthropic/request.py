@@ -173,6 +173,8 @@ class _Writer:
         choice = body.get("tool_choice", {}).get("type")
         if choice == "tool":
             return
+        if not self._family.forced_tools:
+            refuse("to this model what form its answer has to have", "response_format")
         told = described.get("description")
         name = self._names.answer()
         tool = answer_tool(name, schema, f"{_ANSWER}\n\n{told}" if isinstance(told, str) and told else _ANSWER)

@@ -184,6 +184,7 @@ def test_future_agi_1122_the_prompt_counts_what_was_cached() -> None:
     [
         b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}',
         b'\n{"error":"model is loading"}',
+        b'{"content":[{"type":"text","text":"a"}],"stop_reason":"end_turn","error":{"message":"cut"}}',
         b'[{"error":{"code":429,"message":"slow down"}}]',
     ],
 )

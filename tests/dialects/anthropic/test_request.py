@@ -209,6 +209,10 @@ class TestFormat:
 
         assert "response_format" == caught.value.param
 
+    def test_a_model_that_can_neither_be_bound_nor_forced_is_not_asked(self) -> None:
+        with pytest.raises(NotCarriedError):
+            ask(model="claude-fable-5-1", response_format=bound(), facts=ModelFacts(structured=False))
+
     def test_an_answer_that_is_no_object_cannot_be_the_input_of_a_tool(self) -> None:
         with pytest.raises(NotCarriedError):
             ask(model=OLD, response_format=bound({"type": "array"}))
