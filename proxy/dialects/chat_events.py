@@ -202,6 +202,13 @@ def _chunk(data: bytes) -> Chunk:
 
 def _lenient(data: bytes) -> Chunk:
     try:
-        return msgspec.convert(json.loads(data), Chunk, strict=False)
+        return msgspec.convert(_without_nulls(json.loads(data)), Chunk, strict=False)
     except (ValueError, RecursionError):
         return Chunk()
+
+
+def _without_nulls(value: object) -> object:
+    """A document without its null members: some upstreams send an index that is null, and mean the first."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

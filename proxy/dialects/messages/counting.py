@@ -27,6 +27,8 @@ _WIDE: Final = re.compile("[\u2e80-\ud7a3\uf900-\ufaff\uff00-\uffef\U00020000-\U
 _MARKS: Final = '{}[]();=<>"'
 _MANY_MARKS: Final = 12
 """One of `_MARKS` in so many characters makes a text code, or JSON."""
+_SAMPLE: Final = 4096
+"""Characters in which they are looked for."""
 
 
 class _Count(Struct):
@@ -43,8 +45,9 @@ def text_tokens(text: str) -> int:
     if not text.isascii():
         wide = sum(map(len, _WIDE.findall(text)))
         size = len(text.encode("utf-8", "replace")) - 3 * wide
-    marks = sum(map(text.count, _MARKS))
-    return wide + -(-size // (3 if marks * _MANY_MARKS > len(text) else 4))
+    sample = text[:_SAMPLE]
+    marks = sum(map(sample.count, _MARKS))
+    return wide + -(-size // (3 if marks * _MANY_MARKS > len(sample) else 4))
 
 
 def estimate(request: ModelRequest) -> int:

@@ -17,8 +17,6 @@ _TRUE = Raw(b"true")
 _IN_PLACE = ("previous_response_id", "conversation", "prompt")
 """What may stand in place of the input."""
 
-_decode_text = msgspec.json.Decoder(str).decode
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -49,7 +47,6 @@ class _Item(Struct):
 
 _decode_referring = msgspec.json.Decoder(_Referring | str).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
-_decode_parts = msgspec.json.Decoder(list[Raw]).decode
 _decode_part = msgspec.json.Decoder(_Part).decode
 
 

@@ -135,6 +135,11 @@ def test_the_stop_sequence_that_vllm_tells() -> None:
     assert ("stop_sequence", "END") == (read["stop_reason"], read["stop_sequence"])
 
 
+def test_what_deepseek_calls_cached() -> None:
+    usage = answered({"content": "So"}, usage={**usage_of(10, 2), "prompt_cache_hit_tokens": 4})["usage"]
+    assert (6, 4) == (usage["input_tokens"], usage["cache_read_input_tokens"])
+
+
 def test_without_any_usage_it_is_estimated() -> None:
     usage = answered({"content": "So"})["usage"]
     assert 0 < usage["input_tokens"] < 10 and usage["output_tokens"] > 0

@@ -156,6 +156,16 @@ def test_what_an_assistant_says_in_a_row_is_one_message() -> None:
     assert ("One, two", 1) == (told[0]["content"], len(told[0]["tool_calls"]))
 
 
+def test_a_result_that_ends_what_is_to_be_cached() -> None:
+    cached = {"cache_control": {"type": "ephemeral"}}
+    told = messages_of(user(result(content=[text("A"), text("B")], **cached)))
+    assert [text("A"), text("B", **cached)] == told[0]["content"]
+
+
+def test_a_user_who_says_nothing() -> None:
+    assert [{"role": "user", "content": ""}] == messages_of({"role": "user", "content": []})
+
+
 def test_results_alone_are_no_message_of_the_user() -> None:
     told = messages_of(user("Look"), said_by_model(LOOK), user(result(content="A cat")))
     assert ["user", "assistant", "tool"] == [message["role"] for message in told]
@@ -269,6 +279,8 @@ def test_tools() -> None:
 def test_tool_choices(choice: str, its: str) -> None:
     assert its == chat_of({"tools": [TOOL], "tool_choice": {"type": choice}})["tool_choice"]
     assert "parallel_tool_calls" not in chat_of({"tools": [TOOL], "tool_choice": {"type": choice}})
+    alone = {"type": choice, "disable_parallel_tool_use": True}
+    assert (choice != "none") == ("parallel_tool_calls" in chat_of({"tools": [TOOL], "tool_choice": alone}))
 
 
 def test_tools_of_servers_are_left_out_and_told() -> None:

@@ -142,6 +142,31 @@ def test_calls_that_all_have_the_same_index() -> None:
     assert [("call_a", "{}"), ("call_b", '{"b":2}')] == [(its["id"], its["json"]) for its in blocks_of(stream)]
 
 
+def test_another_id_within_a_call_makes_no_other_call() -> None:
+    pieces = [piece(0, part, id_, "f") for part, id_ in (('{"a"', "call_a"), (":1", "call_b"), ("}", "call_c"))]
+    stream = encoded(*pieces, CHAT.finish("tool_calls"), DONE)
+    assert [("call_a", '{"a":1}')] == [(block["id"], block["json"]) for block in blocks_of(stream)]
+
+
+def test_calls_without_end_are_not_all_kept() -> None:
+    events = [piece(index, '{"a"', f"c{index}", "f") for index in range(1500)]
+    stream = encoded(*events, CHAT.finish("tool_calls"), DONE)
+    assert 1025 == len(blocks_of(stream))
+
+
+def test_only_the_first_choice_is_told() -> None:
+    other = CHAT.text("other").replace(b'"index":0', b'"index":1')
+    stream = encoded(CHAT.text("one"), other, CHAT.finish("stop"), DONE)
+    assert ["one"] == [block["text"] for block in blocks_of(stream)]
+
+
+def test_usage_before_the_finish_reason_ends_nothing() -> None:
+    """Some upstreams tell the usage so far all the time."""
+    stream = encoded(USAGE, CHAT.text("so"), USAGE, CHAT.text(" on"), CHAT.finish("stop"), DONE)
+    assert ["so on"] == [block["text"] for block in blocks_of(stream)]
+    assert 3 == events_of(stream)[-2]["usage"]["output_tokens"]
+
+
 def test_ids_are_such_as_anthropic_takes_back() -> None:
     stream = encoded(piece(0, "{}", "functions.look:0", "look"), CHAT.finish("tool_calls"), DONE)
     assert "functions_look_0" == blocks_of(stream)[0]["id"]
@@ -276,6 +301,15 @@ def test_thoughts_that_are_told_again_when_they_are_signed() -> None:
     )
     assert [("Hmm", "s"), ("More", "t")] == [
         (block["thinking"], block["signature"]) for block in blocks_of(stream) if block["type"] == "thinking"
+    ]
+
+
+def test_thoughts_that_are_told_twice_in_one_event() -> None:
+    both = {"reasoning_content": "Hm", "thinking_blocks": [{"type": "thinking", "thinking": "Hm"}]}
+    late = {"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "late"}]}
+    stream = encoded(CHAT.delta(both), CHAT.delta(both), CHAT.text("So"), CHAT.delta(late), CHAT.finish("stop"), DONE)
+    assert [("thinking", "HmHm", ""), ("text", None, None)] == [
+        (block["type"], block.get("thinking"), block.get("signature")) for block in blocks_of(stream)
     ]
 
 

@@ -248,6 +248,14 @@ def test_a_stream_that_breaks_at_once_has_begun() -> None:
     assert "rate_limit_exceeded" == events[-1]["response"]["error"]["code"]
 
 
+def test_an_index_that_is_null_is_the_first() -> None:
+    text = CHAT.text("x").replace(b'"index":0', b'"index":null')
+    call = CHAT.call(0, "c1", "f").replace(b'"index":0', b'"index":null')
+    output = told(text, call, CHAT.finish("tool_calls"), DONE)[-1]["response"]["output"]
+
+    assert ["message", "function_call"] == [item["type"] for item in output]
+
+
 def test_comments_pass() -> None:
     assert b": ping\n\n" == encoded(b": ping\n\n")
 
