@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from openai.types import CreateEmbeddingResponse
 from proxy.core.errors import ClientError
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.wire import Wire
-from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.client_wire import Speaking
+from proxy.dialects.dialect import NotCarriedError, Reading
 from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.openai.chat import Completion
 
@@ -72,6 +74,20 @@ def test_a_wrong_request_is_told_by_its_field(raw: bytes, param: str) -> None:
 def test_no_chat_completion_is_like_it() -> None:
     with pytest.raises(NotCarriedError, match="has no embeddings"):
         EMBEDDINGS.to_chat(EMBEDDINGS.parse(body()))
+
+
+def test_nothing_of_it_is_streamed_or_translated() -> None:
+    never: list[Callable[[], object]] = [
+        EMBEDDINGS.event_reader,
+        lambda: EMBEDDINGS.from_chat(b"{}", Speaking(EMBEDDINGS.parse(body()), "x", 1)),
+        lambda: EMBEDDINGS.encoder(Speaking(EMBEDDINGS.parse(body()), "x", 1)),
+        lambda: EMBEDDINGS.to_chat_events(Reading("m", "x", 1)),
+    ]
+    for each in never:
+        with pytest.raises(NotImplementedError):
+            each()
+
+    assert b'"code":"c"' in EMBEDDINGS.broken("m", "c", reason="r", retryable=False)
 
 
 def answer(*vectors: Any, **more: Any) -> bytes:

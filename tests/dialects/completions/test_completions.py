@@ -22,7 +22,7 @@ from proxy.dialects.completions.wire import COMPLETIONS
 from proxy.dialects.dialect import NotCarriedError, Reading
 from proxy.dialects.openai.chat import Completion
 from proxy.streams.event_view import SAYS, EventKind, EventView
-from proxy.streams.sse import EventFramer
+from proxy.streams.sse import MAX_EVENT, EventFramer
 from tests.dialects.responses.oracle import check_chat
 
 USAGE = usage_of(3, 4)
@@ -360,6 +360,24 @@ def test_an_error_ends_the_chat_events() -> None:
     out = COMPLETIONS.to_chat_events(READING).feed(sse(b'{"error":{"message":"oops"}}', b"[DONE]"))
 
     assert {"error": {"message": "oops"}} == json.loads(out.removeprefix(b"data: "))
+
+
+def test_an_error_outside_of_the_data_is_one() -> None:
+    """llama.cpp's builds of 2025."""
+    out = COMPLETIONS.to_chat_events(READING).feed(b"error: oops\n\n")
+
+    assert {"error": "oops"} == json.loads(out.removeprefix(b"data: "))
+
+
+def test_an_event_that_is_too_large_is_malformed() -> None:
+    translator = COMPLETIONS.to_chat_events(READING)
+
+    assert b"data: malformed\n\n" == translator.feed(b"data: " + bytes(MAX_EVENT))
+    assert b"" == translator.feed(b"\n\n")
+
+
+def test_a_choice_without_a_message_has_no_text() -> None:
+    assert "" == completion_of({"index": 0, "finish_reason": "stop"})["choices"][0]["text"]
 
 
 def test_what_cannot_be_understood_is_malformed() -> None:

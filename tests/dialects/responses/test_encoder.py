@@ -237,6 +237,7 @@ def test_a_stream_that_breaks_has_failed() -> None:
     )
     assert ("incomplete", "Hel") == (failed["output"][0]["status"], failed["output"][0]["content"][0]["text"])
     assert b"" == encoder.feed(CHAT.text("lo"))
+    assert b"" == encoder.error("Again.", "x", reason="y", retryable=False)
 
 
 def test_a_stream_that_breaks_at_once_has_begun() -> None:

@@ -138,6 +138,7 @@ EVENTS: list[tuple[bytes, EventView]] = [
     (b"{", MALFORMED),
     (b"{}", MALFORMED),
     (b"[]", MALFORMED),
+    (data("response.completed", response=5), MALFORMED),
     (b'{"type":5}', MALFORMED),
     (b'{"type":"response.output_text.delta","delta":"\xff"}', MALFORMED),
     (b"[" * 100_000, MALFORMED),

@@ -126,6 +126,11 @@ def test_outputs_follow_their_calls_wherever_they_stood() -> None:
     assert expected == messages_of([CALL, user("wait"), OUTPUT])
 
 
+def test_an_output_that_nothing_called_stands_for_itself() -> None:
+    assert [{"role": "tool", "tool_call_id": "c1", "content": "one"}] == messages_of([OUTPUT])
+    assert "" == messages_of([{**OUTPUT, "output": []}])[0]["content"]
+
+
 def test_a_message_behind_its_call_is_the_same_turn() -> None:
     expected = [
         {"role": "assistant", "content": "Let me see.", "tool_calls": [called("c1", "f")]},
@@ -310,6 +315,7 @@ NOT_CARRIED: list[tuple[dict[str, Any], str]] = [
     ({"instructions": ["x"]}, "instructions"),
     ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "input[0]"),
     ({"input": [5]}, "input"),
+    ({"input": [{"type": 5}]}, "input[0].type"),
     ({"input": [{"type": "function_call", "name": "f"}]}, "input[0].call_id"),
     ({"input": [{**CALL, "namespace": "n"}]}, "input[0].namespace"),
     ({"input": [{"type": "function_call_output", "output": ""}]}, "input[0].call_id"),
@@ -360,4 +366,11 @@ def test_deep_nesting_is_refused() -> None:
     body = b'{"model":"m","input":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
     with pytest.raises((ClientError, NotCarriedError)):
+        RESPONSES.to_chat(RESPONSES.parse(body))
+
+
+def test_a_file_is_not_fetched_however_its_name_is_spelled() -> None:
+    body = b'{"model":"m","input":[{"role":"user","content":[{"type":"input_image","file\\u005fid":"f"}]}]}'
+
+    with pytest.raises(NotCarriedError, match="file_id"):
         RESPONSES.to_chat(RESPONSES.parse(body))

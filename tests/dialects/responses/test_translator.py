@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from proxy.dialects.chat_events import DONE, ChatEvents, read_chunks, usage_of
 from proxy.dialects.dialect import Reading
 from proxy.dialects.responses.wire import RESPONSES
+from proxy.streams.sse import MAX_EVENT
 from tests.dialects.responses.oracle import speaking
 from tests.dialects.responses.samples import CALL, CHAT_USAGE, MESSAGE, THOUGHTS, USAGE, data
 
@@ -199,3 +200,56 @@ def test_hostile_events_never_raise(name: str, more: dict[str, Any]) -> None:
 @given(st.binary(max_size=80))
 def test_hostile_bytes_never_raise(raw: bytes) -> None:
     RESPONSES.to_chat_events(READING).feed(b"data: " + raw + b"\n\n")
+
+
+def raw_chat(*events: bytes) -> list[dict[str, Any]]:
+    translator = RESPONSES.to_chat_events(READING)
+    out = b"".join(translator.feed(b"data: " + event + b"\n\n") for event in events)
+    return [json.loads(line[6:])["choices"][0]["delta"] for line in out.split(b"\n\n") if line.startswith(b"data: {")]
+
+
+def test_a_refusal_is_told_once() -> None:
+    refused = {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}
+    in_deltas = [
+        data("response.refusal.delta", output_index=0, delta="N"),
+        data("response.refusal.delta", output_index=0, delta=""),
+        data("response.refusal.delta", output_index=0, delta="o."),
+    ]
+    whole = data("response.output_item.done", output_index=0, item=refused)
+
+    assert "No." == said(chat(*in_deltas, whole, COMPLETED))["refusal"]
+    assert "No." == said(chat(whole, COMPLETED))["refusal"]
+
+
+def test_a_custom_call_is_one_on_the_chat_wire_too() -> None:
+    item = {"type": "custom_tool_call", "call_id": "c1", "name": "f", "input": "xy"}
+    added = data("response.output_item.added", output_index=0, item={**item, "input": ""})
+    delta = data("response.custom_tool_call_input.delta", output_index=0, delta="xy")
+    done = data("response.output_item.done", output_index=0, item=item)
+    begun = {"index": 0, "id": "c1", "type": "custom", "custom": {"name": "f", "input": ""}}
+    expected = [{"tool_calls": [begun]}, {"tool_calls": [{"index": 0, "custom": {"input": "xy"}}]}]
+
+    assert expected == raw_chat(added, delta, done)[1:]
+    assert expected == raw_chat(done)[1:]
+
+
+def test_arguments_of_a_call_that_never_began_are_nobodys() -> None:
+    assert {} == said(chat(data("response.function_call_arguments.delta", output_index=0, delta="{")))["calls"]
+
+
+def test_an_event_without_a_type_is_malformed() -> None:
+    assert b"data: malformed\n\n" == RESPONSES.to_chat_events(READING).feed(b"data: {}\n\n")
+
+
+def test_an_error_outside_of_the_data_is_one() -> None:
+    """llama.cpp's builds of 2025."""
+    out = RESPONSES.to_chat_events(READING).feed(b"error: oops\n\n")
+
+    assert {"error": "oops"} == json.loads(out.removeprefix(b"data: "))
+
+
+def test_an_event_that_is_too_large_is_malformed() -> None:
+    translator = RESPONSES.to_chat_events(READING)
+
+    assert b"data: malformed\n\n" == translator.feed(b"data: " + bytes(MAX_EVENT))
+    assert b"" == translator.feed(b"\n\n")
