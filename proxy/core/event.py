@@ -26,6 +26,8 @@ class AttemptEnded(Struct, frozen=True):
     duration: float
     status: int | None = None
     """The upstream's HTTP status, where there was one."""
+    cost: float | None = None
+    """USD, where tokens and prices are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,8 @@ class RequestEnded(Struct):
     rest of the duration is the proxy's own."""
     usage: bytes | None = None
     """The upstream's own JSON in which the token counts stand; listeners read it, off the request's path."""
+    cost: float | None = None
+    """USD, of all attempts whose cost is known; None where none's is."""
     degraded: str | None = None
     client_retry: int = 0
     """The client's SDK says that this is its n-th retry."""

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.core.cost import cost_of
 from proxy.core.event import AttemptEnded, BreakerChanged, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
@@ -30,6 +31,9 @@ from proxy.upstreams.ways import Ask
 
 _SILENT: Final = Failure(FailureClass.TIMEOUT, "first_token_timeout")
 """What a deployment is charged with that was silent for as long as it may be, when the deadline ended the attempt."""
+
+_USUAL_PRICE: Final = frozenset({b'"auto"', b'"default"', b"null"})
+"""Values of `service_tier` under which the usual prices hold."""
 
 
 def _is_deadline(outcome: Outcome) -> bool:
@@ -84,13 +88,16 @@ class Attempts:
         finally:
             if not isinstance(result, StreamAnswer):
                 silent = _is_deadline(outcome) and self._clock() - started >= min(patience, silence)
-                self._end(permit, outcome, started, ended, charged=_SILENT if silent else None)
+                usage = result.usage if isinstance(result, JsonAnswer) else None
+                self._end(permit, outcome, started, ended, usage, charged=_SILENT if silent else None)
         return result
 
     async def reach(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
         """Call, and for a stream hold until content. The permit is still to be reported."""
         started = self._clock()
         permit.stream = ask.request.stream
+        if (tier := ask.request.fields.get("service_tier")) is not None:
+            permit.priced = bytes(tier) in _USUAL_PRICE
         known = permit.deployment.refused_parameters
         if known:
             ask = msgspec.structs.replace(ask, without={*known, *ask.without})
@@ -128,7 +135,7 @@ class Attempts:
     def finish(self, answer: StreamAnswer, outcome: Outcome, ended: list[AttemptEnded]) -> None:
         """The stream is over: close it and report."""
         answer.relay.close()
-        self._end(answer.permit, outcome, answer.started, ended)
+        self._end(answer.permit, outcome, answer.started, ended, answer.relay.usage)
 
     def report(self, permit: Permit, outcome: Outcome) -> None:
         """Give a permit back, tell what that changed, and let somebody else have the place."""
@@ -148,17 +155,21 @@ class Attempts:
         outcome: Outcome,
         started: float,
         ended: list[AttemptEnded],
+        usage: bytes | None,
         charged: Failure | None = None,
     ) -> None:
         """Report, and write down; `charged` is what the pool is told instead of the outcome."""
         duration = self._clock() - started
+        cost = None
+        if usage is not None and permit.priced and (price := self._client.price(permit.deployment.id)) is not None:
+            cost = cost_of(usage, price)
         self.report(permit, charged or outcome)
         if isinstance(outcome, Failure):
-            record = AttemptEnded(permit.deployment.id, outcome.code, duration, outcome.status)
+            record = AttemptEnded(permit.deployment.id, outcome.code, duration, outcome.status, cost)
         elif outcome == SUCCEEDED:
-            record = AttemptEnded(permit.deployment.id, "ok", duration, 200)
+            record = AttemptEnded(permit.deployment.id, "ok", duration, 200, cost)
         else:
-            record = AttemptEnded(permit.deployment.id, "lost" if permit.lost else "cancelled", duration)
+            record = AttemptEnded(permit.deployment.id, "lost" if permit.lost else "cancelled", duration, cost=cost)
         ended.append(record)
         self._emit(record)
 

@@ -88,3 +88,12 @@ class Run(Struct):
     """What turns chat events into the client's language, where that was needed."""
     resumes: list[Resume] = []
     """Where the answer broke and was gone on with."""
+
+    @property
+    def cost(self) -> float | None:
+        """USD of the attempts that are over, as far as it is known; None where it is of none."""
+        total: float | None = None
+        for attempt in self.ended:
+            if attempt.cost is not None:
+                total = attempt.cost if total is None else total + attempt.cost
+        return total

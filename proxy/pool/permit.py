@@ -33,6 +33,8 @@ class Permit:
     """Of a probe: the rests that a good answer would end, with the place of each key's."""
     proven: bool = False
     """A half-open breaker has taken its first content for a success."""
+    priced: bool = True
+    """Whether the usual prices hold: not for a request that asks for a service of another price."""
     lost: bool = False
     """Another attempt of the same request was faster."""
     events: Sequence[Happening] = ()

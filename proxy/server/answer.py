@@ -43,6 +43,8 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
         headers |= answer.headers
     if answer.dropped:
         headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
+    if (cost := run.cost) is not None:
+        headers["x-holdfast-cost"] = f"{cost:.8f}"
     headers["content-type"] = "application/json"
     if len(answer.body) <= MOST_AT_ONCE:
         door.answer(200, headers, answer.body)

@@ -115,7 +115,7 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
         tell_error(error, run, context.clock())
         raise
     finally:
-        record.attempts = tuple(run.ended)
+        record.attempts, record.cost = tuple(run.ended), run.cost
         for attempt in run.ended:
             record.waited_for_others += attempt.duration
         record.waited_for_others += run.waited

@@ -54,11 +54,12 @@ def _request_level(record: RequestEnded) -> int:
     return INFO if record.status < 500 else WARNING
 
 
-class _Attempt(Struct):
+class _Attempt(Struct, omit_defaults=True):
     deployment: str
     outcome: str
     status: int | None
     ms: float
+    cost_usd: float | None = None
 
 
 class RequestLine(Struct, omit_defaults=True):
@@ -83,6 +84,7 @@ class RequestLine(Struct, omit_defaults=True):
     overhead_s: float | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cost_usd: float | None = None
     degraded: str | None = None
     client: str | None = None
     client_retry: int | None = None
@@ -108,7 +110,13 @@ def request_line(record: RequestEnded, ts: str = "", level: str = "", worker: in
         record.flag or None,
         record.stream,
         [
-            _Attempt(str(each.deployment), each.outcome, each.status, int(each.duration * 10_000 + 0.5) / 10)
+            _Attempt(
+                str(each.deployment),
+                each.outcome,
+                each.status,
+                int(each.duration * 10_000 + 0.5) / 10,
+                None if each.cost is None else round(each.cost, 8),
+            )
             for each in record.attempts
         ],
         [
@@ -121,6 +129,7 @@ def request_line(record: RequestEnded, ts: str = "", level: str = "", worker: in
         _microseconds(max(0.0, record.duration - record.waited_for_others)),
         tokens.prompt,
         tokens.completion,
+        None if record.cost is None else round(record.cost, 8),
         record.degraded,
         record.client,
         record.client_retry or None,

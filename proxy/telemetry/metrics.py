@@ -52,6 +52,8 @@ _CAUSES = ("killed", "failed", "asked")
 """What ends workers: a signal, an exit of their own, or somebody's wish."""
 _OF_HOST = ("holdfast_worker_restarts",)
 """Counters that every process of a host has alike."""
+_MADE_UP = "*"
+"""The label of a model that no route names, but a client by a glob."""
 _PROBES = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _RECOVERIES = (10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
@@ -64,6 +66,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library forgot its annotation
         self._registry = CollectorRegistry()
         self._pool: PoolMetrics | None = None
+        self._named: frozenset[DeploymentId] = frozenset()
         counter, histogram = self._counter, self._histogram
         counts, timings = self._counts, self._timings
         self._requests = counts("requests", "Client requests", "route", "outcome")
@@ -80,6 +83,7 @@ class Metrics:
         self._interrupted = counter("stream_interruptions", "Streams broken after the commit point", "upstream", "code")
         self._resumes = counter("resumes", "Attempts to go on with a broken stream", "cause", "mode", "outcome")
 
+        self._cost = counts("cost_usd", "What answers cost, where that is known", "route", "upstream", "model")
         self._attempts = counts("attempts", "Calls to upstreams", "upstream", "outcome")
         self._attempt_duration = timings("attempt_duration_seconds", "Of one call", _DURATIONS, "upstream")
         self._lost = counter("lost_attempts", "Calls given up because another one was faster", "upstream")
@@ -159,7 +163,9 @@ class Metrics:
 
         `clock` is the pool's: monotonic, in seconds.
         """
-        self._pool = PoolMetrics(pool, budgets, named, clock)
+        in_order = tuple(named)
+        self._named = frozenset(in_order)
+        self._pool = PoolMetrics(pool, budgets, in_order, clock)
 
     def render(self) -> bytes:
         """Prometheus' text."""
@@ -202,8 +208,17 @@ class Metrics:
         if record.first_token is not None:
             self._first_token.observe(by_mode, record.first_token)
         self._overhead.observe((), max(0.0, record.duration - record.waited_for_others))
+        if record.cost is not None:
+            self._add_cost(record)
         if record.client_retry:
             self._client_retries.inc()
+
+    def _add_cost(self, record: RequestEnded) -> None:
+        for attempt in record.attempts:
+            if attempt.cost is not None:
+                upstream, model = attempt.deployment
+                known = model if attempt.deployment in self._named else _MADE_UP
+                self._cost.of[record.route, upstream, known] += attempt.cost
 
     def _attempt(self, event: AttemptEnded) -> None:
         upstream = event.deployment.upstream

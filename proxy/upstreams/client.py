@@ -17,6 +17,7 @@ from typing import NamedTuple
 from msgspec import Raw, Struct, structs
 
 from proxy.config.settings import UpstreamSettings
+from proxy.core.facts import Price
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.core.secrets import mask
@@ -128,6 +129,10 @@ class UpstreamClient:
         """How a deployment is made to go on with a trailing assistant message; None if it is not known to do that."""
         upstream = self._upstreams[deployment.upstream]
         return prefill_of(upstream.kind.name, deployment.model, upstream.facts(deployment.model).prefill)
+
+    def price(self, deployment: DeploymentId) -> Price | None:
+        """What a deployment costs, where that is known."""
+        return self._upstreams[deployment.upstream].facts(deployment.model).price
 
     def _continued(
         self, fields: Mapping[str, Raw], address: str, deployment: DeploymentId, asked: Continuation

@@ -243,14 +243,14 @@ def test_every_header_is_on_the_page() -> None:
 
 def test_every_field_of_the_log_is_on_the_page() -> None:
     stream = io.TextIOWrapper(io.BytesIO())
-    attempt = AttemptEnded(DeploymentId("u", "m"), "ok", 0.1, 200)
+    attempt = AttemptEnded(DeploymentId("u", "m"), "ok", 0.1, 200, 0.001)
     resume = Resume(attempt.deployment, attempt.deployment, "cut", "prefill")
     log = Log("json", "info", stream, worker=0)
     log(
         RequestEnded(
             "id", "r", "m", stream=True, status=200, flag="US", client="c", deployment=attempt.deployment,
-            attempts=(attempt,), resumes=(resume,), first_token=0.1, degraded="reason=failover", client_retry=1,
-            tags="t", usage=b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}',
+            attempts=(attempt,), resumes=(resume,), first_token=0.1, cost=0.001, degraded="reason=failover",
+            client_retry=1, tags="t", usage=b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}',
         )
     )  # fmt: skip
     log.close()
