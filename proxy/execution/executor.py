@@ -17,7 +17,7 @@ from proxy.execution.walk import Walk, World
 from proxy.pool.permit import Permit
 from proxy.pool.snapshot import pull
 from proxy.pool.standing import FREE
-from proxy.routing.eligibility import plain_tokens, refusal
+from proxy.routing.eligibility import is_telling, plain_tokens, refusal
 from proxy.routing.explain import give_up_error, returned_error
 from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
 from proxy.routing.strategy import draw_order
@@ -117,11 +117,14 @@ class Executor:
 
     def _note_size(self, run: Run, usage: bytes | None) -> None:
         """Learn from an answer how many tokens its deployment counts in a prompt."""
-        if usage is None or run.current is None or (estimate := plain_tokens(run.request)) is None:
+        if usage is None or run.current is None or not is_telling(run.request):
             return
-        tokens = read_usage(usage).prompt
-        if tokens is not None:
-            self._world.sizes.counted(run.current.deployment, estimate, tokens)
+        sizes, deployment = self._world.sizes, run.current.deployment
+        if not sizes.is_due(deployment):
+            return
+        estimate, tokens = plain_tokens(run.request), read_usage(usage).prompt
+        if estimate is not None and tokens is not None:
+            sizes.counted(deployment, estimate, tokens)
 
     def _begin(self, run: Run, now: float) -> None:
         plan, world = run.plan, self._world

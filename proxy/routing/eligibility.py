@@ -218,13 +218,18 @@ def refusal(route: str, objections: Iterable[tuple[DeploymentId, Objection]]) ->
     return bad_request(f"{route}: no deployment of this route can serve the request: {reasons}.")
 
 
-def plain_tokens(request: ModelRequest) -> int | None:
-    """The estimate of a prompt that is fit to learn from: text alone, neither short nor huge. None of any other."""
+def is_telling(request: ModelRequest) -> bool:
+    """Whether a prompt is fit to learn from by its length."""
     size = 0
     for name in _PROMPTS[request.wire]:
         if (raw := request.fields.get(name)) is not None:
             size += len(raw)
-    if not _LEAST_LEARNED <= size <= _MOST_LEARNED:
+    return _LEAST_LEARNED <= size <= _MOST_LEARNED
+
+
+def plain_tokens(request: ModelRequest) -> int | None:
+    """The estimate of a prompt that is fit to learn from: text alone, neither short nor huge. None of any other."""
+    if not is_telling(request):
         return None
     needs = needs_of(request)
     return needs.tokens if needs.plain and needs.tokens else None

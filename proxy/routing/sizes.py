@@ -13,6 +13,7 @@ from proxy.routing.eligibility import Known
 
 _WEIGHT: Final = 0.2
 """Of the newest answer in a ratio."""
+_FIRST, _EVERY = 5, 20
 _LEAST, _MOST = 0.4, 3.0
 """A ratio beyond these is a misunderstanding, and would shut out requests or let all pass."""
 _SMALLEST, _LARGEST = 256, 50_000_000
@@ -26,10 +27,11 @@ _UNKNOWN: Final = Known()
 class Sizes:
     """What was learned, for at most 1024 deployments."""
 
-    __slots__ = ("_ratios", "_windows", "smallest")
+    __slots__ = ("_heard", "_ratios", "_windows", "smallest")
 
     def __init__(self) -> None:
         self._ratios: dict[DeploymentId, float] = {}
+        self._heard: dict[DeploymentId, int] = {}
         self._windows: dict[DeploymentId, tuple[int, float]] = {}
         self.smallest: int | None = None
         """Of the learned windows, also of those whose time is over: where even that is large enough, all are."""
@@ -41,6 +43,12 @@ class Sizes:
             return _UNKNOWN
         fresh = window is not None and now - window[1] < _LASTS_S
         return Known(1.0 if ratio is None else ratio, window[0] if window is not None and fresh else None)
+
+    def is_due(self, deployment: DeploymentId) -> bool:
+        """Whether its next count should be heard: the first few, then one of twenty, since estimates take time."""
+        heard = self._heard.get(deployment, 0)
+        _put(self._heard, deployment, heard + 1)
+        return heard < _FIRST or not heard % _EVERY
 
     def counted(self, deployment: DeploymentId, estimate: int, tokens: int) -> None:
         """A prompt was estimated at so many tokens, and really had so many."""

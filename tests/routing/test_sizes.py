@@ -57,6 +57,13 @@ def test_no_count_is_learned_from_a_limit_that_is_repeated() -> None:
     assert Known(1.0, 8192) == sizes.of(HERE, 1.0)
 
 
+def test_the_first_counts_are_heard_and_then_one_of_twenty() -> None:
+    sizes = Sizes()
+
+    assert [0, 1, 2, 3, 4, 20, 40] == [number for number in range(60) if sizes.is_due(HERE)]
+    assert sizes.is_due(THERE)
+
+
 def test_memory_is_bounded() -> None:
     sizes = Sizes()
     for number in range(5000):
