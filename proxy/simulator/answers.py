@@ -144,7 +144,13 @@ def _tool_calls(voice: Voice, asked: Question) -> Sequence[ToolCall]:
         if not isinstance(voice.tool_calls, int):
             return voice.tool_calls
         names = list(by_name)[: voice.tool_calls]
-    return [ToolCall(name, document(by_name[name].get("parameters"))) for name in names]
+    return [ToolCall(name, _arguments(by_name[name].get("parameters"))) for name in names]
+
+
+def _arguments(schema: object) -> Mapping[str, Any]:
+    """Arguments are an object, whatever their schema says."""
+    value = document(schema)
+    return value if isinstance(value, dict) else {}
 
 
 def _words(voice: Voice, asked: Question, index: int) -> tuple[str, ...]:
@@ -170,7 +176,9 @@ def _text(voice: Voice, asked: Question, question: str, index: int) -> str:
     if voice.answer is not None:
         text = voice.answer.replace("{images}", str(asked.images))
         return text if voice.words_per_answer is None else _resized(text, voice.words_per_answer)
-    luck = random.Random(f"{voice.seed}/{voice.upstream}/{index}/{question}")
+    # A question may hold a lone surrogate, which has no bytes of its own.
+    seed = f"{voice.seed}/{voice.upstream}/{index}/{question}".encode("utf-8", "surrogatepass")
+    luck = random.Random(seed)
     sentences = cycle(luck.sample(_SENTENCES, len(_SENTENCES)))
     least = luck.randint(20, 28) if voice.words_per_answer is None else voice.words_per_answer
     words = f"Simulated answer from {voice.upstream}:".split(" ")

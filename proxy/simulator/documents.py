@@ -11,6 +11,7 @@ Schema: TypeAlias = Any
 _OPTIONAL_DEPTH = 6
 _GIVE_UP_DEPTH = 40
 
+_UNUSABLE = {"simulated": True}
 _FORMATS = {
     "date-time": "2026-01-01T00:00:00Z",
     "date": "2026-01-01",
@@ -28,8 +29,11 @@ _FORMATS = {
 def document(schema: Schema) -> Any:
     """A value that the schema accepts; for an empty or unusable schema a one-line object."""
     if not isinstance(schema, dict) or not schema:
-        return {"simulated": True}
-    return _build(schema, schema, 0)
+        return dict(_UNUSABLE)
+    try:
+        return _build(schema, schema, 0)
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
+        return dict(_UNUSABLE)
 
 
 def _build(schema: Schema, root: Schema, depth: int) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,15 @@ class BadRequestError(Exception):
         super().__init__(message)
         self.param = param
         self.status = status
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Refuses what a reader trips over: a value of another type than its place may have."""
+    try:
+        yield
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as problem:
+        raise BadRequestError("The request has a value of a type that is not expected there.") from problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from proxy.simulator.arming import Facts
 from proxy.simulator.events import JSON_TYPE
 from proxy.simulator.exchange import healthy
 from proxy.simulator.faults import FAULTS, Fault
-from proxy.simulator.question import BadRequestError, words_of
+from proxy.simulator.question import BadRequestError, reading, words_of
 from proxy.simulator.refusals import Reply, html_page, json_reply
 from proxy.simulator.scripts import faulty
 from proxy.simulator.steps import BreakOff, Hang, Head, Script
@@ -30,11 +30,10 @@ def facts_of(place: Place, *, reuses_connection: bool) -> Facts:
     wire = wire_of(place)
     if wire is None:
         return Facts(is_chat=False, reuses_connection=reuses_connection)
-    fields = place.call.fields
-    said = wire.messages(fields)
+    said = wire.turns(place.call)
     return Facts(
         is_chat=True,
-        fields=wire.parameters(fields),
+        fields=wire.parameters(place.call.fields),
         prompt_tokens=words_of(said),
         ends_with_assistant=bool(said) and said[-1].get("role") == "assistant",
         reuses_connection=reuses_connection,
@@ -52,8 +51,10 @@ def reply(place: Place, fault: Fault | None, voice: Voice, serial: int, now: flo
     if wire is None:
         return _other_path(place, voice, now).script()
     try:
-        asked = wire.read(place.call)
         _check_key(voice, wire, place.call)
+        with reading():
+            asked = wire.read(place.call)
+            answer = compose(voice, asked, serial, now)
     except BadRequestError as problem:
         return wire.complain(problem).script()
     window = voice.context_window
@@ -62,7 +63,7 @@ def reply(place: Place, fault: Fault | None, voice: Voice, serial: int, now: flo
     exchange = Exchange(
         wire=wire,
         asked=asked,
-        answer=compose(voice, asked, serial, now),
+        answer=answer,
         upstream=voice.upstream,
         pace=voice.pace,
         first_token_delay=voice.first_token_delay,

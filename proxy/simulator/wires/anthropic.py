@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from proxy.simulator.answers import Voice
 from proxy.simulator.events import Document, Event, dumps, named
-from proxy.simulator.question import BadRequestError, Question, member, objects, text_of, texts, words_of
+from proxy.simulator.question import BadRequestError, Question, member, objects, reading, text_of, texts, words_of
 from proxy.simulator.refusals import Reply, json_reply, wait_headers
 from proxy.simulator.wires.anthropic_checks import check
 from proxy.simulator.wires.anthropic_messages import blocks_of
@@ -201,11 +201,13 @@ def count_message_tokens(call: Call, voice: Voice, now: float) -> Reply:
     """The answer of `count_tokens`."""
     wire = Anthropic()
     try:
-        asked = call.document()
-        check(asked, counts_only=True)
+        with reading():
+            asked = call.document()
+            check(asked, counts_only=True)
+            total = words_of(wire.messages(asked))
     except BadRequestError as problem:
         return wire.complain(problem)
-    return json_reply(200, {"input_tokens": words_of(wire.messages(asked))})
+    return json_reply(200, {"input_tokens": total})
 
 
 def _shown(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 from proxy.simulator.answers import Choice, Voice
 from proxy.simulator.events import Document, Event, dumps, sse_crlf
 from proxy.simulator.faults import Fault
-from proxy.simulator.question import BadRequestError, Question, member, objects, texts, words_of
+from proxy.simulator.question import BadRequestError, Question, member, objects, reading, texts, words_of
 from proxy.simulator.refusals import Reply, json_reply
 from proxy.simulator.wires.gemini_checks import camel, check, signs_calls
 from proxy.simulator.wires.wire import Call, Exchange, Refusal, Wire, default_wait, forced, spent
@@ -111,9 +111,9 @@ class Gemini(Wire):
 
     def parameters(self, fields: Mapping[str, Any]) -> frozenset[str]:
         """Those of the generation too."""
-        fields = camel(fields)
-        config = fields.get("generationConfig")
-        return frozenset(fields) | frozenset(config if isinstance(config, dict) else ())
+        config = fields.get("generationConfig", fields.get("generation_config"))
+        inner = config if isinstance(config, dict) else {}
+        return frozenset(name for one in (fields, inner) for name in (*one, *camel(dict.fromkeys(one))))
 
     def credentials_missing(self, call: Call) -> BadRequestError | None:
         """The key, in a header or in the query."""
@@ -169,7 +169,7 @@ class Gemini(Wire):
         """The reply of a fault of the scope `refusal`; a filtered prompt is answered with a 200 without candidates."""
         if fault.name != "content_filter":
             return super().refuse(fault, call, now)
-        usage = {"promptTokenCount": words_of(self.messages(call.fields))}
+        usage = {"promptTokenCount": words_of(self.turns(call))}
         blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": usage}
         if not self.streams(call):
             return json_reply(200, blocked)
@@ -210,12 +210,13 @@ def count_content_tokens(call: Call, voice: Voice, now: float) -> Reply:
     """The answer of `countTokens`."""
     wire = Gemini()
     try:
-        asked = camel(call.document())
-        asked = asked.get("generateContentRequest") or asked
-        check(asked, call.groups["model"])
+        with reading():
+            asked = camel(call.document())
+            asked = asked.get("generateContentRequest") or asked
+            check(asked, call.groups["model"])
+            total = words_of(wire.messages(asked))
     except BadRequestError as problem:
         return wire.complain(problem)
-    total = words_of(wire.messages(asked))
     details = [{"modality": "TEXT", "tokenCount": total}]
     return json_reply(200, {"totalTokens": total, "promptTokensDetails": details})
 

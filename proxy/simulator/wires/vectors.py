@@ -22,7 +22,7 @@ _MOST_DIMENSIONS = 4096
 
 def vector(text: str, dimensions: int | None) -> list[float]:
     """A vector of length 1, in numbers that 32 bits hold."""
-    luck = random.Random(text)
+    luck = random.Random(text.encode("utf-8", "surrogatepass"))
     drawn = [luck.gauss(0, 1) for _ in range(dimensions or _DIMENSIONS)]
     length = math.sqrt(sum(one * one for one in drawn)) or 1.0
     return [struct.unpack("<f", struct.pack("<f", one / length))[0] for one in drawn]
@@ -112,6 +112,7 @@ class OllamaEmbed(OllamaErrors):
         texts = inputs_of(asked.get("input"))
         if not texts:
             raise BadRequestError("invalid input type", "input")
+        positive(asked, "dimensions", _MOST_DIMENSIONS)
         return _question(asked, asked["model"], texts)
 
     def streams(self, call: Call) -> bool:
@@ -124,10 +125,9 @@ class OllamaEmbed(OllamaErrors):
 
     def document(self, exchange: Exchange) -> Document:
         """The JSON answer."""
-        dimensions = exchange.asked.body.get("dimensions")
         return {
             "model": exchange.answer.model,
-            "embeddings": _vectors(exchange, dimensions if isinstance(dimensions, int) else None),
+            "embeddings": _vectors(exchange, exchange.asked.body.get("dimensions")),
             **durations(0),
             "prompt_eval_count": _count(exchange),
         }

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from proxy.simulator.answers import Answer, Choice
 from proxy.simulator.events import SSE_TYPE, Document, Event, dumps, encoded, sse
 from proxy.simulator.faults import Fault
-from proxy.simulator.question import BadRequestError, Question, decoded_object, parse_json, words_of
+from proxy.simulator.question import BadRequestError, Question, decoded_object, parse_json, reading, words_of
 from proxy.simulator.refusals import Reply, json_reply, wait_headers
 
 
@@ -104,7 +104,15 @@ class Wire(ABC):
 
     @abstractmethod
     def messages(self, fields: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """The turns of a request, readable or not, as in `Question.messages`."""
+        """The turns of a request, as in `Question.messages`."""
+
+    def turns(self, call: Call) -> Sequence[Mapping[str, Any]]:
+        """The turns of a request; none where it cannot be read."""
+        try:
+            with reading():
+                return self.messages(call.fields)
+        except BadRequestError:
+            return ()
 
     def streams(self, call: Call) -> bool:
         """Whether a request, readable or not, asks for a stream."""
@@ -213,7 +221,7 @@ class Wire(ABC):
         return {**self.hints(fault.form, wait, now), **told}
 
     def _prompt(self, fault: Fault, call: Call) -> int:
-        return max(words_of(self.messages(call.fields)), (fault.limit or 8192) + 1)
+        return max(words_of(self.turns(call)), (fault.limit or 8192) + 1)
 
 
 def default_wait(fault: Fault) -> float | None:
