@@ -55,6 +55,7 @@ class _Choice(Struct):
 
 class _Answer(Struct):
     choices: Sequence[_Choice] | None = None
+    model: Any = None
     usage: Any = None
 
 
@@ -77,7 +78,7 @@ def message(answer: bytes, speaking: Speaking) -> bytes:
         "id": f"msg_{speaking.id}",
         "type": "message",
         "role": "assistant",
-        "model": speaking.request.model,
+        "model": read.model if isinstance(read.model, str) and read.model else speaking.request.model,
         "content": content,
         "stop_reason": reason,
         "stop_sequence": sequence,

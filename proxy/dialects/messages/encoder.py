@@ -81,7 +81,10 @@ class MessagesEncoder:
             if self._ended:
                 break
             if not self._started:
-                self._start(out)
+                if isinstance(item, bytes):
+                    # Nothing may come before the message has begun, and it begins with the model that answers.
+                    continue
+                self._start(None if item is None else item.model, out)
             if item is None:
                 self._end(out)
             elif isinstance(item, bytes):
@@ -95,14 +98,14 @@ class MessagesEncoder:
         self._ended = True
         return error_event(message, code, reason=reason, retryable=retryable)
 
-    def _start(self, out: list[bytes]) -> None:
+    def _start(self, model: str | None, out: list[bytes]) -> None:
         self._started = True
         speaking = self._speaking
         message: dict[str, Any] = {
             "id": f"msg_{speaking.id}",
             "type": "message",
             "role": "assistant",
-            "model": speaking.request.model,
+            "model": model or speaking.request.model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,

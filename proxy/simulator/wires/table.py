@@ -42,7 +42,7 @@ _GEMINI = r"/v1(?:beta)?/models"
 _ROWS: tuple[tuple[str, str, Wire | Page], ...] = (
     ("POST", rf"{_OPENAI}/chat/completions", OpenAIChat()),
     ("POST", rf"{_OPENAI}/completions", OpenAICompletions()),
-    ("POST", rf"{_OPENAI}/responses", OpenAIResponses()),
+    ("POST", rf"(?:{_OPENAI}|/openai)/responses", OpenAIResponses()),
     ("POST", rf"{_OPENAI}/embeddings", OpenAIEmbeddings()),
     ("POST", rf"{_ANTHROPIC}/messages", Anthropic()),
     ("POST", rf"{_ANTHROPIC}/messages/count_tokens", count_message_tokens),

@@ -28,7 +28,7 @@ def test_text() -> None:
         "id": "msg_x1",
         "type": "message",
         "role": "assistant",
-        "model": "fast",
+        "model": "m",
         "content": [{"type": "text", "text": "Hello"}],
         "stop_reason": "end_turn",
         "stop_sequence": None,

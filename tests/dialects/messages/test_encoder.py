@@ -45,7 +45,7 @@ def test_text() -> None:
         *END,
     ] == types(stream)
     events = events_of(stream)
-    assert ("msg_x1", "fast", []) == tuple(events[0]["message"][name] for name in ("id", "model", "content"))
+    assert ("msg_x1", "m", []) == tuple(events[0]["message"][name] for name in ("id", "model", "content"))
     assert {"stop_reason": "end_turn", "stop_sequence": None} == events[-2]["delta"]
     message = heard(stream)
     assert "Hello" == message.content[0].text  # type: ignore[union-attr]
@@ -325,10 +325,9 @@ def test_content_in_parts() -> None:
 
 
 def test_comments_become_pings() -> None:
+    """But none before the message has begun."""
     stream = encoded(b": waiting\n\n", CHAT.text("so"), b": keep-alive\n\n", CHAT.finish("stop"), DONE)
-    assert [*START, "ping", "content_block_start", "content_block_delta", "ping", "content_block_stop", *END] == types(
-        stream
-    )
+    assert [*START, "content_block_start", "content_block_delta", "ping", "content_block_stop", *END] == types(stream)
     assert "so" == heard(stream).content[0].text  # type: ignore[union-attr]
 
 
