@@ -104,6 +104,12 @@ def test_every_kind_is_on_the_page() -> None:
     assert {name: (kind.base_url or "none", kind.key_variable or "none") for name, kind in KINDS.items()} == told
 
 
+def test_every_option_of_a_kind_is_on_the_page() -> None:
+    told = {(quoted(kind)[0], quoted(option)[0]) for kind, option, _ in tables(CONFIGURATION, "of kind")}
+
+    assert {(name, option) for name, kind in KINDS.items() for option in kind.options} == told
+
+
 def kinds_on_the_page() -> list[list[str]]:
     return [row for row in tables(CONFIGURATION, "kind") if len(row) == 3]
 

@@ -1,0 +1,16 @@
+"""Why a field of the table cannot be, or cannot be yet."""
+
+from __future__ import annotations
+
+from tests.conformance.matrix.cases import Case
+from tests.conformance.matrix.client import Client
+from tests.conformance.matrix.upstreams import Upstream
+
+
+def why_not(client: Client, upstream: Upstream, case: Case) -> str | None:
+    """The reason, None where it is carried."""
+    if case.name in client.cannot:
+        return client.cannot[case.name]
+    if case.streams and not client.streams:
+        return "there is no stream"
+    return None
