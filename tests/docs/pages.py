@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-DOCS = sorted((TOP / "docs").glob("*.md"))
+DOCS = sorted((TOP / "docs").rglob("*.md"))
 PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *DOCS, *sorted((TOP / "deploy").glob("*.md"))]
 _CELLS = re.compile(r"(?<!\\)\|")
 _COMMAND = re.compile(r"(?:^|[\s(;&|`])(?:\S*/)?(?:holdfast|\./run|python -m proxy) ([^\n]*)")
