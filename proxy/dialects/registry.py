@@ -170,7 +170,6 @@ _ROWS = (
         options=MappingProxyType({"include_thoughts": bool}),
         dialect="gemini",
         paths=_paths(embeddings="/v1beta/openai/embeddings"),
-        options=MappingProxyType({"include_thoughts": bool}),
     ),
     # The address holds the region, which `options` may name in its place.
     Kind(

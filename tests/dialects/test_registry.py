@@ -8,7 +8,6 @@ import pytest
 
 from proxy.config.schema import KindName
 from proxy.core.wire import Wire
-from proxy.dialects.languages import DIALECTS
 from proxy.dialects.refused_field import OPTIONAL_FIELDS
 from proxy.dialects.registry import KINDS, Kind, Quirks, address, auth, path_at
 
@@ -29,14 +28,6 @@ def test_rows_are_sound(kind: Kind) -> None:
     assert kind.quirks.drop <= OPTIONAL_FIELDS | {"web_search_options"}
     assert not set(kind.quirks.rename) & kind.quirks.drop
     hash(kind)
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_every_option_has_somebody_who_reads_it_and_can_be_written(kind: Kind) -> None:
-    read = {} if kind.dialect is None else dict(DIALECTS[kind.dialect].options)
-
-    assert read.items() <= kind.options.items()
-    assert kind.options.keys() - read.keys() == kind.option_headers.keys() | ({"api_version"} & kind.options.keys())
 
 
 def test_only_openai_and_azure_know_the_developer_role() -> None:
