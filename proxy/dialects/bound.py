@@ -1,7 +1,8 @@
-"""Parts of a conversation that only the account which made them can read: signatures of thoughts, encrypted reasoning.
+"""Parts of a conversation that not everybody takes, and that may go without changing what was said.
 
-They pass through as they came, since the deployment that made them needs them. Where another one gets them and says so,
-it is asked once more without them; what was thought is lost to it, what was said is not.
+Some are bound to the account that made them: signatures of thoughts, encrypted reasoning. Others are members of
+messages that OpenAI does not know, such as the thoughts themselves and marks for a cache. All pass through as they
+came, since those that know them need them; where one refuses them, it is asked once more without.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from proxy.dialects.chat_events import to_json
 from proxy.dialects.error_text import ErrorText
 
 BOUND: Final = "provider_bound"
-"""Under this name such a refusal is told, as if it were a field of the request."""
+"""Under this name it is told that a part is another account's, as if it were a field of the request."""
+EXTENSIONS: Final = "message_extensions"
+"""Under this name it is told that messages have members which are not known there. That holds for every request."""
 
 _CODES: Final = frozenset({"invalid_encrypted_content", "thinking_signature_invalid"})
 _WORDINGS: Final = tuple(
@@ -31,6 +34,13 @@ _WORDINGS: Final = tuple(
     )
 )
 _OF_MESSAGES: Final = ("thinking_blocks", "reasoning_details", "extra_content")
+_UNKNOWN_MEMBERS: Final = (*_OF_MESSAGES, "reasoning_content", "reasoning", "cache_control", "annotations")
+_NAMES_ONE: Final = re.compile(rf"\b(?:{'|'.join(_UNKNOWN_MEMBERS)})\b")
+_UNKNOWN: Final = re.compile(
+    r"\b(?:unknown|unrecognized|unexpected|unsupported|extra inputs?|additional propert(?:y|ies)|"
+    r"not (?:permitted|allowed))\b",
+    re.IGNORECASE,
+)
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 _decode = msgspec.json.Decoder(list[Any]).decode
@@ -41,6 +51,34 @@ def refuses_bound(error: ErrorText) -> bool:
     if error.names & _CODES:
         return True
     return any(wording.search(error.message[:400]) for wording in _WORDINGS)
+
+
+def refuses_extensions(error: ErrorText) -> bool:
+    """Whether an error says that members of messages are not known."""
+    told = f"{error.param or ''} {error.message[:400]}"
+    return "messages" in told and bool(_NAMES_ONE.search(told)) and bool(_UNKNOWN.search(told))
+
+
+def without_extensions(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
+    """A chat request whose messages have none of them; the same object if they cannot be read."""
+    try:
+        messages = _decode(fields["messages"])
+    except (KeyError, ValueError, RecursionError):
+        return fields
+    return {**fields, "messages": Raw(to_json([_plain(message) for message in messages]))}
+
+
+def _plain(value: Any) -> Any:
+    """A message, its parts and its calls without the members that OpenAI does not know."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _plain(each) if name in {"content", "tool_calls"} else each
+        for name, each in value.items()
+        if name not in _UNKNOWN_MEMBERS
+    }
 
 
 def without_bound(fields: Mapping[str, Raw], wire: Wire) -> Mapping[str, Raw]:

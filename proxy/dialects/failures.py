@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.bound import BOUND, refuses_bound
+from proxy.dialects.bound import BOUND, EXTENSIONS, refuses_bound, refuses_extensions
 from proxy.dialects.context_hints import ContextHint, context_hint
 from proxy.dialects.error_text import ErrorText, read_error
 from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field, refuses_prefill
@@ -312,6 +312,8 @@ def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, s
             return _C.PARAMETER_UNSUPPORTED, PREFILL
         if status in _BAD and refuses_bound(error):
             return _C.PARAMETER_UNSUPPORTED, BOUND
+        if status in _BAD and refuses_extensions(error):
+            return _C.PARAMETER_UNSUPPORTED, EXTENSIONS
         if status in _BAD and (field := refused_field(error)):
             return _C.PARAMETER_UNSUPPORTED, field
     elif status == 403:

@@ -8,13 +8,14 @@ from typing import Final
 
 from msgspec import Raw
 
+from proxy.core.errors import ClientError
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.bedrock.dialect import BEDROCK
 from proxy.dialects.client_wire import ClientWire
 from proxy.dialects.completions.wire import COMPLETIONS
-from proxy.dialects.dialect import Dialect
+from proxy.dialects.dialect import Dialect, NotCarriedError
 from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.gemini.dialect import GEMINI
 from proxy.dialects.messages.wire import COUNTING, MESSAGES
@@ -37,5 +38,9 @@ def chat_fields(request: ModelRequest) -> Mapping[str, Raw]:
     if request.wire is Wire.CHAT:
         return request.fields
     if request.as_chat is None:
-        request.as_chat = CLIENT_WIRES[request.wire].to_chat(request)
+        try:
+            request.as_chat = CLIENT_WIRES[request.wire].to_chat(request)
+        except ClientError as error:
+            # Whoever speaks the client's language may see nothing wrong in it.
+            raise NotCarriedError(error.message, error.param or "messages") from None
     return request.as_chat

@@ -18,6 +18,7 @@ from proxy.core.cost import cost_of
 from proxy.core.event import AttemptEnded, BreakerChanged, Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
+from proxy.core.wire import Wire
 from proxy.dialects.headroom import headroom
 from proxy.dialects.prefill import Prefill
 from proxy.execution.relay import Clock, Relay
@@ -96,6 +97,8 @@ class Attempts:
         """Call, and for a stream hold until content. The permit is still to be reported."""
         started = self._clock()
         permit.stream = ask.request.stream
+        if ask.request.wire is Wire.EMBEDDINGS:
+            permit.embeds = True
         if (tier := ask.request.fields.get("service_tier")) is not None:
             permit.priced = bytes(tier) in _USUAL_PRICE
         known = permit.deployment.refused_parameters

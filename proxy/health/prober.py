@@ -19,6 +19,7 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.dialects.answer_text import answer_text, stream_text
+from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.execution.attempt import Attempts
 from proxy.execution.relay import Clock
 from proxy.execution.run import StreamAnswer
@@ -73,6 +74,10 @@ class Prober:
         return Probed(code, duration, outcome.message if isinstance(outcome, Failure) else "")
 
     async def _ask(self, permit: Permit, settings: HealthSettings, timers: Timers) -> Outcome:
+        if permit.deployment.embeds:
+            # Vectors say nothing that could be judged but that there are any, which is checked of every answer.
+            vectors = await self._attempts.reach(permit, Ask(_input(settings.prompt)), timers)
+            return vectors if isinstance(vectors, Failure) else SUCCEEDED
         question = _question(settings.prompt, stream=permit.deployment.streams)
         answer = await self._attempts.reach(permit, Ask(question), timers)
         if isinstance(answer, Failure):
@@ -105,6 +110,10 @@ class _Ear:
 def _question(prompt: str, *, stream: bool) -> ModelRequest:
     messages = [{"role": "user", "content": prompt}]
     return parse_chat(msgspec.json.encode({"model": "probe", "messages": messages, "stream": stream}))
+
+
+def _input(prompt: str) -> ModelRequest:
+    return EMBEDDINGS.parse(msgspec.json.encode({"model": "probe", "input": prompt}))
 
 
 def _judge(said: str, expected: str) -> Outcome:

@@ -64,6 +64,8 @@ class Deployment:
     weight: Weight | None = None
     ejection: Ejection | None = None
     in_flight: int = 0
+    embeds: bool = False
+    """It served vectors last: a question in words would be one too many for it."""
     streams: bool = True
     """Whether the last request that it answered was streamed: the mode in which to probe it."""
     succeeded: int = 0

@@ -25,6 +25,8 @@ class Permit:
     """
 
     stream: bool = False
+    embeds: bool = False
+    """Vectors are asked for."""
     good_at: float | None = None
     """When a stream's first content was in hand; other answers are good at their end."""
     probe: bool = False

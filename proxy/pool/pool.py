@@ -288,7 +288,7 @@ class Pool:
         seconds: float | None = None
         if not permit.probe:
             seconds = good_at - permit.admitted_at
-            deployment.streams, deployment.last_served_at = permit.stream, now
+            deployment.streams, deployment.embeds, deployment.last_served_at = permit.stream, permit.embeds, now
             deployment.recent.record(True, permit.stream, seconds, now - permit.admitted_at)
         if upstream.limit is not None:
             upstream.limit.succeeded(upstream.in_flight + 1)

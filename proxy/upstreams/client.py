@@ -23,7 +23,7 @@ from proxy.core.names import DeploymentId
 from proxy.core.secrets import mask
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects import headroom
-from proxy.dialects.bound import BOUND, without_bound
+from proxy.dialects.bound import BOUND, EXTENSIONS, without_bound, without_extensions
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.dialect import NotCarriedError, Outgoing
 from proxy.dialects.failures import classify
@@ -115,7 +115,7 @@ class UpstreamClient:
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
         if failure.kind is FailureClass.PARAMETER_UNSUPPORTED:
-            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS, BOUND, own_form_of(ask.request.wire)}
+            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS, BOUND, EXTENSIONS, own_form_of(ask.request.wire)}
             if ask.request.wire is not Wire.CHAT:
                 sent.update(ask.request.as_chat or ())
             if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
@@ -156,6 +156,8 @@ class UpstreamClient:
                 fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
             if BOUND in ask.without:
                 fields = without_bound(fields, way.wire)
+            if EXTENSIONS in ask.without and way.wire is Wire.CHAT:
+                fields = without_extensions(fields)
             letter = Letter(ask, fields, upstream, deployment.model)
             sent = way.write(letter)
             target = self._target(letter, sent, key, address, way.wire)

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from proxy.core.failure import FailureClass
 from proxy.core.wire import Wire
-from proxy.dialects.bound import BOUND, without_bound
+from proxy.dialects.bound import BOUND, EXTENSIONS, without_bound, without_extensions
 from proxy.dialects.failures import classify
 
 
@@ -64,6 +64,35 @@ def test_chat_loses_signatures_and_keeps_calls() -> None:
 def test_responses_lose_encrypted_reasoning() -> None:
     items = [{"type": "reasoning", "encrypted_content": "x"}, {"type": "message", "role": "user", "content": "hi"}]
     assert items[1:] == cleaned("input", items, Wire.RESPONSES)
+
+
+UNKNOWN = [
+    (
+        b'{"error":{"message":"Unknown parameter: \'messages[1].thinking_blocks\'.","code":"unknown_parameter",'
+        b'"param":"messages[1].thinking_blocks"}}'
+    ),
+    (
+        b'{"detail":[{"type":"extra_forbidden","loc":["body","messages",1,"assistant","reasoning_content"],'
+        b'"msg":"Extra inputs are not permitted"}]}'
+    ),
+]
+
+
+@pytest.mark.parametrize("refusal", UNKNOWN)
+def test_members_that_are_not_known_are_remembered(refusal: bytes) -> None:
+    failure = classify("openai", 400, {}, refusal, 0.0)
+    assert (FailureClass.PARAMETER_UNSUPPORTED, EXTENSIONS, False) == (failure.kind, failure.param, failure.value_only)
+
+
+def test_messages_without_extensions() -> None:
+    part = {"type": "text", "text": "hi"}
+    messages = [
+        {"role": "user", "content": [{**part, "cache_control": {"type": "ephemeral"}}]},
+        {"role": "assistant", "content": "a", "reasoning_content": "hm", "thinking_blocks": []},
+    ]
+    fields = {"messages": Raw(json.dumps(messages).encode())}
+    expected = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "a"}]
+    assert expected == msgspec.json.decode(without_extensions(fields)["messages"])
 
 
 @pytest.mark.parametrize("raw", [b'"text"', b"{}", b"[1, null]", b"[" * 2000])

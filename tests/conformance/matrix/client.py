@@ -8,9 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from proxy.core.wire import Wire
 
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 """A whole PNG file of one pixel."""
 TOOLS = ("weather", "news")
 CITY: dict[str, Any] = {
@@ -82,5 +80,5 @@ class Client(Protocol):
     finishes: Mapping[str, str]
     """Why an answer ended (`stop`, `length`, `tools`, `refusal`), in its words."""
 
-    def ask(self, model: str, asked: Ask = Ask()) -> Heard:  # noqa: B008 - frozen
+    def ask(self, model: str, asked: Ask = Ask()) -> Heard:
         """Raises what the SDK raises."""

@@ -47,7 +47,9 @@ class Upstream(NamedTuple):
         """Its line in routes.yaml, at a port of this machine."""
         # The path is a root that says nothing, where the kind would have none of its own.
         address = f"http://127.0.0.1:{port}" + ("" if self.kind.dialect or self.kind.default_path else "/v1")
-        return f'  {self.name}: {{kind: {self.kind.name}, base_url: "{address}", api_key: k, options: {self.options}}}\n'
+        return (
+            f'  {self.name}: {{kind: {self.kind.name}, base_url: "{address}", api_key: k, options: {self.options}}}\n'
+        )
 
 
 UPSTREAMS = (
