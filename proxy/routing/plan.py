@@ -103,16 +103,29 @@ class Wishes(NamedTuple):
     """The plan is wanted instead of an answer."""
 
 
+class _Models(NamedTuple):
+    """The deployments behind the steps of a route, for one name that was asked for, and what is known of them."""
+
+    deployments: tuple[DeploymentId, ...]
+    facts: tuple[ModelFacts, ...]
+    limits: Limits | None
+
+
+_MOST_NAMES: Final = 1024
+"""Names asked of globs whose models are remembered."""
+
+
 class Planner:
     """Makes the plans of one configuration. Routes without globs have their steps worked out once."""
 
-    __slots__ = ("_known", "_settings", "_sizes")
+    __slots__ = ("_known", "_models", "_settings", "_sizes")
 
     def __init__(self, settings: Settings, sizes: Sizes | None = None) -> None:
         """`sizes` is what answers have taught about lengths."""
         self._settings = settings
         self._sizes = Sizes() if sizes is None else sizes
         self._known: dict[str, tuple[tuple[PlannedStep, ...], Limits | None]] = {}
+        self._models: dict[tuple[str, str], _Models] = {}
 
     def plan(
         self,
@@ -137,11 +150,11 @@ class Planner:
     def _work_out(
         self, route: RouteSettings, model_asked: str, wishes: Wishes, now: float, request: ModelRequest | None
     ) -> Plan:
-        objections = self._objections(route, model_asked, now, request)
+        models = self._models_of(route, model_asked)
+        objections = self._objections(models, now, request)
         steps: list[PlannedStep] = []
         skipped: list[Skipped] = []
-        for place, step in enumerate(route.steps):
-            deployment = DeploymentId(step.upstream, step.model.replace("*", model_asked))
+        for place, (step, deployment) in enumerate(zip(route.steps, models.deployments, strict=True)):
             reason = step.unusable
             if reason is None and wishes.upstream not in {None, step.upstream}:
                 reason = f"the request is pinned to {wishes.upstream}"
@@ -151,29 +164,35 @@ class Planner:
             if reason is None and not wishes.fallback and steps:
                 reason = FORBIDDEN
             if reason is None:
-                steps.append(_planned(self._settings, step, deployment, place))
+                steps.append(_planned(step, deployment, models.facts[place], place))
             else:
                 skipped.append(Skipped(deployment, reason, place, barred))
         if not skipped and all("*" not in step.model for step in route.steps):
-            self._known[route.name] = (tuple(steps), limits_of(self._facts(step.deployment) for step in steps))
+            self._known[route.name] = (tuple(steps), models.limits)
         return _plan(route, tuple(steps), tuple(skipped), wishes, now)
 
-    def _objections(
-        self, route: RouteSettings, model_asked: str, now: float, request: ModelRequest | None
-    ) -> dict[int, Objection]:
+    def _objections(self, models: _Models, now: float, request: ModelRequest | None) -> dict[int, Objection]:
         """What speaks against steps, by their places."""
-        if request is None:
-            return {}
-        named = [DeploymentId(step.upstream, step.model.replace("*", model_asked)) for step in route.steps]
-        facts = [self._facts(deployment) for deployment in named]
-        if suits_all(request, limits_of(facts), self._sizes.smallest):
+        if request is None or suits_all(request, models.limits, self._sizes.smallest):
             return {}
         needs = needs_of(request)
-        found = (objection(needs, *each, self._sizes.of(each[1], now)) for each in zip(facts, named, strict=True))
-        return {place: each for place, each in enumerate(found) if each is not None}
+        found: dict[int, Objection] = {}
+        for place, (deployment, facts) in enumerate(zip(models.deployments, models.facts, strict=True)):
+            against = objection(needs, facts, deployment, self._sizes.of(deployment, now))
+            if against is not None:
+                found[place] = against
+        return found
 
-    def _facts(self, deployment: DeploymentId) -> ModelFacts:
-        return self._settings.upstreams[deployment.upstream].facts(deployment.model)
+    def _models_of(self, route: RouteSettings, model_asked: str) -> _Models:
+        known = self._models.get((route.name, model_asked))
+        if known is None:
+            named = tuple(DeploymentId(step.upstream, step.model.replace("*", model_asked)) for step in route.steps)
+            facts = tuple(self._settings.upstreams[each.upstream].facts(each.model) for each in named)
+            known = _Models(named, facts, limits_of(facts))
+            if len(self._models) >= _MOST_NAMES:
+                self._models.clear()
+            self._models[route.name, model_asked] = known
+        return known
 
 
 def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes: Wishes, now: float) -> Plan:
@@ -202,8 +221,7 @@ def _plan(
     )
 
 
-def _planned(settings: Settings, step: StepSettings, deployment: DeploymentId, place: int) -> PlannedStep:
-    facts = settings.upstreams[step.upstream].facts(deployment.model)
+def _planned(step: StepSettings, deployment: DeploymentId, facts: ModelFacts, place: int) -> PlannedStep:
     return PlannedStep(
         deployment,
         step.timeouts,

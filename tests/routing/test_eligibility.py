@@ -83,6 +83,31 @@ def test_media_in_other_languages(wire: Wire, fields: dict[str, Any], ability: s
     assert (ability,) == needs_of(asked(wire=wire, **fields)).abilities
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        WORDS,
+        {"type": "refusal", "refusal": "no"},
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "tool_use", "id": "1", "name": "image_url", "input": {}},
+        {"type": "video_url", "video_url": {"url": "https://h/v.mp4"}},
+        {"type": ""},
+        {},
+    ],
+)
+def test_other_parts_need_nothing_that_is_known(part: object) -> None:
+    assert set() == abilities([WORDS, part])
+    assert suits_all(asked([part]), limits_of([ModelFacts(vision=False, audio=False, documents=False)]), None) or (
+        "image_url" in json.dumps(part)
+    )
+
+
+def test_thoughts_that_are_sent_back_are_text() -> None:
+    messages = [{"role": "assistant", "content": "Hi", "reasoning_content": "image_url", "reasoning": "hm"}]
+
+    assert ((), True) == ((needs := needs_of(asked(messages=messages))).abilities, needs.plain)
+
+
 def test_fields_that_need_something() -> None:
     tool = {"type": "function", "function": {"name": "f"}}
     schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}

@@ -190,6 +190,14 @@ def test_nobody_may_be_left() -> None:
     assert ([], [1000, 4000]) == (names(made), [each.objection.window for each in made.skipped if each.objection])
 
 
+def test_names_that_clients_make_up_are_not_remembered_without_end() -> None:
+    planner = Planner(LIMITED)
+    for number in range(3000):
+        planner.plan(LIMITED.routes["x-*"], f"x-{number}", Wishes(), 0.0, SHORT)
+
+    assert len(planner._models) <= 1024
+
+
 def test_what_answers_taught_is_planned_with() -> None:
     sizes = Sizes()
     sizes.counted(DeploymentId("b", "m"), 1000, 2500)
