@@ -439,3 +439,17 @@ def test_every_request_comes_to_an_end(data: st.DataObject) -> None:
         case.history.waited(move.step, max(0.0, move.at - case.now))
         case.now = move.at
         case.fails(move.step, data.draw(kinds), param=data.draw(st.sampled_from(["seed", "user"])))
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "goes_on"),
+    [(None, 8000, True), (None, 16_000, False), (8000, 16_000, False), (32_000, 8000, True), (None, None, True)],
+)
+def test_a_window_that_a_refusal_names_counts_above_what_was_known(
+    known: int | None, told: int | None, goes_on: bool
+) -> None:
+    case = Case(plan(step("a", context=known), step("b", 1, context=16_000)))
+    refused = Failure(F.CONTEXT_TOO_LONG, "http_400", window=told)
+    case.history.record(case.plan, 0, refused, case.now, case.roll)
+
+    assert (first(1, last=True) if goes_on else Return(refused)) == case.move()
