@@ -26,6 +26,9 @@ ABILITY: Final = "ability"
 
 _MARGIN: Final = 1.05
 """What an estimate may be too low by."""
+_DOUBT: Final = 1.3
+_DOUBT_LEARNED: Final = 1.1
+"""What it may be too high by, before and after answers have corrected it: text of many spaces has few tokens."""
 _PROMPTS: Final[Mapping[Wire, tuple[str, ...]]] = {
     Wire.CHAT: ("messages", "tools", "functions"),
     Wire.COMPLETIONS: ("prompt",),
@@ -112,6 +115,8 @@ class Objection(NamedTuple):
     reason: str
     window: int = 0
     """Tokens of the window that is too small."""
+    doubtful: bool = False
+    """The estimate is so near that the request may fit after all."""
 
 
 def limits_of(facts: Iterable[ModelFacts]) -> Limits | None:
@@ -194,13 +199,16 @@ def objection(needs: Needs, facts: ModelFacts, deployment: DeploymentId, known: 
             return Objection(ABILITY, f"needs {_WORDS[ability]}, which {deployment.model} lacks")
     tokens = needs.tokens * known.ratio
     output = needs.output if facts.max_output is None else min(needs.output, facts.max_output)
+    doubt = _DOUBT if known.ratio == 1.0 else _DOUBT_LEARNED
     window = facts.context
     if window is not None and tokens * _MARGIN + output > window:
         asked = f" with {output:,} more for the answer" if output else ""
-        return Objection(WINDOW, f"about {_rounded(tokens):,} tokens{asked} do not fit {window:,}", window)
+        reason = f"about {_rounded(tokens):,} tokens{asked} do not fit {window:,}"
+        return Objection(WINDOW, reason, window, doubtful=tokens / doubt + output <= window)
     for most in (facts.max_input, known.window):
         if most is not None and tokens * _MARGIN > most:
-            return Objection(WINDOW, f"about {_rounded(tokens):,} tokens do not fit {most:,}", most)
+            reason = f"about {_rounded(tokens):,} tokens do not fit {most:,}"
+            return Objection(WINDOW, reason, most, doubtful=tokens / doubt <= most)
     return None
 
 

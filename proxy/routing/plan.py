@@ -6,6 +6,7 @@ moment is the pool's knowledge and is asked anew before each move.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -167,6 +168,11 @@ class Planner:
                 steps.append(_planned(step, deployment, models.facts[place], place))
             else:
                 skipped.append(Skipped(deployment, reason, place, barred))
+        if not steps and (doubtful := _largest_doubtful(skipped)) is not None:
+            # An estimate alone must not refuse what may fit: the upstream counts, and says if it does not.
+            skipped.remove(doubtful)
+            place = doubtful.place
+            steps.append(_planned(route.steps[place], doubtful.deployment, models.facts[place], place))
         if not skipped and all("*" not in step.model for step in route.steps):
             self._known[route.name] = (tuple(steps), models.limits)
         return _plan(route, tuple(steps), tuple(skipped), wishes, now)
@@ -219,6 +225,12 @@ def _plan(
         route.resume if wishes.fallback else None,
         route.mixed_dimensions,
     )
+
+
+def _largest_doubtful(skipped: Iterable[Skipped]) -> Skipped | None:
+    """Of the steps that a request may fit after all, that with the largest window."""
+    near = [each for each in skipped if each.objection is not None and each.objection.doubtful]
+    return max(near, key=lambda each: each.objection.window if each.objection else 0, default=None)
 
 
 def _planned(step: StepSettings, deployment: DeploymentId, facts: ModelFacts, place: int) -> PlannedStep:

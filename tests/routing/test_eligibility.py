@@ -254,6 +254,14 @@ def test_what_a_deployment_has_taught_counts() -> None:
     assert objection(needs, NOTHING, HERE, Known(0.9, 10_400)) is None
 
 
+def test_what_is_near_may_fit_after_all() -> None:
+    needs = needs_of(asked("abcd" * 9991, max_tokens=1000))
+    found = [objection(needs, ModelFacts(context=window), HERE) for window in (8600, 9000)]
+    taught = objection(needs, ModelFacts(context=9000), HERE, Known(1.01))
+
+    assert [False, True, False] == [each is not None and each.doubtful for each in (*found, taught)]
+
+
 def test_limits_are_those_of_all_steps_together() -> None:
     facts = [ModelFacts(context=100, max_input=90, vision=False), ModelFacts(context=80, tools=False), NOTHING]
     limits = limits_of(facts)

@@ -198,6 +198,16 @@ def test_names_that_clients_make_up_are_not_remembered_without_end() -> None:
     assert len(planner._models) <= 1024
 
 
+def test_an_estimate_alone_refuses_nothing_that_may_fit() -> None:
+    made = limited("small", "small", asked("abcd" * 4800))
+
+    assert (["b/m"], ["a/m"]) == (names(made), [str(each.deployment) for each in made.skipped])
+    taught = Sizes()
+    taught.counted(DeploymentId("b", "m"), 1000, 1010)
+    assert [] == names(limited("small", "small", asked("abcd" * 4800), taught))
+    assert [] == names(limited("small", "small", asked("abcd" * 5600)))
+
+
 def test_what_answers_taught_is_planned_with() -> None:
     sizes = Sizes()
     sizes.counted(DeploymentId("b", "m"), 1000, 2500)
