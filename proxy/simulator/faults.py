@@ -30,7 +30,9 @@ class Fault:
     interval: float = 0.1
     """Pause between the pieces of a fault that never ends, in seconds."""
     status: int = 503
-    """HTTP status of a plain error answer, 400 to 599."""
+    """HTTP status of a plain error answer, 400 to 599; of errors inside a 200, the status that they would have had."""
+    reason: str = "error"
+    """Finish reason, in the upstream's own word."""
     retry_after: float | None = None
     """Wait hint in seconds; without it a 429 hints 2 s and any other status hints nothing."""
     form: str = "seconds"
@@ -111,6 +113,7 @@ class Row:
 COMMON = ("times", "lasts", "probability")
 _DEFAULTS: dict[str, object] = {spec.name: spec.default for spec in fields(Fault)}
 _AFTER = ("after", "share")
+_SERVER = {"status": 500}
 
 FAULTS: Mapping[str, Row] = {
     # The connection.
@@ -164,20 +167,35 @@ FAULTS: Mapping[str, Row] = {
     "malformed": Row(
         "one event of broken JSON after some words, then on as if nothing were (JSON: invalid)", parameters=("after",)
     ),
-    "error_first": Row("200 whose first event is an error, then the end (JSON: as error_200)"),
-    "error_later": Row("error event after some words, then the end (JSON: as error_200)", parameters=("after",)),
+    "error_first": Row(
+        "200 whose first event is an error, then the end (JSON: as error_200)", parameters=("status",), defaults=_SERVER
+    ),
+    "error_later": Row(
+        "error event after some words, then the end (JSON: as error_200)",
+        parameters=("after", "status"),
+        defaults=_SERVER,
+    ),
     "error_then_done": Row(
-        "error event after some words, then [DONE], as vLLM (JSON: as error_200)", parameters=("after",)
+        "error event after some words, then [DONE], as vLLM (JSON: as error_200)",
+        parameters=("after", "status"),
+        defaults=_SERVER,
     ),
     "error_field": Row(
-        "SSE field `error:` after some words, then [DONE], as llama.cpp (JSON: as error_200)", parameters=("after",)
+        "SSE field `error:` after some words, then [DONE], as llama.cpp (JSON: as error_200)",
+        parameters=("after",),
+        defaults=_SERVER,
     ),
-    "error_200": Row('200 with the JSON document {"error": ...}, also to a stream request'),
+    "error_200": Row(
+        '200 with the JSON document {"error": ...}, also to a stream request', parameters=("status",), defaults=_SERVER
+    ),
     "empty": Row("a complete answer without content, finish_reason stop"),
     "empty_body": Row("200 with no body at all"),
     "garbage": Row("200 with random bytes under the right content type", parameters=("size",), defaults={"size": 512}),
     "wrong_type": Row("200 with an HTML page"),
     "content_filter_finish": Row("ends after some words with finish_reason content_filter", parameters=("after",)),
+    "finish": Row(
+        "ends after some words with the finish reason `reason`, word for word", parameters=("after", "reason")
+    ),
     # Good answers in unusual spellings.
     "gzip": Row("good answer, gzip-encoded whether asked for or not"),
     "huge_headers": Row("good answer behind a header of `size` bytes", parameters=("size",)),

@@ -46,8 +46,8 @@ def part(fault: Fault, exchange: Exchange, *rest: Step, announced: bool = True) 
     yield from rest
 
 
-def _error_json(_: Fault, exchange: Exchange) -> Script:
-    data = encoded(dumps(exchange.wire.failure(exchange)))
+def _error_json(fault: Fault, exchange: Exchange) -> Script:
+    data = encoded(dumps(exchange.wire.failure(exchange, fault.status)))
     yield Head(200, JSON_TYPE, len(data))
     yield Send(data)
 
@@ -215,18 +215,18 @@ def _malformed_json(_: Fault, exchange: Exchange) -> Script:
     return whole(exchange, exchange.body().replace(b"{", b"{,", 1))
 
 
-def _error_first(_: Fault, exchange: Exchange) -> Script:
+def _error_first(fault: Fault, exchange: Exchange) -> Script:
     yield Head(200, exchange.wire.stream_type)
-    yield _failure(exchange)
+    yield _failure(fault, exchange)
 
 
 def _error_later(fault: Fault, exchange: Exchange) -> Script:
-    return broken_after(fault, exchange, _failure(exchange))
+    return broken_after(fault, exchange, _failure(fault, exchange))
 
 
 def _error_then_done(fault: Fault, exchange: Exchange) -> Script:
     # vLLM's code is a number.
-    return broken_after(fault, exchange, _failure(exchange, 500), *_terminal(exchange))
+    return broken_after(fault, exchange, _failure(fault, exchange, fault.status), *_terminal(exchange))
 
 
 def _error_field(fault: Fault, exchange: Exchange) -> Script:
@@ -236,8 +236,8 @@ def _error_field(fault: Fault, exchange: Exchange) -> Script:
     return broken_after(fault, exchange, Send(encoded(f"error: {dumps(shape)}\n\n")), *_terminal(exchange))
 
 
-def _failure(exchange: Exchange, code: str | int = "server_error") -> Send:
-    return Send(exchange.wire.spell(exchange.wire.failure_event(exchange, code)))
+def _failure(fault: Fault, exchange: Exchange, code: int | None = None) -> Send:
+    return Send(exchange.wire.spell(exchange.wire.failure_event(exchange, fault.status, code)))
 
 
 def _terminal(exchange: Exchange) -> list[Send]:
@@ -274,8 +274,16 @@ def _wrong_type(*_: object) -> Script:
 
 
 def _content_filter_finish(fault: Fault, exchange: Exchange) -> Script:
+    return _finished_early(fault, exchange, "content_filter")
+
+
+def _finish(fault: Fault, exchange: Exchange) -> Script:
+    return _finished_early(fault, exchange, fault.reason)
+
+
+def _finished_early(fault: Fault, exchange: Exchange, reason: str) -> Script:
     short = tuple(
-        replace(choice, tokens=choice.tokens[: fault.after], finish_reason="content_filter", stopped_by=None)
+        replace(choice, tokens=choice.tokens[: fault.after], finish_reason=reason, stopped_by=None)
         for choice in exchange.answer.choices
     )
     return healthy(replace(exchange, answer=replace(exchange.answer, choices=short)))
@@ -307,5 +315,6 @@ SCRIPTS: dict[str, tuple[FaultyScript, FaultyScript]] = {
     "garbage": (_garbage, _garbage),
     "wrong_type": (_wrong_type, _wrong_type),
     "content_filter_finish": (_content_filter_finish, _content_filter_finish),
+    "finish": (_finish, _finish),
     **UNUSUAL,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.core.wire import Wire
+from proxy.dialects import registry
 from proxy.dialects.languages import CLIENT_WIRES
 from proxy.dialects.registry import KINDS, Kind
 from proxy.server.door import PATHS
@@ -92,6 +93,14 @@ def test_a_page_has_an_example_in_which_the_kind_is_asked(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", PROVIDERS, ids=lambda kind: kind.name)
 def test_a_page_is_one_page(kind: Kind) -> None:
     assert 40 <= len(read(f"providers/{kind.name}.md").splitlines()) <= 95
+
+
+def test_the_row_that_contributing_shows_is_one() -> None:
+    (row,) = (each for each in blocks(read("contributing.md"), "python") if each.startswith("Kind("))
+    kind = eval(row.strip().rstrip(","), dict(vars(registry)))  # noqa: S307 - our own page
+
+    assert isinstance(kind, Kind)
+    assert kind.paths.keys() == {Wire.CHAT, Wire.EMBEDDINGS}
 
 
 def test_every_endpoint_has_its_section_and_its_marker() -> None:

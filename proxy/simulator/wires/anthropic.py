@@ -19,11 +19,11 @@ from proxy.simulator.wires.wire import (
     Exchange,
     Refusal,
     Wire,
-    broken_message,
     forced,
     fragments,
     only_choice,
     spent,
+    told_reason,
 )
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
@@ -176,10 +176,10 @@ class Anthropic(Wire):
             inner["details"] = details
         return {"type": "error", "error": inner, "request_id": "req_simulated"}
 
-    def failure_event(self, exchange: Exchange, code: str | int = "server_error") -> Event:
+    def failure_event(self, exchange: Exchange, status: int = 500, code: int | None = None) -> Event:
         """The event that tells of an error inside a stream."""
-        inner = {"type": "api_error", "message": broken_message(exchange.upstream)}
-        return named({"type": "error", "error": inner})
+        told = self.failure(exchange, status)
+        return named({"type": told["type"], "error": told["error"]})
 
     def error_headers(self, status: int, kind: str) -> Mapping[str, str]:
         """Headers of an error beside the content type."""
@@ -270,7 +270,7 @@ def _block_end(index: int, block: Block) -> list[Document]:
 
 def _ending(exchange: Exchange) -> Document:
     choice = only_choice(exchange)
-    reason = "stop_sequence" if choice.stopped_by else "refusal" if choice.refusal else _STOPS[choice.finish_reason]
+    reason = "stop_sequence" if choice.stopped_by else "refusal" if choice.refusal else told_reason(_STOPS, choice)
     ending: Document = {"stop_reason": reason, "stop_sequence": choice.stopped_by}
     if reason == "refusal":
         explanation = "".join(choice.refusal) or None

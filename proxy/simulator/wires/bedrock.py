@@ -20,6 +20,7 @@ from proxy.simulator.wires.wire import (
     fragments,
     only_choice,
     spent,
+    told_reason,
 )
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
@@ -185,9 +186,13 @@ class Bedrock(Wire):
         """A message; the kind is a header."""
         return {"message": message}
 
-    def failure_event(self, exchange: Exchange, code: str | int = "server_error") -> Event:
+    def failure_event(self, exchange: Exchange, status: int = 500, code: int | None = None) -> Event:
         """The frame that tells of an error inside a stream."""
-        return Event(dumps({"message": broken_message(exchange.upstream)}), "internalServerException")
+        kind = self.kind_of(status)
+        told: Document = {"message": broken_message(exchange.upstream)}
+        if status == 424:
+            kind, told["originalStatusCode"] = "ModelStreamErrorException", 500
+        return Event(dumps(told), kind[0].lower() + kind[1:])
 
     def error_headers(self, status: int, kind: str) -> Mapping[str, str]:
         """The kind of the error."""
@@ -247,7 +252,7 @@ def _stop_reason(exchange: Exchange) -> str:
     choice = only_choice(exchange)
     if choice.refusal:
         return "content_filtered"
-    return "stop_sequence" if choice.stopped_by else _STOPS[choice.finish_reason]
+    return "stop_sequence" if choice.stopped_by else told_reason(_STOPS, choice)
 
 
 def _metadata(exchange: Exchange) -> Document:

@@ -14,7 +14,7 @@ from proxy.simulator.faults import Fault
 from proxy.simulator.question import BadRequestError, Question, member, objects, reading, texts, words_of
 from proxy.simulator.refusals import Reply, json_reply
 from proxy.simulator.wires.gemini_checks import camel, check, signs_calls
-from proxy.simulator.wires.wire import Call, Exchange, Refusal, Wire, default_wait, forced, spent
+from proxy.simulator.wires.wire import Call, Exchange, Refusal, Wire, default_wait, forced, spent, told_reason
 
 _STOPS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 _RPC = "type.googleapis.com/google.rpc."
@@ -303,7 +303,7 @@ def _candidate(index: int, parts: list[Document], ended: Choice | None = None) -
     content: Document = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     candidate: Document = {"content": content, "index": index}
     if ended is not None:
-        candidate["finishReason"] = "SAFETY" if ended.refusal else _STOPS[ended.finish_reason]
+        candidate["finishReason"] = "SAFETY" if ended.refusal else told_reason(_STOPS, ended)
         if ended.refusal:
             candidate["finishMessage"] = "".join(ended.refusal)
     return candidate

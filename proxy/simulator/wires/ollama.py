@@ -11,7 +11,7 @@ from typing import Any
 from proxy.simulator.answers import Choice
 from proxy.simulator.events import NDJSON_TYPE, Document, Event, dumps, ndjson
 from proxy.simulator.question import BadRequestError, Question, member, objects, texts
-from proxy.simulator.wires.wire import Call, Exchange, Refusal, Wire, only_choice, spent
+from proxy.simulator.wires.wire import Call, Exchange, Refusal, Wire, only_choice, spent, told_reason
 
 _STOPS = {"stop": "stop", "length": "length", "tool_calls": "stop", "content_filter": "stop"}
 _KINDS = {
@@ -206,7 +206,7 @@ def _last(exchange: Exchange, message: Document) -> Document:
         return {**last, "done_reason": "unload" if exchange.asked.body.get("keep_alive") == 0 else "load"}
     return {
         **last,
-        "done_reason": _STOPS[only_choice(exchange).finish_reason],
+        "done_reason": told_reason(_STOPS, only_choice(exchange)),
         **durations(completion),
         "prompt_eval_count": prompt,
         "prompt_eval_duration": 20_000_000,

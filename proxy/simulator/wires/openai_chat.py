@@ -9,7 +9,7 @@ from typing import Any
 from proxy.simulator.answers import Answer, Choice
 from proxy.simulator.events import DONE, Document, Event, dumps
 from proxy.simulator.question import BadRequestError, Question, decoded_object, member, objects, texts
-from proxy.simulator.wires.openai_errors import OpenAIWire, stream_error
+from proxy.simulator.wires.openai_errors import OpenAIWire
 from proxy.simulator.wires.wire import Call, Exchange, forced, fragments
 
 
@@ -52,10 +52,6 @@ class OpenAIChat(OpenAIWire):
     def terminal(self, exchange: Exchange) -> Iterator[Event]:
         """[DONE]."""
         yield Event(DONE)
-
-    def failure_event(self, exchange: Exchange, code: str | int = "server_error") -> Event:
-        """The event that tells of an error inside a stream."""
-        return Event(dumps(stream_error(exchange.upstream, code)))
 
 
 # Requests.

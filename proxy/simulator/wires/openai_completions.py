@@ -10,7 +10,7 @@ from proxy.simulator.answers import Choice
 from proxy.simulator.events import DONE, Document, Event, dumps
 from proxy.simulator.question import BadRequestError, Question, texts
 from proxy.simulator.wires.openai_chat import include_usage, positive, read_model
-from proxy.simulator.wires.openai_errors import OpenAIWire, stream_error
+from proxy.simulator.wires.openai_errors import OpenAIWire
 from proxy.simulator.wires.vectors import inputs_of
 from proxy.simulator.wires.wire import Call, Exchange
 
@@ -70,10 +70,6 @@ class OpenAICompletions(OpenAIWire):
     def terminal(self, exchange: Exchange) -> Iterator[Event]:
         """[DONE]."""
         yield Event(DONE)
-
-    def failure_event(self, exchange: Exchange, code: str | int = "server_error") -> Event:
-        """The event that tells of an error inside a stream."""
-        return Event(dumps(stream_error(exchange.upstream, code)))
 
 
 def _words(choice: Choice) -> Sequence[str]:

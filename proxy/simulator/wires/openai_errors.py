@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from proxy.simulator.events import Document
+from proxy.simulator.events import Document, Event, dumps
 from proxy.simulator.faults import Fault
 from proxy.simulator.question import BadRequestError
 from proxy.simulator.refusals import Reply, json_reply, request_limit, wait_headers
-from proxy.simulator.wires.wire import Call, Exchange, Wire, default_wait
+from proxy.simulator.wires.wire import Call, Exchange, Wire, broken_message, default_wait
 
 
 def error(message: str, kind: str, code: str | int | None = None, param: str | None = None) -> Document:
@@ -28,9 +28,13 @@ class OpenAIWire(Wire):
         """An error in OpenAI's shape."""
         return error(message, kind)
 
-    def failure(self, exchange: Exchange) -> Document:
+    def failure(self, exchange: Exchange, status: int = 500) -> Document:
         """The error that the faults send inside a 200."""
-        return stream_error(exchange.upstream)
+        return stream_error(exchange.upstream, status)
+
+    def failure_event(self, exchange: Exchange, status: int = 500, code: int | None = None) -> Event:
+        """The event that tells of an error inside a stream."""
+        return Event(dumps(stream_error(exchange.upstream, status, code)))
 
     def refuse(self, fault: Fault, call: Call, now: float) -> Reply:
         """The reply of a fault of the scope `refusal`."""
@@ -46,9 +50,17 @@ class OpenAIWire(Wire):
         return request_limit(limit, remaining, reset)
 
 
-def stream_error(upstream: str, code: str | int = "server_error") -> Document:
-    """The error that the faults send inside a 200."""
-    return error(f"Simulated fault: {upstream} had an error while answering.", "server_error", code)
+_WITHIN = {
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    503: ("service_unavailable_error", "server_is_overloaded"),
+    529: ("overloaded_error", "overloaded_error"),
+}
+
+
+def stream_error(upstream: str, status: int = 500, code: int | None = None) -> Document:
+    """The error that the faults send inside a 200, with a code that is a number if one is given."""
+    kind, name = _WITHIN.get(status, ("server_error", "server_error"))
+    return error(broken_message(upstream), kind, name if code is None else code)
 
 
 def _status(fault: Fault, now: float) -> Reply:

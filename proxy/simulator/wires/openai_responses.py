@@ -10,13 +10,13 @@ from proxy.simulator.question import Question, member, objects
 from proxy.simulator.wires.openai_chat import positive, read_model
 from proxy.simulator.wires.openai_errors import OpenAIWire
 from proxy.simulator.wires.openai_items import check_items, forced_tools, functions, images_of, turns_of
-from proxy.simulator.wires.wire import Call, Exchange, broken_message, fragments, only_choice, spent
+from proxy.simulator.wires.wire import Call, Exchange, broken_message, fragments, only_choice, spent, told_reason
 
 _PARTS: Mapping[str, Document] = {
     "text": {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
     "refusal": {"type": "refusal", "refusal": ""},
 }
-_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_INCOMPLETE = {"stop": "", "tool_calls": "", "length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Item(NamedTuple):
@@ -97,15 +97,16 @@ class OpenAIResponses(OpenAIWire):
 
     # Errors.
 
-    def failure(self, exchange: Exchange) -> Document:
+    def failure(self, exchange: Exchange, status: int = 500) -> Document:
         """A response that failed."""
-        error = {"code": "server_error", "message": broken_message(exchange.upstream)}
+        code = "rate_limit_exceeded" if status == 429 else "server_error"
+        error = {"code": code, "message": broken_message(exchange.upstream)}
         return {**_response(exchange), "status": "failed", "error": error}
 
-    def failure_event(self, exchange: Exchange, code: str | int = "server_error") -> Event:
+    def failure_event(self, exchange: Exchange, status: int = 500, code: int | None = None) -> Event:
         """The event that tells of an error inside a stream."""
         number = _told(exchange)
-        return named({"type": "response.failed", "response": self.failure(exchange), "sequence_number": number})
+        return named({"type": "response.failed", "response": self.failure(exchange, status), "sequence_number": number})
 
 
 def _numbered(documents: Iterable[Document], first: int) -> Iterator[Event]:
@@ -196,7 +197,7 @@ def _call(mark: str, name: str, arguments: str) -> Item:
 
 def _response(exchange: Exchange, *, done: bool = False) -> Document:
     asked, answer = exchange.asked.body, exchange.answer
-    reason = _INCOMPLETE.get(only_choice(exchange).finish_reason) if done else None
+    reason = told_reason(_INCOMPLETE, only_choice(exchange)) if done else None
     return {
         "id": f"resp_{answer.mark}",
         "object": "response",

@@ -164,13 +164,17 @@ class Wire(ABC):
     def error(self, status: int, kind: str, message: str, details: object = None) -> Document:
         """The body of an error."""
 
-    def failure(self, exchange: Exchange) -> Document:
-        """The JSON document that tells of an error inside a 200."""
-        return self.error(500, self.kinds.get(500, "server_error"), broken_message(exchange.upstream))
+    def kind_of(self, status: int) -> str:
+        """The name of errors of a status."""
+        return self.kinds.get(status, self.kinds[500 if status >= 500 else 400])
 
-    def failure_event(self, exchange: Exchange, code: str | int = "server_error") -> Event:
-        """The event that tells of an error inside a stream; `code` where the language has one."""
-        return Event(dumps(self.failure(exchange)))
+    def failure(self, exchange: Exchange, status: int = 500) -> Document:
+        """The JSON document that tells of an error inside a 200; `status` is what it would have been."""
+        return self.error(status, self.kind_of(status), broken_message(exchange.upstream))
+
+    def failure_event(self, exchange: Exchange, status: int = 500, code: int | None = None) -> Event:
+        """The event that tells of an error inside a stream; `code` where the language has codes."""
+        return Event(dumps(self.failure(exchange, status)))
 
     def error_headers(self, status: int, kind: str) -> Mapping[str, str]:
         """Headers of an error beside the content type."""
@@ -189,8 +193,9 @@ class Wire(ABC):
         if fault.limit and fault.form == "openai_reset":
             # What `low_headroom` comes to; others than OpenAI tell it in their own way.
             fault = replace(fault, form="seconds")
-        kind = self.kinds.get(fault.status, self.kinds[500 if fault.status >= 500 else 400])
-        plain = Refusal(fault.status, kind, f"Simulated fault: this upstream answers {fault.status}.")
+        plain = Refusal(
+            fault.status, self.kind_of(fault.status), f"Simulated fault: this upstream answers {fault.status}."
+        )
         row = self.refusals.get(fault.name, plain)
         message = row.message.format(
             model=self.model_of(call), param=fault.param, limit=fault.limit or 8192, prompt=self._prompt(fault, call)
@@ -205,7 +210,7 @@ class Wire(ABC):
 
     def complain(self, problem: BadRequestError) -> Reply:
         """The reply to a request that cannot be answered."""
-        kind = self.kinds.get(problem.status, self.kinds[400])
+        kind = self.kind_of(problem.status)
         document = self.error(problem.status, kind, str(problem))
         return json_reply(problem.status, document, self.error_headers(problem.status, kind))
 
@@ -261,6 +266,11 @@ def spent(exchange: Exchange) -> tuple[int, int, int, int]:
 def only_choice(exchange: Exchange) -> Choice:
     """The answer in languages that have no alternatives."""
     return exchange.answer.choices[0]
+
+
+def told_reason(names: Mapping[str, str], choice: Choice) -> str:
+    """Why an answer ended, in a language's own word; one that is no word of the simulator is told as it is."""
+    return names.get(choice.finish_reason, choice.finish_reason)
 
 
 def forced(names: Sequence[str], *, wanted: str | None, every: bool, parallel: bool = True) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from proxy.core.event import RequestEnded
+from proxy.core.wire import Wire
 from proxy.pool.operator import Operator
 from proxy.simulator.answers import Voice
 from proxy.simulator.received import ReceivedRequest
@@ -40,9 +41,9 @@ def alone(upstream: Upstream) -> str:
     return f"{upstream.name}-alone"
 
 
-def backed(upstream: Upstream) -> str:
-    """The route that goes on to an upstream of another language."""
-    return f"{upstream.name}-backed"
+def backed(upstream: Upstream, wire: Wire) -> str:
+    """The route that goes on to another upstream, where there are more, of another language."""
+    return f"{upstream.name}-backed{'-vectors' if wire is Wire.EMBEDDINGS else ''}"
 
 
 def last(upstream: Upstream) -> str:
@@ -55,7 +56,8 @@ def routes_yaml(ports: dict[str, int]) -> str:
     text = f"{_HEAD}upstreams:\n  played: {{kind: simulated}}\n"
     text += "".join(each.written(ports[each.name]) for each in UPSTREAMS) + "routes:\n"
     for each in UPSTREAMS:
-        chains = {alone(each): [each], backed(each): [each, next_to(each)], last(each): [*all_before(each), each]}
+        chains = {alone(each): [each], last(each): [*all_before(each), each]}
+        chains |= {backed(each, wire): [each, next_to(each, wire)] for wire in (Wire.CHAT, Wire.EMBEDDINGS)}
         for route, chain in chains.items():
             steps = ", ".join(f'"{one.name}/{one.model}"' for one in chain)
             text += f"  {route}: {{chain: [{steps}]}}\n"

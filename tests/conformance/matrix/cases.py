@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import anthropic
 import openai
 
-from proxy.core.event import RequestEnded
 from proxy.core.wire import Wire
 from tests.conformance.matrix.arena import ANSWER, REFUSAL, THINKING, Arena, alone, backed, last
 from tests.conformance.matrix.client import Ask, Client, Heard
@@ -275,8 +274,8 @@ def empty(cell: Cell) -> None:
 @_case("an error in place of an answer is not seen: an upstream of another language answers")
 def in_band(cell: Cell) -> None:
     cell.arena.inject(cell.upstream, "error_first")
-    heard = cell.client.ask(backed(cell.upstream))
-    _is_whole(cell, heard, next_to(cell.upstream))
+    heard = cell.client.ask(backed(cell.upstream, cell.wire))
+    _is_whole(cell, heard, next_to(cell.upstream, cell.wire))
 
 
 @_case("the last of a chain of all languages answers, whatever goes wrong with those before it")
@@ -295,22 +294,22 @@ def chain(cell: Cell) -> None:
 @_case("an answer that breaks off is brought whole by an upstream of another language")
 def cut(cell: Cell) -> None:
     cell.arena.inject(cell.upstream, "cut:after=4")
-    heard = cell.client.ask(backed(cell.upstream))
+    heard = cell.client.ask(backed(cell.upstream, cell.wire))
     if not cell.client.streams:
-        _is_whole(cell, heard, next_to(cell.upstream))
+        _is_whole(cell, heard, next_to(cell.upstream, cell.wire))
         return
     _is_whole(cell, heard)
     told = cell.arena.told
     assert ("ok", 1) == (told.outcome, len(told.resumes))
     assert heard.pieces > 4
-    assert cell.arena.received(next_to(cell.upstream))
+    assert cell.arena.received(next_to(cell.upstream, cell.wire))
 
 
 @_case("calls that break off are made whole by an upstream of another language", streams=True)
 def tools_cut(cell: Cell) -> None:
     cell.arena.voice(tool_calls=2)
     cell.arena.inject(cell.upstream, "cut:after=2")
-    called = cell.client.ask(backed(cell.upstream), Ask(tools=True))
+    called = cell.client.ask(backed(cell.upstream, cell.wire), Ask(tools=True))
     assert [("weather", {"city": "simulated"}), ("news", {"city": "simulated"})] == [one[1:] for one in called.calls]
     assert 2 == len({one.id for one in called.calls})
     assert cell.client.finishes["tools"] == called.finish
@@ -404,8 +403,3 @@ def _raises_in_stream(cell: Cell) -> Iterator[list[str]]:
         if not hasattr(error, "code"):
             raise
         codes.append(str(error.code))
-
-
-def records(cell: Cell) -> RequestEnded:
-    """What was written down of the last request."""
-    return cell.arena.told

@@ -66,11 +66,24 @@ class ChatHelper(Chat):
         body.pop("stream", None)
         if not self.streams:
             raw = self._plain.chat.completions.with_raw_response.parse(**body)
-            return _chat_answer(raw.headers, raw.parse())
+            try:
+                return _chat_answer(raw.headers, raw.parse())
+            except openai.LengthFinishReasonError as error:
+                # What was cut short cannot be parsed, which the SDK says in this way.
+                return _chat_answer(raw.headers, error.completion)
+            except openai.ContentFilterFinishReasonError:
+                return Heard(raw.headers, finish="content_filter")
+        chunks: list[Any] = []
         with self._plain.chat.completions.stream(**body) as stream:
-            chunks = [event.chunk for event in stream if event.type == "chunk"]
-            whole = _chat_answer(stream._response.headers, stream.get_final_completion())
-        heard = _chat_chunks(stream._response.headers, chunks)
+            headers = stream._response.headers
+            try:
+                chunks += [event.chunk for event in stream if event.type == "chunk"]
+                whole = _chat_answer(headers, stream.get_final_completion())
+            except openai.LengthFinishReasonError as error:
+                return _chat_answer(headers, error.completion)
+            except openai.ContentFilterFinishReasonError:
+                return Heard(headers, finish="content_filter")
+        heard = _chat_chunks(headers, chunks)
         assert (heard.text, heard.finish, heard.usage) == (whole.text, whole.finish, whole.usage)
         assert [call[1:] for call in heard.calls] == [call[1:] for call in whole.calls]
         return heard
@@ -118,11 +131,15 @@ def _chat_answer(headers: Mapping[str, str], answer: Any) -> Heard:
         message.refusal or "",
         [Call(one.id, one.function.name, json.loads(one.function.arguments)) for one in message.tool_calls or ()],
         choice.finish_reason,
-        (answer.usage.prompt_tokens, answer.usage.completion_tokens),
+        _usage(answer.usage),
         {answer.id},
         answer.model,
         [message.model_dump(exclude_none=True)],
     )
+
+
+def _usage(usage: Any) -> tuple[int, int] | None:
+    return None if usage is None else (usage.prompt_tokens, usage.completion_tokens)
 
 
 def _chat_chunks(headers: Mapping[str, str], chunks: Iterable[Any]) -> Heard:
@@ -134,7 +151,7 @@ def _chat_chunks(headers: Mapping[str, str], chunks: Iterable[Any]) -> Heard:
         heard.ids.add(chunk.id)
         if chunk.usage is not None:
             assert heard.usage is None and [] == chunk.choices
-            heard.usage = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+            heard.usage = _usage(chunk.usage)
         for choice in chunk.choices:
             heard.text += choice.delta.content or ""
             heard.pieces += bool(choice.delta.content)
@@ -188,7 +205,7 @@ class Completions:
             assert "text_completion" == chunk.object
             if chunk.usage is not None:
                 assert heard.usage is None
-                heard.usage = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+                heard.usage = _usage(chunk.usage)
             for choice in chunk.choices:
                 heard.text += choice.text
                 heard.pieces += bool(choice.text)
@@ -273,7 +290,8 @@ def _response(headers: Mapping[str, str], answer: Any) -> Heard:
     assert "response" == answer.object
     heard = Heard(headers, answer.output_text, ids={answer.id}, model=answer.model)
     assert answer.error is None
-    heard.usage = (answer.usage.input_tokens, answer.usage.output_tokens)
+    if answer.usage is not None:
+        heard.usage = (answer.usage.input_tokens, answer.usage.output_tokens)
     heard.finish = answer.status if answer.incomplete_details is None else answer.incomplete_details.reason
     for item in answer.output:
         if item.type == "reasoning":

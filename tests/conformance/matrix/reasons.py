@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.core.wire import Wire
 from tests.conformance.matrix.cases import Case
 from tests.conformance.matrix.client import Client
 from tests.conformance.matrix.upstreams import Upstream
@@ -13,4 +14,6 @@ def why_not(client: Client, upstream: Upstream, case: Case) -> str | None:
         return client.cannot[case.name]
     if case.streams and not client.streams:
         return "there is no stream"
+    if client.wire is Wire.EMBEDDINGS and client.wire not in upstream.kind.paths:
+        return "this kind has no embeddings"
     return None

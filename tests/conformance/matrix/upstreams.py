@@ -60,8 +60,11 @@ UPSTREAMS = (
 _LANGUAGES = list(dict.fromkeys(each.language for each in UPSTREAMS))
 
 
-def next_to(upstream: Upstream) -> Upstream:
-    """One that speaks another language: where its requests go when it fails."""
+def next_to(upstream: Upstream, wire: Wire = Wire.CHAT) -> Upstream:
+    """One that speaks another language, where its requests go when it fails. Embeddings have one language only."""
+    if wire is Wire.EMBEDDINGS:
+        able = [each for each in UPSTREAMS if wire in each.kind.paths]
+        return able[able.index(upstream) - 1] if upstream in able else able[0]
     language = _LANGUAGES[(_LANGUAGES.index(upstream.language) + 1) % len(_LANGUAGES)]
     return next(each for each in UPSTREAMS if each.language == language)
 

@@ -53,6 +53,7 @@ STREAMS = {
     "error_then_done:after=3": ("complete", THREE, True, True),
     "empty": ("complete", "", True, False),
     "content_filter_finish:after=3": ("complete", THREE, True, False),
+    "finish:after=3,reason=odd": ("complete", THREE, True, False),
     "malformed:after=3": ("complete", SAY, True, False),
     "truncated_json": ("complete", SAY.removesuffix(" ten"), False, False),
     "slow_headers:seconds=0.01": ("complete", SAY, True, False),
@@ -100,6 +101,36 @@ async def test_a_stream_without_end(under, name):
 @each_wire
 async def test_what_was_filtered_says_so(under, name):
     assert (await under(name, "content_filter_finish:after=3")).filtered
+
+
+@each_wire
+async def test_a_finish_reason_is_told_word_for_word(under, name):
+    *place, _ = WIRES[name].filtered
+    documents = (await under(name, "finish:after=3,reason=odd")).documents
+    assert "odd" in [at(one, *place) for one in documents]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "place", "kind"),
+    [
+        ("openai_chat", 500, ("error", "code"), "server_error"),
+        ("openai_chat", 429, ("error", "code"), "rate_limit_exceeded"),
+        ("openai_completions", 503, ("error", "code"), "server_is_overloaded"),
+        ("openai_responses", 429, ("response", "error", "code"), "rate_limit_exceeded"),
+        ("anthropic", 500, ("error", "type"), "api_error"),
+        ("anthropic", 529, ("error", "type"), "overloaded_error"),
+        ("gemini", 500, ("error", "status"), "INTERNAL"),
+        ("gemini", 503, ("error", "status"), "UNAVAILABLE"),
+        ("bedrock", 429, ("throttlingException", "message"), "Simulated fault: primary had an error while answering."),
+        ("bedrock", 424, ("modelStreamErrorException", "originalStatusCode"), 500),
+        ("bedrock", 503, ("serviceUnavailableException", "p"), None),
+    ],
+)
+@pytest.mark.parametrize("fault", ["error_first", "error_later"])
+async def test_an_error_within_a_stream_has_its_kind(under, name, status, place, kind, fault):
+    documents = (await under(name, f"{fault}:status={status}")).documents
+    assert kind == at(documents[-1], *place)
+    assert at(documents[-1], *place[:-1])
 
 
 @pytest.mark.parametrize(
