@@ -41,7 +41,8 @@ class FailureClass(StrEnum):
     PARAMETER_UNSUPPORTED = "parameter_unsupported"
     """The model rejects one optional parameter that others accept."""
     NOT_CARRIED = "not_carried"
-    """Something in the request cannot be said in the deployment's language, and matters; nothing was sent."""
+    """Something in the request cannot be said in the deployment's language, and matters, so nothing was sent; or its
+    server was started without what it takes."""
     BAD_ANSWER = "bad_answer"
     """A 200 that is no answer: empty, invalid, truncated, or an error in disguise."""
     UNKNOWN = "unknown"

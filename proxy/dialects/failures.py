@@ -108,6 +108,8 @@ _CODES: tuple[Rule, ...] = (
     # Bedrock: the first as 429, the second as 424
     _codes(_C.OVERLOADED, "modelnotreadyexception modelerrorexception serviceunavailableexception"),
     _codes(_C.OVERLOADED, "modelstreamerrorexception internalserverexception"),
+    # llama.cpp, as 501: it was started for something else than what is asked for
+    _codes(_C.NOT_CARRIED, "not_supported_error"),
     # OpenAI: things that the client refers to, not the model
     _codes(_C.CALLER_FAULT, "previous_response_not_found file_not_found"),
 )
@@ -167,10 +169,12 @@ _WORDING: tuple[Rule, ...] = (
         "maximum prompt length is",  # xAI
         "longer than the model's context length",  # sglang (litellm#10793)
         "exceeds the available context size",  # llama.cpp
+        "increase the physical batch size",  # llama.cpp, as 500: a text to embed is read in one go
         "exceeds the context length",  # Ollama with truncate: false
         "exceeds the context window",
         "reduce the length of the messages",  # Groq
     ),
+    _wording(_C.NOT_CARRIED, (400, 500, _NO_STATUS), "need to provide the mmproj"),  # llama.cpp, of images and sound
     _wording(
         _C.CONTENT_REFUSED,
         (400, 403, 422, _NO_STATUS),

@@ -52,12 +52,14 @@ def give_up_error(
 def returned_error(failure: Failure) -> ClientError:
     """The error for a failure that is the caller's: the upstream's own words, in our shape."""
     status = failure.status if failure.status is not None and 400 <= failure.status < 500 else 400
+    # llama.cpp calls it its own error that a text is too long, or an image.
+    blamed = failure.error_type if failure.status is None or failure.status < 500 else None
     code = "context_length_exceeded" if failure.kind is FailureClass.CONTEXT_TOO_LONG else failure.error_code
     return ClientError(
         status,
         code,
         failure.message or "The upstream refused the request.",
-        error_type=failure.error_type or "invalid_request_error",
+        error_type=blamed or "invalid_request_error",
         param=failure.param,
         should_retry=False,
         outcome=failure.kind.value,

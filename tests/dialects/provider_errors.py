@@ -55,3 +55,7 @@ def forbidden(*loc: object) -> dict[str, object]:
 CURRENT_QUOTA = "You exceeded your current quota, please check your plan and billing details."
 TPM = "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 8000, please reduce it."
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+
+
+def llamacpp(status: int, kind: str, message: str) -> dict[str, object]:
+    return {"error": {"code": status, "message": message, "type": kind}}

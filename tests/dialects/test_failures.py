@@ -19,6 +19,7 @@ from tests.dialects.provider_errors import (
     fail,
     forbidden,
     gemini,
+    llamacpp,
     mistral,
     openai,
     openrouter,
@@ -203,6 +204,37 @@ TABLE: list[tuple[str, int, object, FailureClass]] = [
     ("ollama", 429, {"error": "you've reached your hourly usage limit"}, C.QUOTA),
     ("ollama", 499, b"", C.UNKNOWN),
     ("llamacpp", 503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, C.OVERLOADED),
+    (
+        "llamacpp",
+        500,
+        llamacpp(
+            500,
+            "server_error",
+            "input (700 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
+        ),
+        C.CONTEXT_TOO_LONG,
+    ),
+    (
+        "llamacpp",
+        500,
+        llamacpp(
+            500,
+            "server_error",
+            "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+        ),
+        C.NOT_CARRIED,
+    ),
+    (
+        "llamacpp",
+        501,
+        llamacpp(
+            501,
+            "not_supported_error",
+            "This server does not support embeddings. Start it with `--embeddings`",
+        ),
+        C.NOT_CARRIED,
+    ),
+    ("llamacpp", 500, llamacpp(500, "server_error", "Compute error."), C.OVERLOADED),
     (
         "llamacpp",
         400,

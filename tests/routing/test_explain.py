@@ -78,6 +78,12 @@ def test_a_context_error_inside_a_200_is_a_400() -> None:
     assert (400, "context_length_exceeded") == (error.status, error.code)
 
 
+def test_what_is_the_requests_is_no_error_of_the_servers_even_where_it_says_so() -> None:
+    told = Failure(FailureClass.CONTEXT_TOO_LONG, "http_500", "too large", status=500, error_type="server_error")
+
+    assert (400, "invalid_request_error") == (returned_error(told).status, returned_error(told).error_type)
+
+
 def test_explain_names_who_serves_and_why_the_others_do_not() -> None:
     made = plan("a", "b", "c", skipped=(Skipped(DeploymentId("d", "m"), "D_KEY is not set", 3),), last_resort="Sorry.")
     explained = explain(made, [RESTING, FREE, FREE], 0.0, down=["c"])

@@ -1,0 +1,66 @@
+"""llama.cpp's own server on a model that is made on the spot, and a proxy in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.local import environment
+from tests.local.counting import counting
+from tests.local.environment import UnavailableError
+from tests.local.server import LocalServer, start
+
+WINDOW = 1024
+"""Tokens of a prompt and its answer."""
+
+_reasons: list[str] = []
+
+
+def served(model: Path, **wanted: object) -> LocalServer:
+    """A running server; a test that cannot have one is skipped, or fails where one is required."""
+    try:
+        return start(model, **wanted)  # type: ignore[arg-type]
+    except UnavailableError as error:
+        _reasons.append(str(error))
+        if environment.mode() == "require":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _reasons:
+        terminalreporter.write_line(f"no local model server: {_reasons[0]}")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the model that counts."""
+    file = tmp_path_factory.mktemp("model") / "counting.gguf"
+    file.write_bytes(counting())
+    return file
+
+
+@pytest.fixture(scope="session")
+def server(model: Path) -> Iterator[LocalServer]:
+    """A server for chat that lasts."""
+    running = served(model, window=WINDOW)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def embedder(model: Path) -> Iterator[LocalServer]:
+    """A server for embeddings that lasts."""
+    running = served(model, window=WINDOW, embeddings=True)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def mortal(model: Path) -> Iterator[LocalServer]:
+    """A server of a test's own, to be killed; its window holds all that the model says."""
+    running = served(model, window=8192)
+    yield running
+    running.kill()

@@ -1,0 +1,111 @@
+"""A model of two megabytes that counts: it answers " 1 2 3 ..." up to a last number, and goes on where it is told to.
+
+Its layer does nothing, so that every token is followed by what its own row says: each row of the output points at the
+embedding of the token before. Embeddings are drawn by a seed and nearly at right angles, so the next number is certain
+at any usual temperature, while all around the model (templates, tokens, windows, sampling) is as in a large one.
+"""
+
+from __future__ import annotations
+
+import random
+from array import array
+from itertools import chain, pairwise
+from typing import Final
+
+from tests.local.gguf import Tensor, Value, document
+
+LAST: Final = 4000
+"""Where it ends by itself."""
+TRAINED: Final = 32768
+"""The longest window that it may be served with, in tokens."""
+WIDTH: Final = 64
+INNER: Final = 32
+HEADS: Final = 2
+CERTAINTY: Final = 8.0
+"""Times the square root of the width: how far the next token's logit stands above the rest."""
+SEED: Final = 7
+
+BOUNDARY: Final = "\u2581"
+"""How a space is written within tokens."""
+END: Final = "<|end|>"
+ROLES: Final = ["<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"]
+SPECIAL: Final = ["<unk>", "<s>", END, *ROLES]
+BYTES: Final = [f"<0x{byte:02X}>" for byte in range(256)]
+DIGITS: Final = [BOUNDARY, *(str(digit) for digit in range(10))]
+NUMBERS: Final = [f"{BOUNDARY}{number}" for number in range(1, LAST + 1)]
+TOKENS: Final = [*SPECIAL, *BYTES, *DIGITS, *NUMBERS]
+KINDS: Final = [2, *[3] * (len(SPECIAL) - 1), *[6] * len(BYTES), *[1] * (len(DIGITS) + len(NUMBERS))]
+"""What each token is, in the format's own codes: unknown, control, byte, usual."""
+
+TEMPLATE: Final = """\
+{%- for message in messages -%}
+{{ '<|' + message.role + '|>' + message.content + '<|end|>' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"""
+
+
+def counting(template: str = TEMPLATE) -> bytes:
+    """The model's file."""
+    return document(_metadata(template), _tensors())
+
+
+def _metadata(template: str) -> dict[str, Value]:
+    return {
+        "general.architecture": "llama",
+        "general.name": "counting",
+        "llama.context_length": TRAINED,
+        "llama.embedding_length": WIDTH,
+        "llama.block_count": 1,
+        "llama.feed_forward_length": INNER,
+        "llama.attention.head_count": HEADS,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": TOKENS,
+        # Of two pairs that may be joined, the one that makes the longer token goes first.
+        "tokenizer.ggml.scores": [float(len(token)) if token in _NUMBERS else 0.0 for token in TOKENS],
+        "tokenizer.ggml.token_type": KINDS,
+        "tokenizer.ggml.unknown_token_id": TOKENS.index("<unk>"),
+        "tokenizer.ggml.bos_token_id": TOKENS.index("<s>"),
+        "tokenizer.ggml.eos_token_id": TOKENS.index(END),
+        "tokenizer.ggml.add_bos_token": False,
+        "tokenizer.ggml.add_space_prefix": False,
+        "tokenizer.chat_template": template,
+    }
+
+
+def _tensors() -> list[Tensor]:
+    embedding = _directions()
+    output = {token: [0.0] * WIDTH for token in TOKENS}
+    for before, after in pairwise(["<|assistant|>", *NUMBERS, END]):
+        output[after] = [CERTAINTY * each for each in embedding[before]]
+    return [
+        Tensor("token_embd.weight", (WIDTH, len(TOKENS)), array("f", chain.from_iterable(embedding.values()))),
+        Tensor("output.weight", (WIDTH, len(TOKENS)), array("f", chain.from_iterable(output.values()))),
+        *(Tensor(f"{name}.weight", (WIDTH,), array("f", [1.0] * WIDTH)) for name in _NORMS),
+        *(Tensor(f"blk.0.{name}.weight", shape, _nothing(shape)) for name, shape in _LAYER.items()),
+    ]
+
+
+_NUMBERS: Final = frozenset(NUMBERS)
+_NORMS: Final = ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm")
+_LAYER: Final = {
+    "attn_q": (WIDTH, WIDTH),
+    "attn_k": (WIDTH, WIDTH),
+    "attn_v": (WIDTH, WIDTH),
+    "attn_output": (WIDTH, WIDTH),
+    "ffn_gate": (WIDTH, INNER),
+    "ffn_up": (WIDTH, INNER),
+    "ffn_down": (INNER, WIDTH),
+}
+
+
+def _directions() -> dict[str, list[float]]:
+    """For each token a vector of length 1."""
+    luck = random.Random(SEED)
+    drawn = {token: [luck.gauss(0, 1) for _ in range(WIDTH)] for token in TOKENS}
+    lengths = {token: sum(each * each for each in row) ** 0.5 for token, row in drawn.items()}
+    return {token: [each / lengths[token] for each in row] for token, row in drawn.items()}
+
+
+def _nothing(shape: tuple[int, int]) -> array[float]:
+    return array("f", bytes(4 * shape[0] * shape[1]))
