@@ -98,10 +98,11 @@ def played(happened: list[tuple[Any, ...]], limits: bool, keys: int) -> tuple[Po
 
 
 def counts(pool: Pool) -> list[tuple[Any, ...]]:
-    return [
+    # In the order of their names: which of them was looked at last is of no consequence here.
+    return sorted(
         (each.id, each.in_flight, pool.upstream(each.id.upstream).in_flight, pool.upstream(each.id.upstream).turn)
         for each in pool.deployments()
-    ]
+    )
 
 
 def permitted(permit: Permit) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.local import environment
-from tests.local.counting import counting
+from tests.local.counting import LAST, counting
 from tests.local.environment import UnavailableError
 from tests.local.server import LocalServer, start
 
@@ -61,6 +61,14 @@ def embedder(model: Path) -> Iterator[LocalServer]:
 @pytest.fixture
 def mortal(model: Path) -> Iterator[LocalServer]:
     """A server of a test's own, to be killed; its window holds all that the model says."""
-    running = served(model, window=8192)
+    running = served(model, window=2 * LAST)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def heir(model: Path) -> Iterator[LocalServer]:
+    """Another one like it, which lives."""
+    running = served(model, window=2 * LAST)
     yield running
     running.kill()

@@ -1,4 +1,4 @@
-"""Serves a model with llama.cpp's own server. Run by the Python of the environment where that is installed, not by ours.
+"""Serves a model with llama.cpp's own server. The Python of the environment where that is installed runs it, not ours.
 
 The one argument is JSON: `model` (a file), `name`, `window` (tokens of each of the two places), `embeddings`. It prints
 its address, and ends when its standard input does.
