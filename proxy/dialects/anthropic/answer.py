@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from proxy.core.failure import Failure, FailureClass
+from proxy.core.failure import Failure
 from proxy.dialects.anthropic.names import ANSWER
 from proxy.dialects.anthropic.values import read_json
 from proxy.dialects.anthropic.wordings import chat_usage, finish_reason, refusal_in
 from proxy.dialects.chat_events import chat_completion, to_json, tool_call
 from proxy.dialects.dialect import Reading
-from proxy.dialects.error_text import clean, read_error
-
-_BOM: Final = b"\xef\xbb\xbf"
+from proxy.dialects.no_answer import unreadable, without_bom
 
 
 def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
@@ -22,22 +20,15 @@ def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
     The codes are `empty_body`, `invalid_json` and `wrong_schema` (JSON, but no answer of Messages). An error goes back
     as it came.
     """
-    data = body.lstrip().removeprefix(_BOM).lstrip()
-    if not data:
-        return _bad("empty_body", "the answer has no body")
+    body = without_bom(body)
     try:
-        answer = read_json(data)
+        answer = read_json(body)
         is_error = isinstance(answer, dict) and answer.get("error") is not None
-        if is_error or (not _is_message(answer) and read_error(body).told):
+        if is_error:
             return body
-        if not _is_message(answer):
-            return _bad("wrong_schema", "the answer is not one of Messages")
-        return _completion(answer, reading)
-    except RecursionError:
-        return _bad("wrong_schema", "the answer is nested too deeply")
-    except ValueError:
-        page = clean(data[:4096].decode("utf-8", "replace"))[:200] if data[:1] not in (b"{", b"[") else ""
-        return _bad("invalid_json", f"the answer is not valid JSON: {page}" if page else "the answer is not valid JSON")
+        return _completion(answer, reading) if _is_message(answer) else unreadable(body, "a message")
+    except (ValueError, RecursionError):
+        return unreadable(body, "a message")
 
 
 def _is_message(answer: object) -> bool:
@@ -132,7 +123,3 @@ class _Said:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _bad(code: str, message: str) -> Failure:
-    return Failure(FailureClass.BAD_ANSWER, code, message)

@@ -12,7 +12,7 @@ from proxy.dialects.chat_events import chat_completion, tool_call, usage_of
 from proxy.dialects.dialect import Reading
 from proxy.dialects.error_text import mended
 from proxy.dialects.failures import IN_BAND
-from proxy.dialects.unreadable import unreadable
+from proxy.dialects.no_answer import unreadable
 
 _CLOSED: Final = Raw(b"{}")
 _FINISH: Final = {
@@ -107,7 +107,7 @@ def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
     """A whole answer as a chat completion, or the failure that it is. Never raises."""
     answer = _read(body)
     if answer is None or answer.output.message is None:
-        return unreadable(body)
+        return unreadable(body, "an answer of Converse")
     if answer.stop_reason.startswith(MALFORMED_OUTPUT):
         return Failure(FailureClass.BAD_ANSWER, IN_BAND, f"the model's output was of no use: {answer.stop_reason}")
     message = _message(answer.output.message.content, reading)

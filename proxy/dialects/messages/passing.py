@@ -14,13 +14,13 @@ from msgspec import Raw, Struct
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.plain import count
 from proxy.dialects.chat_events import to_json, usage_of
-from proxy.dialects.error_text import clean, mended, read_error
+from proxy.dialects.error_text import mended, read_error
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.messages.shapes import NULL
+from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
 from proxy.streams.event_view import SAYS, EventKind, EventView
 
-_BOM: Final = b"\xef\xbb\xbf"
 _SAYS_ALL: Final = frozenset({"end_turn", "tool_use"})
 """Stop reasons of an answer that must hold something; any other explains why it may not."""
 _TEXTS: Final = frozenset({"text", "thinking"})
@@ -88,22 +88,19 @@ def read_message(body: bytes, kind: str = "", now: float = 0.0) -> Completion | 
 
     `kind` and `now` are those of `classify_in_band`. The usage is told as chat tells it.
     """
-    data = body.lstrip()
-    body = data.removeprefix(_BOM) if data.startswith(_BOM) else body
-    if not data:
-        return _bad("empty_body", "the answer has no body")
+    body = without_bom(body)
     answer = _answer(body)
     if answer is None:
-        return _no_answer(body, kind, now)
+        return no_answer(body, "a message", kind, now)
     if answer.type == "error" or answer.error != NULL or (answer.content is None and read_error(body).told):
         return classify_in_band(kind, body, now)
     if answer.content is None:
-        return _bad("wrong_schema", "the answer is not a message")
+        return bad_answer("wrong_schema", "the answer is not a message")
     if not any(_says_something(block) for block in answer.content):
         if answer.stop_reason == "model_context_window_exceeded":
             return Failure(FailureClass.CONTEXT_TOO_LONG, "empty_answer", "the prompt leaves no room for an answer")
         if answer.stop_reason is None or answer.stop_reason in _SAYS_ALL:
-            return _bad("empty_answer", "the answer holds no content")
+            return bad_answer("empty_answer", "the answer holds no content")
     usage = _usage(answer.usage)
     return Completion(body, None if usage is None else to_json(chat_usage(usage)))
 
@@ -226,19 +223,3 @@ def _usage(raw: Raw) -> Usage | None:
         return None if raw == NULL else _decode_usage(raw)
     except (ValueError, RecursionError):
         return None
-
-
-def _no_answer(body: bytes, kind: str, now: float) -> Failure:
-    if read_error(body).told:
-        return classify_in_band(kind, body, now)
-    try:
-        body.decode()
-        msgspec.json.decode(body, type=Raw)
-    except (ValueError, RecursionError):
-        page = clean(body[:4096].decode("utf-8", "replace"))[:200] if body.lstrip()[:1] not in {b"{", b"["} else ""
-        return _bad("invalid_json", f"the answer is not valid JSON: {page}" if page else "the answer is not valid JSON")
-    return _bad("wrong_schema", "the answer is not a message")
-
-
-def _bad(code: str, message: str) -> Failure:
-    return Failure(FailureClass.BAD_ANSWER, code, message)

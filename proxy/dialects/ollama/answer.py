@@ -12,8 +12,8 @@ from proxy.core.failure import Failure
 from proxy.dialects.chat_events import chat_completion, tool_call, usage_of
 from proxy.dialects.dialect import Reading
 from proxy.dialects.error_text import mended
+from proxy.dialects.no_answer import unreadable
 from proxy.dialects.openai.shapes import NULL
-from proxy.dialects.unreadable import unreadable
 
 _CLOSED: Final = Raw(b"{}")
 
@@ -74,7 +74,7 @@ def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
     answer = read_line(body)
     if answer is None or answer.message is None or not answer.done or answer.error != NULL:
         # An answer has a message, too, which elsewhere is that of an error.
-        return unreadable(body, may_be_error=b'"error"' in body)
+        return unreadable(body, "a chat answer of Ollama's", may_be_error=b'"error"' in body)
     said, calls = answer.message, written_calls(answer.message.tool_calls or (), reading, 0)
     message: dict[str, Any] = {"content": said.content or None}
     if said.thinking:

@@ -13,15 +13,15 @@ from functools import partial
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.error_text import clean, read_error
+from proxy.core.failure import Failure
+from proxy.dialects.error_text import read_error
 from proxy.dialects.failures import classify_in_band
+from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.edits import calls_tools, edited, finish_reason
 from proxy.dialects.openai.shapes import NULL, Document, call_indexes, calls_something, read_document, says_something
 from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import SAYS, EventKind, EventView
 
-_BOM = b"\xef\xbb\xbf"
 _TRUE = Raw(b"true")
 _DEVELOPER = Raw(b'"developer"')
 _SYSTEM = Raw(b'"system"')
@@ -140,14 +140,11 @@ def read_answer(body: bytes, quirks: Quirks, kind: str = "", now: float = 0.0) -
     `wrong_schema` (JSON, but no chat answer), `empty_answer` (nothing was said, and no finish reason explains it) and
     `in_band_error`.
     """
-    data = body.lstrip()
     # A byte order mark breaks clients; blank lines before the JSON (DeepSeek's keep-alive) do not.
-    body = data.removeprefix(_BOM) if data.startswith(_BOM) else body
-    if not data:
-        return _bad("empty_body", "the answer has no body")
+    body = without_bom(body)
     document = read_document(body)
     if document is None:
-        return _no_answer(body, kind, now)
+        return no_answer(body, "a chat completion", kind, now)
     if (document.error is not NULL and document.error != NULL) or (not document.choices and read_error(body).told):
         return classify_in_band(kind, body, now)
     choices = document.choices or []
@@ -162,28 +159,10 @@ def read_answer(body: bytes, quirks: Quirks, kind: str = "", now: float = 0.0) -
         return classify_in_band(kind, body, now)
     said = any(choice.message is not None and says_something(choice.message) for choice in choices)
     if not said and not any(reason in _MAY_BE_EMPTY for reason in reasons):
-        return _bad("empty_answer", "the answer holds no content")
+        return bad_answer("empty_answer", "the answer holds no content")
     usage = bytes(document.usage) if document.usage != NULL else None
     change = edited(body, document, "message", quirks, called=called) if quirks.edits_answers else None
     return Completion(body if change is None else change, usage)
-
-
-def _no_answer(body: bytes, kind: str, now: float) -> Failure:
-    """Why a body that could not be read as an answer is none."""
-    if read_error(body).told:
-        return classify_in_band(kind, body, now)  # Gemini wraps its errors in a list
-    try:
-        body.decode()
-        msgspec.json.decode(body, type=Raw)
-    except (ValueError, RecursionError):
-        # A page says what it is, while a piece of an answer is nobody's to read.
-        page = clean(body[:4096].decode("utf-8", "replace"))[:200] if body.lstrip()[:1] not in {b"{", b"["} else ""
-        return _bad("invalid_json", f"the answer is not valid JSON: {page}" if page else "the answer is not valid JSON")
-    return _bad("wrong_schema", "the answer is not a chat completion")
-
-
-def _bad(code: str, message: str) -> Failure:
-    return Failure(FailureClass.BAD_ANSWER, code, message)
 
 
 _MALFORMED = EventView(EventKind.MALFORMED)
