@@ -81,7 +81,7 @@ class Anthropic(Wire):
     def read(self, call: Call) -> Question:
         """What is asked. Raises BadRequestError."""
         asked = call.document()
-        check(asked)
+        check(asked, version=call.headers.get("anthropic-version", ""))
         tools = [
             {"name": tool["name"], "parameters": tool.get("input_schema")}
             for tool in objects(asked.get("tools"))

@@ -40,12 +40,17 @@ _FIELDS = frozenset(
     ]
 )
 _SAMPLING = ("temperature", "top_p", "top_k")
+_WITHOUT_SAMPLING = "2026-10-21"
+"""The first version of the API that takes no sampling parameter of any model."""
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _PREFILL = "This model does not support assistant message prefill. The conversation must end with a user message."
 
 
-def check(asked: Mapping[str, Any], *, counts_only: bool = False) -> None:
-    """Raise BadRequestError for a request that Anthropic refuses; `counts_only` where nothing is answered."""
+def check(asked: Mapping[str, Any], *, version: str = "", counts_only: bool = False) -> None:
+    """Raise BadRequestError for a request that Anthropic refuses, which the version of its API decides too.
+
+    With `counts_only` nothing is answered, and no cap on the answer is wanted.
+    """
     for name in asked:
         if name not in _FIELDS:
             refuse(f"{name}: Extra inputs are not permitted", name)
@@ -55,6 +60,9 @@ def check(asked: Mapping[str, Any], *, counts_only: bool = False) -> None:
     if not isinstance(asked["model"], str):
         refuse("model: Input should be a valid string", "model")
     _check_numbers(asked)
+    for name in _SAMPLING if version >= _WITHOUT_SAMPLING else ():
+        if asked.get(name) is not None:
+            refuse(f"`{name}` is not supported in version {version} of the API.", name)
     check_system(asked.get("system"))
     check_messages(asked["messages"], asked["model"])
     check_pairs(asked["messages"])

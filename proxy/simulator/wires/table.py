@@ -31,7 +31,7 @@ from proxy.simulator.wires.pages import (
     ollama_version,
     vllm_version,
 )
-from proxy.simulator.wires.vectors import OllamaEmbed, OpenAIEmbeddings
+from proxy.simulator.wires.vectors import GeminiEmbed, GeminiEmbedBatch, OllamaEmbed, OpenAIEmbeddings
 from proxy.simulator.wires.wire import Call, Wire
 
 _OPENAI = r"(?:|/v1|/openai/v1|/openai/deployments/(?P<model>[^/]+)|/v1beta/openai|/api/v1|/beta)"
@@ -49,6 +49,8 @@ _ROWS: tuple[tuple[str, str, Wire | Page], ...] = (
     ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):generateContent", Gemini()),
     ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):streamGenerateContent", GeminiStream()),
     ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):countTokens", count_content_tokens),
+    ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):embedContent", GeminiEmbed()),
+    ("POST", rf"{_GEMINI}/(?P<model>[^/:]+):batchEmbedContents", GeminiEmbedBatch()),
     ("POST", r"/api/chat", Ollama()),
     ("POST", r"/api/embed", OllamaEmbed()),
     ("POST", r"/model/(?P<model>[^/]+)/converse", Bedrock()),

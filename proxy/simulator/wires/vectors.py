@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.simulator.events import Document
-from proxy.simulator.question import BadRequestError, Question
+from proxy.simulator.question import BadRequestError, Question, member, objects, text_of
+from proxy.simulator.wires.gemini import Gemini
+from proxy.simulator.wires.gemini_checks import camel
 from proxy.simulator.wires.ollama import OllamaErrors, durations, read_object
 from proxy.simulator.wires.openai_chat import positive, read_model
 from proxy.simulator.wires.openai_errors import OpenAIWire
@@ -18,6 +20,7 @@ from proxy.simulator.wires.wire import Call, Exchange
 
 _DIMENSIONS = 8
 _MOST_DIMENSIONS = 4096
+_GEMINI_FIELDS = {"model", "content", "taskType", "title", "outputDimensionality", "requests"}
 
 
 def vector(text: str, dimensions: int | None) -> list[float]:
@@ -131,3 +134,58 @@ class OllamaEmbed(OllamaErrors):
             **durations(0),
             "prompt_eval_count": _count(exchange),
         }
+
+
+class GeminiEmbed(Gemini):
+    """embedContent."""
+
+    name = "gemini_embeddings"
+
+    def read(self, call: Call) -> Question:
+        """What is asked. Raises BadRequestError."""
+        asked = camel(call.document())
+        for request in self.requests(asked):
+            for name in request:
+                if name not in _GEMINI_FIELDS:
+                    raise BadRequestError(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
+            positive(request, "outputDimensionality", _MOST_DIMENSIONS)
+        texts = [text_of(turn) for turn in self.messages(asked)]
+        if not texts or not all(texts):
+            raise BadRequestError("* EmbedContentRequest.content: content is empty\n", "content")
+        return _question(asked, call.groups["model"], texts)
+
+    def messages(self, fields: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The texts."""
+        return [
+            {"role": "user", "content": objects(member(one, "content", "parts"))}
+            for one in self.requests(camel(fields))
+        ]
+
+    def requests(self, asked: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """One for each text."""
+        return [asked]
+
+    def document(self, exchange: Exchange) -> Document:
+        """The JSON answer."""
+        return {"embedding": vectors[0]} if (vectors := self.vectors(exchange)) else {}
+
+    def vectors(self, exchange: Exchange) -> list[Document]:
+        """One for each text; none where the answer is empty."""
+        if not exchange.answer.choices[0].tokens:
+            return []
+        sizes = [one.get("outputDimensionality") for one in self.requests(exchange.asked.body)]
+        return [
+            {"values": vector(text_of(turn), size)} for turn, size in zip(exchange.asked.messages, sizes, strict=True)
+        ]
+
+
+class GeminiEmbedBatch(GeminiEmbed):
+    """batchEmbedContents."""
+
+    def requests(self, asked: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """One for each text."""
+        return objects(asked.get("requests"))
+
+    def document(self, exchange: Exchange) -> Document:
+        """The JSON answer."""
+        return {"embeddings": self.vectors(exchange)}

@@ -169,6 +169,11 @@ WIRES = {
 }
 VECTORS = {
     "openai_embeddings": ("/v1/embeddings", {"model": "m", "input": "Hi"}, ("data", 0, "embedding")),
+    "gemini_embeddings": (
+        "/v1beta/models/m:embedContent",
+        {"content": {"parts": [{"text": "Hi"}]}},
+        ("embedding", "values"),
+    ),
     "ollama_embed": ("/api/embed", {"model": "m", "input": "Hi"}, ("embeddings", 0)),
 }
 SPEAKS_SSE = [name for name, spoken in WIRES.items() if spoken.read is sse]

@@ -161,6 +161,18 @@ async def test_key_and_version_are_wanted_only_on_demand(post, voice, client):
     assert (401, "authentication_error") == (wire.status, wire.json["error"]["type"])
 
 
+async def test_the_newest_version_takes_no_sampling(voice, root):
+    sampled = {**ASKED, "extra_body": {"temperature": 0.5}}
+    for version, error in (("2023-06-01", None), ("2026-10-21", anthropic.BadRequestError)):
+        headers = {"anthropic-version": version}
+        async with AsyncAnthropic(base_url=root, api_key="none", max_retries=0, default_headers=headers) as sdk:
+            if error is None:
+                assert SAY == (await sdk.messages.create(**sampled)).content[0].text
+            else:
+                with pytest.raises(error):
+                    await sdk.messages.create(**sampled)
+
+
 def call(mark: str, name: str = "weather") -> dict:
     return {"type": "tool_use", "id": mark, "name": name, "input": {}}
 

@@ -209,6 +209,13 @@ async def test_newer_models_want_their_signatures_back(post):
     assert 200 == (await post("/v1beta/models/gemini-3-pro:generateContent", asked)).status
 
 
+async def test_embeddings(sdk):
+    both = await sdk.models.embed_content(model="e", contents=["a", "b"], config={"output_dimensionality": 4})
+    one = await sdk.models.embed_content(model="e", contents="a")
+    assert ([4, 4], [8]) == ([len(e.values) for e in both.embeddings], [len(e.values) for e in one.embeddings])
+    assert both.embeddings[0].values != both.embeddings[1].values
+
+
 async def test_both_spellings_of_members_are_read(post):
     asked = {"contents": [USER], "generation_config": {"max_output_tokens": 2}}
     assert "MAX_TOKENS" == (await post(PATH, asked)).json["candidates"][0]["finishReason"]

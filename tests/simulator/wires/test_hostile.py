@@ -93,6 +93,9 @@ FULL = {
 }  # fmt: skip
 FULL["/v1/messages/count_tokens"] = {name: FULL["/v1/messages"][name] for name in ("model", "messages", "system")}
 FULL["/v1beta/models/gemini-3-pro:countTokens"] = {"contents": [{"parts": [{"text": "a"}]}]}
+FULL["/v1beta/models/e:batchEmbedContents"] = {
+    "requests": [{"model": "models/e", "content": {"parts": [{"text": "a"}]}, "outputDimensionality": 4}]
+}
 FULL["/api/show"] = FULL["/api/generate"] = {"model": "m"}
 ODD = [
     None,

@@ -67,6 +67,15 @@ async def test_refusals_have_the_providers_shape(simulator, post, name, fault, s
     assert wire.status == 200 or SHAPES[name] <= shape_of(wire.json)
 
 
+@each_wire
+async def test_keys_are_wanted_on_demand(voice, post, name):
+    voice.needs_key = True
+    wire = await post(*WIRES[name].asking(stream=False))
+    wanted = {"gemini": 403, "ollama": 200, "bedrock": 403}.get(name, 401)
+    assert wanted == wire.status
+    assert wire.status == 200 or SHAPES[name] == shape_of(wire.json)
+
+
 @pytest.mark.parametrize("name", PREFILLED)
 async def test_prefill_is_refused(simulator, post, name):
     await simulator.inject("primary", "refuse_prefill")
