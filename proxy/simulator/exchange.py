@@ -26,9 +26,11 @@ def opening(exchange: Exchange, spell: Spelling | None = None) -> Script:
 
 def words(exchange: Exchange, start: int = 0, stop: int | None = None, spell: Spelling | None = None) -> Script:
     """The beats (content events) from number `start` up to `stop`, each after its pause."""
+    spell = spell or exchange.wire.spell
     for number, beat in islice(enumerate(exchange.wire.beats(exchange)), start, stop):
         yield Sleep(exchange.pace if number else exchange.first_token_delay)
-        yield from _sent(exchange, beat, spell)
+        for event in beat:
+            yield Send(spell(event))
 
 
 def closing(exchange: Exchange, *, done: bool = True, spell: Spelling | None = None) -> Script:
@@ -45,7 +47,7 @@ def spoken(exchange: Exchange, spell: Spelling | None = None) -> Script:
     yield from closing(exchange, spell=spell)
 
 
-def _sent(exchange: Exchange, events: Iterator[Event] | tuple[Event, ...], spell: Spelling | None) -> Script:
+def _sent(exchange: Exchange, events: Iterator[Event], spell: Spelling | None) -> Script:
     chosen = spell or exchange.wire.spell
     return (Send(chosen(event)) for event in events)
 

@@ -57,6 +57,15 @@ async def test_tools_are_called_with_objects(sdk, voice):
     assert SAY == (await sdk.chat(model="m", messages=history, tools=TOOLS)).message.content
 
 
+async def test_two_calls_come_in_one_line(post, voice):
+    voice.tool_calls = 2
+    news = {"type": "function", "function": {"name": "news", "parameters": CITY}}
+    wire = await post("/api/chat", {**ASKED, "tools": [*TOOLS, news]})
+    first, last = [json.loads(line) for line in wire.body.splitlines()]
+    told = [(call["function"]["index"], call["function"]["name"]) for call in first["message"]["tool_calls"]]
+    assert ([(0, "weather"), (1, "news")], True) == (told, last["done"])
+
+
 async def test_limits_stops_images_and_prefill(sdk, voice):
     assert "length" == (await sdk.chat(model="m", messages=[USER], options={"num_predict": 3})).done_reason
     stopped = await sdk.chat(model="m", messages=[USER], options={"stop": [" four"]})
