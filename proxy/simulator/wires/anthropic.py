@@ -225,6 +225,9 @@ def signature_of(exchange: Exchange) -> str:
 
 
 def _message(exchange: Exchange) -> Document:
+    """The message before its first word, whose usage is not known yet."""
+    usage = {**_usage(exchange), "output_tokens": 1}
+    del usage["output_tokens_details"]
     return {
         "id": f"msg_{exchange.answer.mark}",
         "type": "message",
@@ -233,7 +236,7 @@ def _message(exchange: Exchange) -> Document:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {**_usage(exchange), "output_tokens": 1},
+        "usage": usage,
     }
 
 

@@ -45,6 +45,9 @@ async def test_events_are_what_the_types_say(post, voice):
     names = [name for name, _ in events]
     assert ["message_start", "content_block_start", "ping", "content_block_delta"] == names[:4]
     assert ["content_block_stop", "message_delta", "message_stop"] == names[-3:]
+    usages = [events[0][1]["message"]["usage"], events[-2][1]["usage"]]
+    assert [(7, 1), (7, 13)] == [(usage["input_tokens"], usage["output_tokens"]) for usage in usages]
+    assert [None, {"thinking_tokens": 3}] == [usage.get("output_tokens_details") for usage in usages]
     starts = [event["content_block"]["type"] for name, event in events if name == "content_block_start"]
     assert ["thinking", "text"] == starts
     kinds = [event["delta"]["type"] for name, event in events if name == "content_block_delta"]
