@@ -74,6 +74,7 @@ class Overheard:
     def condense(self, block: bytes, said: Said) -> None:
         """Read whole events into what was said."""
         if self._translator is not None:
-            block = self._translator.feed(block)
+            passed, block = block, self._translator.feed(block)
             self.encoder.feed(block)
+            self.encoder.adopt(passed)
         condense(block, said)

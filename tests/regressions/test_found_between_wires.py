@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from proxy.core.failure import FailureClass
 from proxy.core.request import ModelRequest
 from proxy.dialects.chat_events import ChatEvents
-from proxy.dialects.client_wire import Speaking
+from proxy.dialects.client_wire import ClientWire, Encoder, Speaking
+from proxy.dialects.completions.wire import COMPLETIONS
+from proxy.dialects.failures import classify
 from proxy.dialects.messages.wire import MESSAGES
+from proxy.dialects.responses.wire import RESPONSES
+from proxy.execution.translating import Overheard
+from proxy.streams.transcript import Said
+from tests.support.fleet import fleet
 
 
 def _messages_request(**more: object) -> ModelRequest:
@@ -24,3 +36,111 @@ def test_a_translated_message_names_the_model_that_answers() -> None:
     stream = MESSAGES.encoder(speaking).feed(b": waiting\n\n" + events.role() + events.text("Hello"))
     assert stream.startswith(b"event: message_start\n")
     assert "gpt-4o" == json.loads(stream.split(b"\n")[1][6:])["message"]["model"]
+
+
+def _overheard(request: ModelRequest, *passed: dict[str, object]) -> Encoder:
+    """The encoder of an answer, the beginning of which passed through."""
+    overheard = Overheard(request)
+    overheard.begins(request.wire)
+    block = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in passed)
+    overheard.condense(block, Said())
+    return overheard.encoder
+
+
+def _told(stream: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: {")]
+
+
+def test_a_response_that_passed_goes_on_under_its_own_names() -> None:
+    """A second response id, item ids that nobody had begun, and numbers that came twice: clients lost the answer."""
+    request = RESPONSES.parse(b'{"model":"route","input":"hi","stream":true}')
+    response = {"id": "resp_own", "created_at": 5, "model": "gpt-4o", "output": []}
+    message = {"type": "message", "id": "msg_own", "role": "assistant", "content": []}
+    where = {"item_id": "msg_own", "output_index": 0, "content_index": 0}
+    encoder = _overheard(
+        request,
+        {"type": "response.created", "sequence_number": 0, "response": response},
+        {"type": "response.output_item.added", "sequence_number": 3, "output_index": 0, "item": message},
+        {"type": "response.content_part.added", "sequence_number": 4, **where, "part": {"type": "output_text"}},
+        {"type": "response.output_text.delta", "sequence_number": 7, **where, "delta": "Hel"},
+    )
+    chat = ChatEvents("chatcmpl-1", 1, "claude")
+    events = _told(encoder.feed(chat.text("lo") + chat.finish("stop") + b"data: [DONE]\n\n"))
+    assert list(range(8, 8 + len(events))) == [event["sequence_number"] for event in events]
+    assert {"msg_own"} == {event["item_id"] for event in events if "item_id" in event}
+    last = events[-1]["response"]
+    assert ("resp_own", 5, "gpt-4o") == (last["id"], last["created_at"], last["model"])
+    assert [("msg_own", "Hello")] == [(item["id"], item["content"][0]["text"]) for item in last["output"]]
+
+
+def test_items_that_passed_whole_are_repeated_as_they_were() -> None:
+    request = RESPONSES.parse(b'{"model":"route","input":"hi","stream":true}')
+    thought = {"type": "reasoning", "id": "rs_own", "summary": [{"type": "summary_text", "text": "Hm."}], "more": 1}
+    part = {"item_id": "rs_own", "output_index": 0, "summary_index": 0}
+    message = {"type": "message", "id": "msg_own", "role": "assistant", "content": []}
+    where = {"item_id": "msg_own", "output_index": 1, "content_index": 0}
+    encoder = _overheard(
+        request,
+        {"type": "response.output_item.added", "output_index": 0, "item": {"type": "reasoning", "id": "rs_own"}},
+        {"type": "response.reasoning_summary_text.delta", **part, "delta": "Hm."},
+        {"type": "response.output_item.done", "output_index": 0, "item": thought},
+        {"type": "response.output_item.added", "output_index": 1, "item": message},
+        {"type": "response.output_text.delta", **where, "delta": "Hel"},
+    )
+    chat = ChatEvents("chatcmpl-1", 1, "claude")
+    events = _told(encoder.feed(chat.text("lo") + chat.finish("stop") + b"data: [DONE]\n\n"))
+    assert [thought, "msg_own"] == [events[-1]["response"]["output"][0], events[-1]["response"]["output"][1]["id"]]
+
+
+def test_a_completion_that_passed_goes_on_under_its_own_id() -> None:
+    request = COMPLETIONS.parse(b'{"model":"route","prompt":"hi","stream":true}')
+    own = {"id": "cmpl-own", "object": "text_completion", "created": 5, "model": "davinci"}
+    encoder = _overheard(request, {**own, "choices": [{"text": "Hel", "index": 0, "finish_reason": None}]})
+    (event,) = _told(encoder.feed(ChatEvents("chatcmpl-1", 1, "claude").text("lo")))
+    assert (own, "lo") == ({name: event[name] for name in own}, event["choices"][0]["text"])
+
+
+@pytest.mark.parametrize("events", [b"", b"data: 1\n\n", b"data: {\n\n: so\n\n", b'data: {"item":{},"response":7}\n\n'])
+@pytest.mark.parametrize("wire", [RESPONSES, COMPLETIONS, MESSAGES], ids=lambda wire: wire.wire.value)
+def test_what_makes_no_sense_is_not_adopted(wire: ClientWire, events: bytes) -> None:
+    fields = b'"input":"hi"' if wire is RESPONSES else b'"prompt":"hi"'
+    body = b'{"model":"route",%b,"stream":true}' % fields
+    request = _messages_request(stream=True) if wire is MESSAGES else wire.parse(body)
+    encoder = wire.encoder(Speaking(request, "x", 1))
+    encoder.adopt(events)
+    stream = encoder.feed(ChatEvents("chatcmpl-1", 1, "claude").text("Hello"))
+    assert b"Hello" in stream
+
+
+def test_bedrock_quotes_the_model_that_refuses_a_parameter() -> None:
+    told = b'{"message": "The model returned the following errors: `temperature` is deprecated for this model."}'
+    failure = classify("bedrock", 400, {"x-amzn-errortype": "ValidationException"}, told, 0.0)
+    assert (FailureClass.PARAMETER_UNSUPPORTED, "temperature") == (failure.kind, failure.param)
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"), [("model_not_found", 1), ("DeploymentNotFound", 1), (None, 2)], ids=["openai", "azure", "path"]
+)
+async def test_a_missing_model_is_not_asked_for_again_in_another_language(code: str | None, asked: int) -> None:
+    """A 404 whose message does not name the model was taken for a missing path."""
+    error = {"error": {"message": "The model does not exist.", "type": "invalid_request_error", "code": code}}
+    paths: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.json_response(error, status=404)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", refuse)
+    async with TestServer(app) as server:
+        routes = f"""\
+version: 1
+server: {{port: 0}}
+upstreams:
+  played: {{kind: simulated}}
+  own: {{kind: openai, base_url: "http://127.0.0.1:{server.port}/v1", api_key: k}}
+routes: {{chat: {{chain: [own/gpt-4o]}}}}
+"""
+        async with fleet(routes) as running:
+            await running.request("POST", "/v1/responses", json={"model": "chat", "input": "hi"})
+    assert ["/v1/responses", "/v1/chat/completions"][:asked] == paths

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from proxy.core.errors import error_event
-from proxy.dialects.chat_events import DONE, Chunk, read_chunks, to_json
+from proxy.dialects.chat_events import DONE, Chunk, event_objects, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.openai.said import text_of
 
@@ -105,6 +105,14 @@ class CompletionsEncoder:
             else:
                 out.append(DONE if chunk is None else chunk)
         return b"".join(out)
+
+    def adopt(self, data: bytes) -> None:
+        """As `Encoder.adopt`: every event repeats the id and the time of the first."""
+        first = next(iter(event_objects(data)), None)
+        if first is None or not isinstance(first.get("id"), str):
+            return
+        names = ("id", "object", "created", "model")
+        self._head = b"data: " + to_json({name: first[name] for name in names if name in first})[:-1]
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `Encoder.error`."""

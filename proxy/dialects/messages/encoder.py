@@ -93,6 +93,9 @@ class MessagesEncoder:
                 self._take(item, out)
         return b"".join(out)
 
+    def adopt(self, data: bytes) -> None:
+        """As `Encoder.adopt`: an answer is named in its first event only, and blocks are told by their places."""
+
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """The event that ends a stream which cannot be finished. Nothing follows it."""
         self._ended = True

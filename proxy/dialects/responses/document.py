@@ -51,10 +51,19 @@ class ResponseDocument:
 
     def __init__(self, speaking: Speaking, model: str | None = None) -> None:
         self.id = speaking.id
-        self._head = b'{"id":%b,"object":"response","created_at":%d' % (to_json(f"resp_{self.id}"), speaking.created)
+        """What the ids of its items are made of."""
+        self._head = _head(f"resp_{self.id}", speaking.created)
         self._echo = _FIXED + _echo(speaking)
         self.model = model or speaking.request.model
         """The model that answers, as the client is told."""
+
+    def adopt(self, response: Mapping[str, Any]) -> None:
+        """Go on as the response that was begun by somebody else."""
+        id_, created, model = response.get("id"), response.get("created_at"), response.get("model")
+        if isinstance(id_, str) and isinstance(created, int | float):
+            self._head = _head(id_, created)
+        if isinstance(model, str) and model:
+            self.model = model
 
     def write(
         self,
@@ -76,6 +85,10 @@ class ResponseDocument:
             to_json(usage),
             self._echo,
         )
+
+
+def _head(id_: str, created: float) -> bytes:
+    return b'{"id":%b,"object":"response","created_at":%b' % (to_json(id_), to_json(created))
 
 
 def _echo(speaking: Speaking) -> bytes:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, read_chunks, to_json
+from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, event_objects, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.responses.content import split
 from proxy.dialects.responses.document import REASONS, ResponseDocument, refusal_part, text_part
@@ -71,6 +71,25 @@ class ResponsesEncoder:
             else:
                 self._out.append(chunk)
         return self._flush()
+
+    def adopt(self, data: bytes) -> None:
+        """As `Encoder.adopt`: the response, each item and the number of each event keep what they were given."""
+        for event in event_objects(data):
+            number, response, item = (event.get(name) for name in ("sequence_number", "response", "item"))
+            if isinstance(number, int):
+                self._sequence = number + 1
+            if isinstance(response, dict):
+                self._document.adopt(response)
+            if isinstance(item, dict):
+                self._adopt_item(event.get("output_index"), item)
+
+    def _adopt_item(self, place: object, item: Mapping[str, Any]) -> None:
+        id_, kind = item.get("id"), item.get("type")
+        own = self._items[place] if isinstance(place, int) and 0 <= place < len(self._items) else None
+        if own is not None and isinstance(id_, str) and kind == own.TYPE:
+            own.rename(id_)
+            if own.whole is not None:
+                own.whole = to_json(item)
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """The events that end a stream which cannot be finished."""

@@ -28,20 +28,25 @@ def _tail(members: Mapping[str, Any]) -> bytes:
 
 
 class Part:
-    """A part of an item, which grows by texts."""
+    """A part of an item, which grows by texts. `where` are the members that say what an event is about."""
 
     __slots__ = ("done", "head", "kind", "pieces", "tail", "where")
 
     def __init__(self, kind: str, where: Mapping[str, Any]) -> None:
         self.kind = kind
-        self.where = where
-        """The members that say what an event is about."""
         self.pieces: list[str] = []
         self.head = _head(_EVENTS[kind] + ".delta")
         """What comes before a delta; `tail` comes behind it, up to the number."""
-        self.tail = _tail({**where, "logprobs": []} if kind == "output_text" else where)
+        self.tail = b""
+        self.where: Mapping[str, Any] = {}
+        self.move(where)
         self.done = _EVENTS[kind] + ".done"
         """The name of the event that tells it whole."""
+
+    def move(self, where: Mapping[str, Any]) -> None:
+        """It is told under these members from now on."""
+        self.where = where
+        self.tail = _tail({**where, "logprobs": []} if self.kind == "output_text" else where)
 
     def told(self) -> dict[str, Any]:
         """What that event tells."""
@@ -63,6 +68,7 @@ class Reasoning:
 
     __slots__ = ("_parts", "id", "place", "whole")
 
+    TYPE = "reasoning"
     PART_ADDED = "response.reasoning_summary_part.added"
     PART_DONE = "response.reasoning_summary_part.done"
 
@@ -79,6 +85,12 @@ class Reasoning:
         self._parts.append(Part(kind, where))
         return self._parts[-1]
 
+    def rename(self, id_: str) -> None:
+        """It is told under this id from now on."""
+        self.id = id_
+        for part in self._parts:
+            part.move({**part.where, "item_id": id_})
+
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""
         return reasoning_item(self.id, ["".join(part.pieces) for part in self._parts], status)
@@ -89,6 +101,7 @@ class Message:
 
     __slots__ = ("_parts", "id", "place", "whole")
 
+    TYPE = "message"
     PART_ADDED = "response.content_part.added"
     PART_DONE = "response.content_part.done"
 
@@ -105,6 +118,12 @@ class Message:
         self._parts.append(Part(kind, where))
         return self._parts[-1]
 
+    def rename(self, id_: str) -> None:
+        """It is told under this id from now on."""
+        self.id = id_
+        for part in self._parts:
+            part.move({**part.where, "item_id": id_})
+
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""
         return message_item(self.id, [part.document() for part in self._parts], status)
@@ -114,6 +133,8 @@ class Call:
     """A call of a function, of which pieces come before it is known what it is called."""
 
     __slots__ = ("_told", "call_id", "head", "id", "name", "pieces", "place", "tail", "whole")
+
+    TYPE = "function_call"
 
     def __init__(self, id_: str) -> None:
         self.id = f"fc_{id_}"
@@ -148,6 +169,11 @@ class Call:
         self.id += str(place)
         if not self.call_id or self.call_id in taken:
             self.call_id = f"call_{self.id[3:]}"
+        self.tail = _tail(self.where)
+
+    def rename(self, id_: str) -> None:
+        """As of `Reasoning`; for a call that has begun."""
+        self.id = id_
         self.tail = _tail(self.where)
 
     def untold(self) -> Iterator[str]:
