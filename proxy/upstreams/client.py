@@ -44,6 +44,8 @@ _MAX_ERROR = 64 * 1024
 _MOST_TARGETS = 1024
 """Heads that are kept, by upstream, key, address and headers."""
 _NO_SUCH_PATH = frozenset({404, 405, 501})
+_NO_SUCH_MODEL = frozenset({"model_not_found", "deploymentnotfound"})
+"""Codes of a 404 that is about the model, whatever its message says."""
 _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
@@ -245,7 +247,8 @@ def _in_own_words(completion: Completion, letter: Letter) -> Completion:
 def _own_form_refused(failure: Failure, letter: Letter) -> Failure:
     """A failure on a wire of the client's own. A server that lacks it can be asked for a chat completion instead."""
     request = letter.ask.request
-    if failure.status not in _NO_SUCH_PATH or letter.model.lower() in failure.message.lower():
+    named = failure.error_code is not None and failure.error_code.lower() in _NO_SUCH_MODEL
+    if failure.status not in _NO_SUCH_PATH or named or letter.model.lower() in failure.message.lower():
         return failure
     try:
         chat_fields(request)
