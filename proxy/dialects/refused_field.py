@@ -51,7 +51,8 @@ _WORDINGS = tuple(
         rf"\bdoes not support (?:the )?parameter:? {_FIELD}",  # xAI: "Model grok-4 does not support parameter stop."
         # Gemini says 'Unknown name "store": Cannot find field.', DeepSeek "unknown field `x`".
         rf"\bunknown (?:field|parameter|name|argument):? {_FIELD}",
-        rf"^\W*{_FIELD}[`'\"]* is deprecated for this model",  # Anthropic
+        # Anthropic, and Bedrock: "The model returned the following errors: `temperature` is deprecated for this model."
+        rf"(?:^|\berrors?:)\W*{_FIELD}[`'\"]* is deprecated for this model",
         # Anthropic takes only one of them; the temperature is the one that clients choose on purpose.
         r"[`'\"]temperature[`'\"] and [`'\"](top_p)[`'\"] cannot both be specified",
         rf"(?:^|[\s;]){_FIELD}: extra inputs are not permitted",  # Anthropic, FastAPI
