@@ -76,6 +76,7 @@ def text(cell: Cell) -> None:
     told = cell.arena.told
     assert (200, "ok") == (told.status, told.outcome)
     if cell.wire is Wire.COUNT_TOKENS:
+        assert (cell.upstream.way(cell.wire) == "estimated") is (headers["x-holdfast-reason"] == "estimated")
         return
     assert (cell.upstream.name, cell.upstream.model) == (
         headers["x-holdfast-upstream"],
@@ -145,8 +146,8 @@ def reasoning(cell: Cell) -> None:
 def refusal(cell: Cell) -> None:
     cell.arena.voice(refusal=REFUSAL)
     heard = cell.ask()
-    assert cell.client.finishes["refusal"] == heard.finish or REFUSAL == heard.refusal
-    assert ANSWER not in heard.text
+    # Languages without a word for it have to tell it as a text.
+    assert cell.client.finishes["refusal"] == heard.finish or REFUSAL in {heard.refusal, heard.text}
     assert heard.text in {"", REFUSAL}
 
 
@@ -246,14 +247,15 @@ def _in_its_shape(cell: Cell, raised: Raised, told: Told) -> None:
 
 @_case("a parameter that the model refuses is left out, and that is told")
 def parameter(cell: Cell) -> None:
-    name = "dimensions" if cell.wire is Wire.EMBEDDINGS else "temperature"
+    name = "user" if cell.wire is Wire.EMBEDDINGS else "temperature"
     cell.arena.inject(cell.upstream, f"unsupported_parameter:param={name}")
     heard = cell.ask(Ask(temperature=0.5))
     _is_whole(cell, heard)
-    assert name == heard.headers["x-holdfast-dropped"]
+    assert name in heard.headers["x-holdfast-dropped"].split(", ")
     assert "2" == heard.headers["x-holdfast-attempts"]
     again = cell.ask(Ask(temperature=0.5))
-    assert (name, "1") == (again.headers["x-holdfast-dropped"], again.headers["x-holdfast-attempts"])
+    assert name in again.headers["x-holdfast-dropped"].split(", ")
+    assert "1" == again.headers["x-holdfast-attempts"]
 
 
 @_case("an empty answer is none")
@@ -308,7 +310,7 @@ def cut(cell: Cell) -> None:
 @_case("calls that break off are made whole by an upstream of another language", streams=True)
 def tools_cut(cell: Cell) -> None:
     cell.arena.voice(tool_calls=2)
-    cell.arena.inject(cell.upstream, "cut:after=2")
+    cell.arena.inject(cell.upstream, "cut:after=1")
     called = cell.client.ask(backed(cell.upstream, cell.wire), Ask(tools=True))
     assert [("weather", {"city": "simulated"}), ("news", {"city": "simulated"})] == [one[1:] for one in called.calls]
     assert 2 == len({one.id for one in called.calls})
@@ -333,13 +335,13 @@ def _is_whole(cell: Cell, heard: Heard, by: Upstream | None = None) -> None:
     by = by or cell.upstream
     assert heard.usage is not None or _tells_no_usage(cell)
     if cell.wire is Wire.COUNT_TOKENS:
-        assert heard.usage is not None and heard.usage[0] > 8
-        estimated = by.way(cell.wire) == "estimated"
-        assert ("estimated" if estimated else None) == _estimated(heard.headers)
+        assert heard.usage is not None
+        assert heard.usage[0] > 8
         return
     assert by.name == heard.headers["x-holdfast-upstream"]
     if heard.usage is not None:
-        assert 6 < heard.usage[0] < 40
+        # Of an answer in two parts it is about what one alone would have counted.
+        assert 0 < heard.usage[0] < 200
     if cell.wire is Wire.EMBEDDINGS:
         assert 2 == heard.pieces
         return
@@ -369,12 +371,11 @@ def _counts_more(cell: Cell, asked: Ask) -> None:
 
 
 def _is_estimated(cell: Cell) -> None:
-    assert "estimated" == _estimated(cell.ask().headers)
-
-
-def _estimated(headers: Mapping[str, str]) -> str | None:
-    reason = headers.get("x-holdfast-reason")
-    return reason if reason == "estimated" else None
+    """What nobody counts is estimated; faults of answers do not strike who counts."""
+    heard = cell.ask()
+    asked = cell.arena.received(cell.upstream)
+    counted = bool(asked) and asked[-1].fault is None
+    assert (heard.headers["x-holdfast-reason"] == "estimated") is not counted
 
 
 def _trail(headers: Mapping[str, str]) -> str:

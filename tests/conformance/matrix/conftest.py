@@ -1,4 +1,4 @@
-"""One arena for all of the matrix."""
+"""One arena for all of the matrix, and for nothing else: its threads draw luck, which other tests do not allow."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.conformance.matrix.client import Client
 from tests.conformance.matrix.rows import clients
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def open_arena() -> Iterator[Arena]:
     with opened() as arena:
         yield arena
@@ -21,6 +21,6 @@ def arena(open_arena: Arena) -> Arena:
     return open_arena
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def every_client(open_arena: Arena) -> dict[str, Client]:
     return {client.name: client for client in clients(open_arena.url)}

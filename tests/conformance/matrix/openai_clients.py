@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import openai
@@ -179,6 +179,7 @@ class Completions:
     cannot: Mapping[str, str] = {
         "image": "a prompt is a text",
         "tools": "the language has no tools",
+        "tools_cut": "the language has no tools",
         "structured": "the language has no schemas",
         "reasoning": "the language has no place for reasoning",
     }
@@ -190,9 +191,8 @@ class Completions:
         self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
 
     def ask(self, model: str, asked: Ask = Ask()) -> Heard:  # noqa: B008 - frozen
-        body: dict[str, Any] = {"model": model, "prompt": _QUESTION}
-        if asked.cap is not None:
-            body["max_tokens"] = asked.cap
+        # The default is 16 tokens.
+        body: dict[str, Any] = {"model": model, "prompt": _QUESTION, "max_tokens": asked.cap or 100}
         if asked.temperature is not None:
             body["temperature"] = asked.temperature
         if self.streams:
@@ -247,7 +247,19 @@ class Responses:
         assert heard.text == "".join(said)
         heard.pieces = len(said)
         heard.ids |= {event.response.id for event in events if hasattr(event, "response")}
+        _names_items_once(events)
         return heard
+
+
+def _names_items_once(events: Sequence[Any]) -> None:
+    """Everything that is told of one item is told under one id, from its beginning to the whole response."""
+    named: dict[int, set[str]] = {}
+    for event in events:
+        if hasattr(event, "output_index"):
+            id_ = event.item_id if hasattr(event, "item_id") else event.item.id
+            named.setdefault(event.output_index, set()).add(id_)
+    assert [{item.id} for item in events[-1].response.output] == [named[place] for place in sorted(named)]
+    assert 1 == len({event.response.created_at for event in events if hasattr(event, "response")})
 
 
 class StreamFailedError(Exception):
@@ -255,7 +267,8 @@ class StreamFailedError(Exception):
 
     def __init__(self, error: Any) -> None:
         super().__init__(error.message)
-        self.code = error.code
+        # Of its own codes the language has but a few.
+        self.code = error.code if error.code != "server_error" else getattr(error, "type", None)
 
 
 def _responses_body(model: str, asked: Ask) -> dict[str, Any]:
@@ -321,8 +334,8 @@ class Embeddings:
     def ask(self, model: str, asked: Ask = Ask()) -> Heard:  # noqa: B008 - frozen
         body: dict[str, Any] = {"model": model, "input": ["How is the river?", "And the sea?"]}
         if asked.temperature is not None:
-            # The one optional parameter that there is.
-            body["dimensions"] = 8
+            # What may be left out of a request for vectors.
+            body["user"] = "somebody"
         raw = self._client.embeddings.with_raw_response.create(**body)
         answer = raw.parse()
         assert "list" == answer.object

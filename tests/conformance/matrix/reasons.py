@@ -16,4 +16,14 @@ def why_not(client: Client, upstream: Upstream, case: Case) -> str | None:
         return "there is no stream"
     if client.wire is Wire.EMBEDDINGS and client.wire not in upstream.kind.paths:
         return "this kind has no embeddings"
+    return _of_ollama(client, upstream, case)
+
+
+def _of_ollama(client: Client, upstream: Upstream, case: Case) -> str | None:
+    if upstream.kind.dialect != "ollama" or client.wire in upstream.kind.paths:
+        return None
+    if case.name == "rate_limited":
+        return "Ollama knows no rate limits: its cloud tells of usage that is used up, as a quota"
+    if case.name == "parameter":
+        return "Ollama refuses no option that it does not know"
     return None
