@@ -54,18 +54,22 @@ def refuses_bound(error: ErrorText) -> bool:
 
 
 def refuses_extensions(error: ErrorText) -> bool:
-    """Whether an error says that members of messages are not known."""
+    """Whether an error says that members of messages, or marks on tools, are not known."""
     told = f"{error.param or ''} {error.message[:400]}"
-    return "messages" in told and bool(_NAMES_ONE.search(told)) and bool(_UNKNOWN.search(told))
+    where = "messages" in told or ("tools" in told and "cache_control" in told)
+    return where and bool(_NAMES_ONE.search(told)) and bool(_UNKNOWN.search(told))
 
 
 def without_extensions(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
-    """A chat request whose messages have none of them; the same object if they cannot be read."""
-    try:
-        messages = _decode(fields["messages"])
-    except (KeyError, ValueError, RecursionError):
-        return fields
-    return {**fields, "messages": Raw(to_json([_plain(message) for message in messages]))}
+    """A chat request whose messages and tools have none of them. What cannot be read stays as it is."""
+    plain = {}
+    for name in ("messages", "tools"):
+        try:
+            items = _decode(fields[name])
+        except (KeyError, ValueError, RecursionError):
+            continue
+        plain[name] = Raw(to_json([_plain(item) for item in items]))
+    return {**fields, **plain} if plain else fields
 
 
 def _plain(value: Any) -> Any:

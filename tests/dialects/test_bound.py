@@ -68,6 +68,10 @@ def test_responses_lose_encrypted_reasoning() -> None:
 
 UNKNOWN = [
     (
+        b'{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","tools",0,"cache_control"],'
+        b'"msg":"Extra inputs are not permitted","input":{"type":"ephemeral"}}]},"type":"invalid_request_error"}'
+    ),
+    (
         b'{"error":{"message":"Unknown parameter: \'messages[1].thinking_blocks\'.","code":"unknown_parameter",'
         b'"param":"messages[1].thinking_blocks"}}'
     ),
@@ -93,6 +97,15 @@ def test_messages_without_extensions() -> None:
     fields = {"messages": Raw(json.dumps(messages).encode())}
     expected = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "a"}]
     assert expected == msgspec.json.decode(without_extensions(fields)["messages"])
+
+
+def test_tools_without_extensions() -> None:
+    schema = {"type": "object", "properties": {"reasoning": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    marked = {**tool, "cache_control": {"type": "ephemeral"}}
+    fields = {"messages": Raw(b"[]"), "tools": Raw(json.dumps([marked]).encode())}
+
+    assert [tool] == msgspec.json.decode(without_extensions(fields)["tools"])
 
 
 @pytest.mark.parametrize("raw", [b'"text"', b"{}", b"[1, null]", b"[" * 2000])
