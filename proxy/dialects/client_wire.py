@@ -7,7 +7,7 @@ and what comes back, as a chat completion or chat events, into the client's lang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -90,6 +90,9 @@ class ClientWire(Protocol):
 
     def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:
         """The same request as a chat completion's top level. Raises NotCarriedError."""
+
+    def dropped(self, request: ModelRequest) -> Sequence[str]:
+        """What `to_chat` leaves out of a request that it carries, by the client's names. Never raises."""
 
     def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
         """A whole chat completion, found good, in the client's language."""

@@ -79,6 +79,10 @@ class EmbeddingsWire:
         """Raises NotCarriedError, always."""
         raise NotCarriedError("This deployment has no embeddings.", "model")
 
+    def dropped(self, request: ModelRequest) -> tuple[str, ...]:  # noqa: ARG002 - there is never any
+        """As `ClientWire.dropped`."""
+        return ()
+
     def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:  # noqa: ARG002 - never
         """Nothing is ever asked that could be answered so."""
         raise AssertionError(_NEVER)

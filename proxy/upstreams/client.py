@@ -161,7 +161,7 @@ class UpstreamClient:
             if EXTENSIONS in ask.without and way.wire is Wire.CHAT:
                 fields = without_extensions(fields)
             letter = Letter(ask, fields, upstream, deployment.model)
-            sent = way.write(letter)
+            sent = _with_all_dropped(way.write(letter), way, ask)
             target = self._target(letter, sent, key, address, way.wire)
             exchange = await self._transport.post(target, sent.body, connect=timers.connect, until=timers.first_until)
             reply = await _read_reply(way, letter, sent, exchange, timers)
@@ -235,6 +235,13 @@ async def _read_reply(
     if said != (kind.stream_type if way.translates else "text/event-stream"):
         return await _read_no_stream(way, letter, sent, exchange, timers)
     return StreamReply(exchange, way.splice(letter, sent), passed, headers, sent.dropped, way.wire)
+
+
+def _with_all_dropped(sent: Outgoing, way: Way, ask: Ask) -> Outgoing:
+    """What is sent, with the names of what was left out on the way to a chat completion, too."""
+    wire = ask.request.wire
+    before = () if way.wire is wire else CLIENT_WIRES[wire].dropped(ask.request)
+    return structs.replace(sent, dropped=tuple(dict.fromkeys((*before, *sent.dropped)))) if before else sent
 
 
 def _in_own_words(completion: Completion, letter: Letter) -> Completion:

@@ -32,6 +32,10 @@ class CompletionsWire:
         """As `ClientWire.to_chat`."""
         return to_chat(request)
 
+    def dropped(self, request: ModelRequest) -> tuple[str, ...]:  # noqa: ARG002 - there is never any
+        """As `ClientWire.dropped`."""
+        return ()
+
     def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
         """As `ClientWire.from_chat`."""
         return from_chat(answer, speaking)

@@ -35,6 +35,23 @@ _ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 """Fields that are not taken over as they are."""
+_TOLD_OR_TRANSLATED = frozenset(
+    {
+        "input", "instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "reasoning", "text",
+        "tool_choice", "tools", "stream_options",
+    }
+)  # fmt: skip
+"""Those of them that are heeded all the same, in whatever form."""
+_AS_IT_IS = {
+    "background": b"false",
+    "include": b"[]",
+    "logprobs": b"false",
+    "n": b"1",
+    "store": b"false",
+    "top_logprobs": b"0",
+    "truncation": b'"disabled"',
+}
+"""What asks for nothing more than what is done."""
 _CHOICES = ("none", "auto", "required")
 _FUNCTION = ("name", "description", "parameters", "strict")
 _SCHEMA = ("name", "description", "schema", "strict")
@@ -61,6 +78,15 @@ def to_chat(request: ModelRequest) -> dict[str, Raw]:
     chat.update(_text(_object(fields, "text")))
     chat.update(_tools(fields))
     return chat
+
+
+def dropped(request: ModelRequest) -> tuple[str, ...]:
+    """What `to_chat` leaves out. Never raises."""
+    return tuple(
+        name
+        for name, value in request.fields.items()
+        if name in _ELSEWHERE - _TOLD_OR_TRANSLATED and value != NULL and bytes(value) != _AS_IT_IS.get(name)
+    )
 
 
 def _object(fields: Mapping[str, Raw], name: str, place: str = "") -> dict[str, Raw]:

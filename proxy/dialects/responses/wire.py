@@ -17,7 +17,7 @@ from proxy.dialects.responses.encoder import ResponsesEncoder
 from proxy.dialects.responses.from_chat import from_chat
 from proxy.dialects.responses.reading import broken, event_reader, failure_of, read_response
 from proxy.dialects.responses.request import parse_responses, tie_of
-from proxy.dialects.responses.to_chat import to_chat
+from proxy.dialects.responses.to_chat import dropped, to_chat
 from proxy.dialects.responses.translator import ResponsesTranslator
 from proxy.dialects.responses.usage import usage_of_event
 
@@ -42,6 +42,10 @@ class ResponsesWire:
     def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:
         """As `ClientWire.to_chat`."""
         return to_chat(request)
+
+    def dropped(self, request: ModelRequest) -> tuple[str, ...]:
+        """As `ClientWire.dropped`."""
+        return dropped(request)
 
     def from_chat(self, answer: bytes, speaking: Speaking) -> bytes:
         """As `ClientWire.from_chat`."""
