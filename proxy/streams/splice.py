@@ -362,7 +362,7 @@ class Splice:
                 self._break(missing, "the stream ended before the answer was finished")
             else:
                 self._break("empty_answer", "the stream ended without an answer")
-        elif self.state in _BEFORE and not self._may_be_empty:
+        elif self.state in _BEFORE and not self._may_be_empty and not self.holding:
             self._break("empty_answer", "the answer holds no content")
         else:
             self._release(out)

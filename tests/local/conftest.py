@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.local import environment
-from tests.local.counting import LAST, counting
+from tests.local.counting import LAST, calling, counting, thinking
 from tests.local.environment import UnavailableError
 from tests.local.server import LocalServer, start
 
@@ -35,40 +35,65 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of the model that counts."""
-    file = tmp_path_factory.mktemp("model") / "counting.gguf"
-    file.write_bytes(counting())
-    return file
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the model files."""
+    folder = tmp_path_factory.mktemp("models")
+    for make in (counting, thinking, calling):
+        (folder / f"{make.__name__}.gguf").write_bytes(make())
+    return folder
 
 
 @pytest.fixture(scope="session")
-def server(model: Path) -> Iterator[LocalServer]:
+def server(models: Path) -> Iterator[LocalServer]:
     """A server for chat that lasts."""
-    running = served(model, window=WINDOW)
+    running = served(models / "counting.gguf", window=WINDOW)
     yield running
     running.kill()
 
 
 @pytest.fixture(scope="session")
-def embedder(model: Path) -> Iterator[LocalServer]:
+def embedder(models: Path) -> Iterator[LocalServer]:
     """A server for embeddings that lasts."""
-    running = served(model, window=WINDOW, embeddings=True)
+    running = served(models / "counting.gguf", window=WINDOW, embeddings=True)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def thinker(models: Path) -> Iterator[LocalServer]:
+    """A server whose model thinks, which lasts; its window holds all that the model says."""
+    running = served(models / "thinking.gguf", window=2 * LAST)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def caller(models: Path) -> Iterator[LocalServer]:
+    """A server whose model calls a tool, which lasts."""
+    running = served(models / "calling.gguf", window=WINDOW)
     yield running
     running.kill()
 
 
 @pytest.fixture
-def mortal(model: Path) -> Iterator[LocalServer]:
+def mortal_thinker(models: Path) -> Iterator[LocalServer]:
+    """Another one like it, to be killed."""
+    running = served(models / "thinking.gguf", window=2 * LAST)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def mortal(models: Path) -> Iterator[LocalServer]:
     """A server of a test's own, to be killed; its window holds all that the model says."""
-    running = served(model, window=2 * LAST)
+    running = served(models / "counting.gguf", window=2 * LAST)
     yield running
     running.kill()
 
 
 @pytest.fixture
-def heir(model: Path) -> Iterator[LocalServer]:
+def heir(models: Path) -> Iterator[LocalServer]:
     """Another one like it, which lives."""
-    running = served(model, window=2 * LAST)
+    running = served(models / "counting.gguf", window=2 * LAST)
     yield running
     running.kill()

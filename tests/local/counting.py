@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from array import array
+from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import Final
 
@@ -31,22 +32,76 @@ END: Final = "<|end|>"
 ROLES: Final = ["<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"]
 SPECIAL: Final = ["<unk>", "<s>", END, *ROLES]
 BYTES: Final = [f"<0x{byte:02X}>" for byte in range(256)]
+MARKS: Final = ["<think>", "</think>", "<tool_call>", "</tool_call>"]
+THOUGHTS: Final = [f"{BOUNDARY}{word}" for word in ("so", "let", "me", "see")]
+CALL: Final = [
+    text.replace(" ", BOUNDARY) for text in ('{"name":', ' "weather",', ' "arguments": {"city":', ' "Par', 'is"}}')
+]
 DIGITS: Final = [BOUNDARY, *(str(digit) for digit in range(10))]
 NUMBERS: Final = [f"{BOUNDARY}{number}" for number in range(1, LAST + 1)]
-TOKENS: Final = [*SPECIAL, *BYTES, *DIGITS, *NUMBERS]
-KINDS: Final = [2, *[3] * (len(SPECIAL) - 1), *[6] * len(BYTES), *[1] * (len(DIGITS) + len(NUMBERS))]
-"""What each token is, in the format's own codes: unknown, control, byte, usual."""
+TOKENS: Final = [*SPECIAL, *BYTES, *MARKS, *THOUGHTS, *CALL, *DIGITS, *NUMBERS]
+KINDS: Final = [
+    *[2, *[3] * (len(SPECIAL) - 1)],
+    *[6] * len(BYTES),
+    *[4] * len(MARKS),
+    *[1] * (len(THOUGHTS) + len(CALL) + len(DIGITS) + len(NUMBERS)),
+]
+"""What each token is, in the format's own codes: unknown, control, byte, defined by the user, usual."""
 
 TEMPLATE: Final = """\
 {%- for message in messages -%}
 {{ '<|' + message.role + '|>' + message.content + '<|end|>' }}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"""
+THINKING_TEMPLATE: Final = """\
+{%- for message in messages -%}
+{{- '<|' + message.role + '|>' -}}
+{%- if message.role == 'assistant' and message.reasoning_content -%}
+{{- '<think>' + message.reasoning_content + '</think>' -}}
+{%- endif -%}
+{{- message.content + '<|end|>' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|assistant|>' -}}
+{%- if enable_thinking is defined and not enable_thinking -%}{{- '<think></think>' -}}{%- endif -%}
+{%- endif -%}"""
+"""As those of models that think unless they are told not to."""
 
 
-def counting(template: str = TEMPLATE) -> bytes:
-    """The model's file."""
-    return document(_metadata(template), _tensors())
+CALLING_TEMPLATE: Final = """\
+{%- if tools -%}
+{{- '<|system|>' -}}{%- for tool in tools -%}{{- tool | tojson -}}{%- endfor -%}{{- '<|end|>' -}}
+{%- endif -%}
+{%- for message in messages -%}
+{{- '<|' + message.role + '|>' -}}
+{%- if message.content -%}{{- message.content -}}{%- endif -%}
+{%- for call in message.tool_calls or [] -%}
+{{- '<tool_call>{"name": "' + call.function.name + '", "arguments": ' -}}
+{{- (call.function.arguments | tojson) + '}</tool_call>' -}}
+{%- endfor -%}
+{{- '<|end|>' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"""
+"""As those of models that call tools in the manner of Hermes and Qwen."""
+
+PLAIN: Final = ["<|assistant|>", *NUMBERS, END]
+THINKING: Final = ["<|assistant|>", "<think>", *THOUGHTS, "</think>", *NUMBERS, END]
+CALLING: Final = ["<|assistant|>", "<tool_call>", *CALL, "</tool_call>", END]
+
+
+def counting() -> bytes:
+    """The file of the model that counts."""
+    return document(_metadata(TEMPLATE), _tensors(PLAIN))
+
+
+def thinking() -> bytes:
+    """One that says " so let me see" to itself before it counts, unless it is told not to."""
+    return document(_metadata(THINKING_TEMPLATE), _tensors(THINKING))
+
+
+def calling() -> bytes:
+    """One that calls the tool `weather` with the city of Paris, and nothing else."""
+    return document(_metadata(CALLING_TEMPLATE), _tensors(CALLING))
 
 
 def _metadata(template: str) -> dict[str, Value]:
@@ -73,10 +128,11 @@ def _metadata(template: str) -> dict[str, Value]:
     }
 
 
-def _tensors() -> list[Tensor]:
+def _tensors(said: Sequence[str]) -> list[Tensor]:
+    """Of a model that says these tokens one after another."""
     embedding = _directions()
     output = {token: [0.0] * WIDTH for token in TOKENS}
-    for before, after in pairwise(["<|assistant|>", *NUMBERS, END]):
+    for before, after in pairwise(said):
         output[after] = [CERTAINTY * each for each in embedding[before]]
     return [
         Tensor("token_embd.weight", (WIDTH, len(TOKENS)), array("f", chain.from_iterable(embedding.values()))),
