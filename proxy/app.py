@@ -30,12 +30,15 @@ from proxy.control.context import CONTROL, Control
 from proxy.control.reloads import RefusedError, Reload, Reloader
 from proxy.control.source import Source
 from proxy.core.event import Happening
+from proxy.core.facts import Learned
 from proxy.core.in_force import InForce
+from proxy.core.names import DeploymentId
 from proxy.execution.attempt import Attempts
 from proxy.execution.executor import Executor
 from proxy.execution.kept import KeptAnswers
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.execution.walk import World
+from proxy.health.learning import Learning
 from proxy.health.prober import Prober
 from proxy.health.rounds import Rounds
 from proxy.playing import Playing
@@ -61,6 +64,7 @@ from proxy.telemetry.bus import Bus
 from proxy.telemetry.bus import Listener as EventListener
 from proxy.telemetry.feed import Feed
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
+from proxy.upstreams.asking import ask
 from proxy.upstreams.client import UpstreamClient
 from proxy.upstreams.transport import Transport
 
@@ -109,6 +113,7 @@ class Holdfast:
         self._budgets: Budgets
         self._room: WaitingRoom
         self._rounds: Rounds
+        self._learning: Learning
         self._context: InForce[Context]
         self._control: InForce[Control]
         self._listener: Listener
@@ -134,6 +139,9 @@ class Holdfast:
         # What goes on beside the requests: rounds of the deployments, and what is to survive a restart.
         prober = Prober(attempts, self.pool, emit, clock)
         self._rounds = Rounds(settings, self.pool, prober, emit, clock, random.random)
+        self._learning = Learning(
+            settings, self.pool, partial(ask, self._transport), self._learn, self._sizes.doubts, clock, random.random
+        )
         self._sync = Sync(
             self._new_store(settings), self.pool, _marks(settings), change_between(settings, settings).rules_of, clock
         )
@@ -155,7 +163,10 @@ class Holdfast:
             # The state may be that of the process that has the port.
             await self._close_outside(keep=False)
             raise
-        self._beside = [asyncio.create_task(self._rounds.run(), name="rounds")]
+        self._beside = [
+            asyncio.create_task(self._rounds.run(), name="rounds"),
+            asyncio.create_task(self._learning.run(), name="questions"),
+        ]
         self._begin_beside()
 
     async def reload(self, cause: str) -> Reload | None:
@@ -217,6 +228,18 @@ class Holdfast:
             wanted = self._reloader.watch(lambda: self.settings.server.watch and not self.lifecycle.draining)
             self._beside.append(asyncio.create_task(wanted, name="watch"))
 
+    def _learn(self, upstream: str, told: Mapping[str, Learned]) -> None:
+        """Take what a server tells of its models, in place of all that it told before."""
+        known = self.settings.upstreams.get(upstream)
+        if known is None:
+            return
+        changed = known.learn(told)
+        for model in changed:
+            if model in told and told[model].facts.context is not None:
+                self._sizes.forget_window(DeploymentId(upstream, model))
+        if changed:
+            self._context.now.planner.forget()
+
     def _tell_changes(self, events: Iterable[Happening]) -> None:
         """Tell what another configuration has changed of what is known."""
         for event in events:
@@ -267,11 +290,13 @@ class Holdfast:
         """Swap the configuration. Nothing is awaited here, so no request ever sees a part of it."""
         running, clock = self.settings, asyncio.get_running_loop().time
         change = change_between(running, settings)
+        _keep_learned(running, settings)
         pool, events = self.pool.reconfigure(change, clock())
         self.settings, self.pool = settings, pool
         self._budgets.change(*budgets_of(settings))
         attempts, executor = self._way_of_a_request(settings, pool)
         self._rounds.follow(settings, pool, Prober(attempts, pool, self._bus.emit, clock))
+        self._learning.follow(settings, pool)
         self._sync.follow(pool, _marks(settings), change.rules_of)
         self._context.now = self._new_context(settings, pool, executor)
         self._control.now = self._new_control(settings, pool)
@@ -402,6 +427,18 @@ def budgets_of(settings: Settings) -> tuple[Any, Any, Any]:
         {name: upstream.budget for name, upstream in settings.upstreams.items()},
         {name: route.hedge.ratio for name, route in settings.routes.items() if route.hedge is not None},
     )
+
+
+def _keep_learned(running: Settings, settings: Settings) -> None:
+    """Let a new configuration have what servers have told that it names, too."""
+    for name, upstream in settings.upstreams.items():
+        before = running.upstreams.get(name)
+        if (
+            before is not None
+            and upstream.learns
+            and (before.kind, before.base_url) == (upstream.kind, upstream.base_url)
+        ):
+            upstream.learn(before.live)
 
 
 def _marks(settings: Settings) -> dict[str, list[str]]:

@@ -26,6 +26,7 @@ def check(config: Config, notes: Notes) -> None:
         _check_strategy(name, route, notes)
         _check_hedge(name, route, deadline_of(name, route, config), notes)
         _check_last_resort(name, route, notes)
+        _check_learn(name, route, notes)
         for index, step in enumerate(steps_of(name, route, config, notes)):
             _check_breaker(step, notes)
             _check_health(step, notes)
@@ -89,6 +90,14 @@ def _check_last_resort(name: str, route: Route, notes: Notes) -> None:
     if resort is not None and resort.text is None and resort.cached is None:
         cure = 'write text: "...", or cached: 24h, or both'
         notes.error(("routes", name, "last_resort"), f"there is nothing to answer with; {cure}")
+
+
+def _check_learn(name: str, route: Route, notes: Notes) -> None:
+    path: Path = ("routes", name)
+    for place in (path, *((*path, "chain", index) for index in range(len(route.chain)))):
+        if notes.written((*place, "health", "learn")):
+            message = "learn is for defaults and upstreams: a server is asked once for all routes that lead to it"
+            notes.error((*place, "health", "learn"), message, key=True)
 
 
 def _check_breaker(step: StepView, notes: Notes) -> None:

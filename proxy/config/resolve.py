@@ -171,6 +171,7 @@ def _upstream(name: str, upstream: Upstream, defaults: Defaults, unconfigured: s
         unconfigured=unconfigured,
         options=MappingProxyType(dict(upstream.options)),
         listed_as=listed_as(upstream),
+        learns=effective_health([defaults, upstream]).learn,
     )
 
 

@@ -144,6 +144,9 @@ class Health(Section):
     """What is asked. Default: Reply with the word ok."""
     expect: str | None = None
     """What the answer must contain; `""` for any answer. Default ok."""
+    learn: bool | None = None
+    """Whether the server is asked for windows, prices and loaded models; in `defaults` or on an upstream. Default
+    true."""
 
 
 class Recovery(Section):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from proxy.config.catalogue import known_facts
-from proxy.core.facts import NOTHING, ModelFacts
+from proxy.core.facts import NOTHING, Learned, ModelFacts
 from proxy.core.names import DeploymentId
 from proxy.dialects.registry import Kind
 from proxy.policies.backoff import BackoffSettings
@@ -23,6 +23,7 @@ from proxy.streams.resume import ResumeSettings
 
 _MOST_REMEMBERED = 1024
 """Models of one upstream. More than the file names only clients can ask for, through globs."""
+_SILENCE = Learned()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class HealthSettings:
     prompt: str = "Reply with the word ok."
     expect: str = "ok"
     """What the answer must contain; empty for any answer."""
+    learn: bool = True
+    """Whether the server is asked about its models; said of an upstream, and the same for all its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +92,55 @@ class UpstreamSettings:
 
     listed_as: str | None = None
     """The kind of provider as which the catalogue knows its models; None where a name says nothing about a model."""
+    learns: bool = True
+    """Whether the server is asked about its models."""
+    live: dict[str, Learned] = field(default_factory=dict, compare=False, repr=False)
+    """What the server has told of its models. It changes only by `learn`."""
     _asked: dict[str, ModelFacts] = field(default_factory=dict, compare=False, repr=False)
 
     def facts(self, model: str) -> ModelFacts:
-        """What is known of any of its models: what the file says, then what the catalogue does."""
+        """What is known of any of its models: what the file says, then what the server does, then the catalogue."""
         found = self._asked.get(model)
         if found is None:
             if len(self._asked) >= _MOST_REMEMBERED:
                 self._asked.clear()
-            found = self.models.get(model, NOTHING)
-            if self.listed_as is not None:
-                found = found.over(known_facts(self.listed_as, model))
+            found = NOTHING
+            for _, facts in self._told(model):
+                found = found.over(facts)
             self._asked[model] = found
         return found
+
+    def sources(self, model: str) -> dict[str, str]:
+        """Who says so, by the names of the facts that are known of a model: `file`, `server` or `catalogue`."""
+        sources: dict[str, str] = {}
+        for source, facts in self._told(model):
+            known = (name for name in ModelFacts.__struct_fields__ if getattr(facts, name) is not None)
+            sources |= {name: source for name in known if name not in sources}
+        return sources
+
+    def learn(self, told: Mapping[str, Learned]) -> set[str]:
+        """Take what the server tells of its models, in place of all that it told before.
+
+        Returns the models of which it tells something else now.
+        """
+        now = dict(told)
+        changed = {
+            name for name in (*now, *self.live) if now.get(name, _SILENCE).facts != self.live.get(name, _SILENCE).facts
+        }
+        self.live.clear()
+        self.live.update(now)
+        if changed:
+            self._asked.clear()
+        return changed
+
+    def _told(self, model: str) -> Iterator[tuple[str, ModelFacts]]:
+        """What is said of a model, the nearest source first."""
+        if model in self.models:
+            yield "file", self.models[model]
+        if model in self.live:
+            yield "server", self.live[model].facts
+        if self.listed_as is not None:
+            yield "catalogue", known_facts(self.listed_as, model)
 
 
 @dataclass(frozen=True, slots=True)

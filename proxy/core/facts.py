@@ -77,3 +77,27 @@ class ModelFacts(Struct, frozen=True):
 
 NOTHING = ModelFacts()
 """Of a model that nobody knows."""
+
+
+class Learned(Struct, frozen=True, omit_defaults=True):
+    """What a server tells of one of its models."""
+
+    facts: ModelFacts = NOTHING
+    listed: bool | None = None
+    """Whether it knows the model."""
+    loaded: bool | None = None
+    """Whether the model is in its memory."""
+    slots: int | None = None
+    """Requests that it answers at once."""
+    gpu: float | None = None
+    """The share of the loaded model that is in the memory of graphics cards, from 0 to 1."""
+
+    def over(self, other: Learned) -> Learned:
+        """All that this says, and what the other says besides."""
+        return Learned(
+            self.facts.over(other.facts),
+            other.listed if self.listed is None else self.listed,
+            other.loaded if self.loaded is None else self.loaded,
+            other.slots if self.slots is None else self.slots,
+            other.gpu if self.gpu is None else self.gpu,
+        )

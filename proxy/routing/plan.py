@@ -148,6 +148,10 @@ class Planner:
                 return _plan(route, steps, (), wishes, now)
         return self._work_out(route, model_asked, wishes, now, request)
 
+    def forget(self) -> None:
+        """Work out the steps anew: other facts are known of models."""
+        self._known.clear()
+
     def _work_out(
         self, route: RouteSettings, model_asked: str, wishes: Wishes, now: float, request: ModelRequest | None
     ) -> Plan:

@@ -27,7 +27,7 @@ _UNKNOWN: Final = Known()
 class Sizes:
     """What was learned, for at most 1024 deployments."""
 
-    __slots__ = ("_heard", "_ratios", "_windows", "smallest")
+    __slots__ = ("_heard", "_ratios", "_windows", "doubts", "smallest")
 
     def __init__(self) -> None:
         self._ratios: dict[DeploymentId, float] = {}
@@ -35,6 +35,8 @@ class Sizes:
         self._windows: dict[DeploymentId, tuple[int, float]] = {}
         self.smallest: int | None = None
         """Of the learned windows, also of those whose time is over: where even that is large enough, all are."""
+        self.doubts: set[str] = set()
+        """Upstreams that have refused a prompt as too long since somebody looked: their windows may have changed."""
 
     def of(self, deployment: DeploymentId, now: float) -> Known:
         """What is known of a deployment `now` (monotonic seconds)."""
@@ -65,12 +67,18 @@ class Sizes:
         if tokens is not None and window is not None and tokens < window // 2:
             # It is not the prompt's length that was refused.
             return
+        self.doubts.add(deployment.upstream)
         if estimate is not None and tokens is not None and tokens != window:
             # "More than 8192 tokens" is no count.
             self.counted(deployment, estimate, tokens)
         if window is not None and _SMALLEST <= window <= _LARGEST:
             _put(self._windows, deployment, (window, now))
             self.smallest = min(tokens for tokens, _ in self._windows.values())
+
+    def forget_window(self, deployment: DeploymentId) -> None:
+        """The server itself tells another window than before, so what it refused once says nothing any more."""
+        if self._windows.pop(deployment, None) is not None:
+            self.smallest = min((tokens for tokens, _ in self._windows.values()), default=None)
 
 
 def _put(known: dict, deployment: DeploymentId, value: object) -> None:  # type: ignore[type-arg] # of either kind

@@ -77,9 +77,9 @@ class Requests:
         self._proxies = getproxies_environment()
         self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], Request] = {}
 
-    def request(self, url: str, headers: Mapping[str, str], *, keep: bool = True) -> Request:
+    def request(self, url: str, headers: Mapping[str, str], *, keep: bool = True, method: str = "POST") -> Request:
         """The request for an address; `keep` it for the next one. Raises TransportError for what cannot be sent."""
-        key = (url, tuple(headers.items()))
+        key = (url if method == "POST" else f"{method} {url}", tuple(headers.items()))
         found = self._kept.get(key)
         if found is None:
             try:
@@ -87,14 +87,14 @@ class Requests:
                 address = URL(url, encoded=True) if "%" in url else URL(url)
             except ValueError:
                 raise _unsendable("the address is not valid") from None
-            found = self._build(address, headers)
+            found = self._build(method, address, headers)
             if keep:
                 if len(self._kept) >= _MAX_KEPT:
                     self._kept.clear()
                 self._kept[key] = found
         return found
 
-    def _build(self, url: URL, headers: Mapping[str, str]) -> Request:
+    def _build(self, method: str, url: URL, headers: Mapping[str, str]) -> Request:
         host, port = url.raw_host, url.port
         if url.scheme not in {"http", "https"} or not host or port is None:
             raise _unsendable("the address is not one of HTTP")
@@ -110,7 +110,7 @@ class Requests:
             target = f"http://{named}{target}"
             if origin.via.authorization is not None:
                 lines["Proxy-Authorization"] = origin.via.authorization
-        head = f"POST {target} HTTP/1.1\r\nHost: {named}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: {named}\r\n"
         for name, value in lines.items():
             if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise _unsendable("a header has characters that cannot be sent")

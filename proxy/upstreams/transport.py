@@ -45,12 +45,14 @@ class Transport:
         self._requests = Requests()
         self._pools: dict[tuple[str, Origin], Pool] = {}
 
-    def target(self, upstream: str, url: str, headers: Mapping[str, str], *, keep: bool = True) -> Target:
+    def target(
+        self, upstream: str, url: str, headers: Mapping[str, str], *, keep: bool = True, method: str = "POST"
+    ) -> Target:
         """Where requests with these headers go. `upstream` names the connection pool. Raises TransportError.
 
         `keep` is for heads that will be asked for again.
         """
-        request = self._requests.request(url, headers, keep=keep)
+        request = self._requests.request(url, headers, keep=keep, method=method)
         return Target(request, self._pool(upstream, request.origin))
 
     async def post(self, target: Target, body: Body, *, connect: float, until: float) -> Exchange:

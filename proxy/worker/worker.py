@@ -26,6 +26,7 @@ from proxy.control.moving import moving
 from proxy.control.reloads import Reload
 from proxy.control.source import Mark
 from proxy.core.event import Ejected, Happening, Reloaded
+from proxy.core.facts import Learned
 from proxy.core.names import DeploymentId
 from proxy.execution.shared_room import SharedRoom
 from proxy.execution.waiting_room import WaitingRoom
@@ -134,7 +135,7 @@ class Worker(Holdfast):
         self._hearing.begin()
 
     def _begin_beside(self) -> None:
-        self._rounds.leads = self._leads
+        self._rounds.leads = self._learning.leads = self._leads
         if self._leads:
             super()._begin_beside()
 
@@ -162,7 +163,7 @@ class Worker(Holdfast):
         """Do what one worker does for the host."""
         if self._leads:
             return
-        self._leads = self._rounds.leads = True
+        self._leads = self._rounds.leads = self._learning.leads = True
         self._events.lead()
         self._sync.keep_in(super()._new_store(self.settings))
         if self._is_up:
@@ -171,7 +172,7 @@ class Worker(Holdfast):
     async def step_down(self) -> None:
         """Leave it to another one."""
         if self._leads:
-            self._leads = self._rounds.leads = False
+            self._leads = self._rounds.leads = self._learning.leads = False
             await self._sync.close()
             self._sync.keep_in(MemoryStore())
         self._link.tell_supervisor("leaves")
@@ -264,6 +265,8 @@ class Worker(Holdfast):
             case ("order", order):
                 carry_out(self.pool, order, self._rules_of)
                 self._room.look_around()
+            case ("learned", upstream, told):
+                super()._learn(upstream, told)
             case ("settings", settings):
                 self._follow(*unpickled(settings))
             case ("last_reload", summary, mark):
@@ -338,6 +341,10 @@ class Worker(Holdfast):
         self._learn_of_reload(self._reload_summary, mark)
         self._put_in_force(settings)
         self._took(settings)
+
+    def _learn(self, upstream: str, told: Mapping[str, Learned]) -> None:
+        super()._learn(upstream, told)
+        self._link.tell("learned", upstream, dict(told))
 
     def _tell_changes(self, events: Iterable[Happening]) -> None:
         if self._leads:
