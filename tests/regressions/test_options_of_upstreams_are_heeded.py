@@ -29,7 +29,7 @@ def test_the_version_and_the_betas_of_anthropic(path: str) -> None:
         async with Simulator(["claude"]) as outside, fleet(ROUTES % outside.base_url("claude")) as running:
             body = {"model": "chat", "max_tokens": 9, "messages": ASKED}
             assert 200 == (await running.request("POST", path, json=body)).status
-            (request,) = outside.upstream("claude").requests
+            (request,) = (each for each in outside.upstream("claude").requests if each.method == "POST")
 
             told = (request.headers["anthropic-version"], request.headers["anthropic-beta"])
             assert told == ("2024-01-01", "a,b")
