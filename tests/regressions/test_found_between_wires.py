@@ -144,3 +144,24 @@ routes: {{chat: {{chain: [own/gpt-4o]}}}}
         async with fleet(routes) as running:
             await running.request("POST", "/v1/responses", json={"model": "chat", "input": "hi"})
     assert ["/v1/responses", "/v1/chat/completions"][:asked] == paths
+
+
+@pytest.mark.parametrize("wire", ["responses", "messages", "chat/completions"])
+async def test_an_answer_that_is_nothing_but_one_call_is_held_and_not_empty(wire: str) -> None:
+    """Where the last event both finishes the answer and ends the stream, what was held was taken for nothing."""
+    parameters = {"type": "object", "properties": {}}
+    function = {"name": "look", "parameters": parameters}
+    tools: dict[str, object] = {
+        "responses": {"type": "function", **function},
+        "messages": {"name": "look", "input_schema": parameters},
+        "chat/completions": {"type": "function", "function": function},
+    }
+    asked = {"max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]}
+    body = {"model": "chat", "stream": True, "tools": [tools[wire]]}
+    async with fleet() as running:
+        for upstream in running.simulator.upstreams.values():
+            upstream.voice.tool_calls = 1
+        body |= {"input": "hi"} if wire == "responses" else asked
+        seen = await running.request("POST", f"/v1/{wire}", json=body)
+    assert [("primary", "ok")] == seen.trail
+    assert b'"look"' in seen.body
