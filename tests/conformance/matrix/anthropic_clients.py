@@ -53,7 +53,8 @@ class CountTokens:
     streams = False
     name = "count_tokens"
     cannot: Mapping[str, str] = dict.fromkeys(
-        ("structured", "reasoning", "refusal", "length", "parameter"), "a number is asked for, not an answer"
+        ("one_call", "structured", "reasoning", "refusal", "length", "parameter"),
+        "a number is asked for, not an answer",
     )
     finishes: Mapping[str, str] = {}
 

@@ -46,6 +46,11 @@ def backed(upstream: Upstream, wire: Wire) -> str:
     return f"{upstream.name}-backed{'-vectors' if wire is Wire.EMBEDDINGS else ''}"
 
 
+def held(upstream: Upstream) -> str:
+    """The same, with everything held back until it is complete."""
+    return f"{upstream.name}-held"
+
+
 def last(upstream: Upstream) -> str:
     """The route that asks every other language first."""
     return f"{upstream.name}-last"
@@ -59,9 +64,13 @@ def routes_yaml(ports: dict[str, int]) -> str:
         chains = {alone(each): [each], last(each): [*all_before(each), each]}
         chains |= {backed(each, wire): [each, next_to(each, wire)] for wire in (Wire.CHAT, Wire.EMBEDDINGS)}
         for route, chain in chains.items():
-            steps = ", ".join(f'"{one.name}/{one.model}"' for one in chain)
-            text += f"  {route}: {{chain: [{steps}]}}\n"
+            text += f"  {route}: {{chain: {_chain(chain)}}}\n"
+        text += f"  {held(each)}: {{chain: {_chain([each, next_to(each)])}, resume: {{hold: all}}}}\n"
     return text
+
+
+def _chain(chain: list[Upstream]) -> str:
+    return "[" + ", ".join(f'"{one.name}/{one.model}"' for one in chain) + "]"
 
 
 class Arena:

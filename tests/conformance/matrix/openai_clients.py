@@ -179,6 +179,7 @@ class Completions:
     cannot: Mapping[str, str] = {
         "image": "a prompt is a text",
         "tools": "the language has no tools",
+        "one_call": "the language has no tools",
         "tools_cut": "the language has no tools",
         "structured": "the language has no schemas",
         "reasoning": "the language has no place for reasoning",
@@ -324,7 +325,8 @@ class Embeddings:
     streams = False
     name = "embeddings"
     cannot: Mapping[str, str] = dict.fromkeys(
-        ("image", "tools", "structured", "reasoning", "refusal", "length"), "vectors are asked for, not an answer"
+        ("image", "tools", "one_call", "structured", "reasoning", "refusal", "length"),
+        "vectors are asked for, not an answer",
     )
     finishes: Mapping[str, str] = {}
 
