@@ -31,6 +31,8 @@ _WORDINGS: Final = tuple(
         r"\bthinking[`'\"]? .{0,40}\bblocks?\b.{0,60}\bcannot be modified",  # Anthropic
         r"\bthought[ _]signature\b.{0,40}\b(?:invalid|not valid|corrupted)",  # Gemini
         r"\bencrypted content\b.{0,60}\b(?:could not|cannot|can't) be (?:verified|decrypted)",  # OpenAI
+        r"^item with id [`'\"]?[\w-]+[`'\"]? not found",  # OpenAI, of what another account keeps, or nobody
+        r"^item [`'\"]?[\w-]+[`'\"]? of type .{1,40} was provided without its required\b",  # OpenAI
     )
 )
 _OF_MESSAGES: Final = ("thinking_blocks", "reasoning_details", "extra_content")
@@ -42,6 +44,10 @@ _UNKNOWN: Final = re.compile(
     re.IGNORECASE,
 )
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
+_WHOLE_ITEMS: Final = frozenset(
+    {None, "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
+)
+"""Types of items on the responses wire that hold all there is, so that their ids refer to nothing that is needed."""
 
 _decode = msgspec.json.Decoder(list[Any]).decode
 
@@ -101,7 +107,11 @@ def _cleaned(item: Any, wire: Wire) -> list[Any]:
     if not isinstance(item, dict):
         return [item]
     if wire is Wire.RESPONSES:
-        return [] if item.get("type") == "reasoning" else [item]
+        if item.get("type") == "reasoning":
+            return []
+        # An id is looked up, together with the thoughts that it was given with.
+        whole = item.get("type") in _WHOLE_ITEMS and (item.get("type") is not None or "role" in item)
+        return [{name: value for name, value in item.items() if name != "id"} if whole else item]
     item = {name: value for name, value in item.items() if name not in _OF_MESSAGES}
     calls = item.get("tool_calls")
     if isinstance(calls, list):

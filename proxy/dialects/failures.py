@@ -118,6 +118,7 @@ _CODES: tuple[Rule, ...] = (
 _REFUSALS = (400, 401, 402, 403, 404, 422, 429, _NO_STATUS)
 _BAD = (400, 422, _NO_STATUS)
 _PREFILL_REFUSALS = (*_BAD, 500)  # older llama.cpp calls it an error of the server's
+_BOUND_REFUSALS = (*_BAD, 404)  # OpenAI, of items that it does not keep
 _GATEWAY = (403, _NO_STATUS)
 
 _WORDING: tuple[Rule, ...] = (
@@ -189,6 +190,8 @@ _WORDING: tuple[Rule, ...] = (
         "input was flagged",  # OpenRouter, 403
     ),
     _wording(_C.CONTENT_REFUSED, (403,), "moderation"),  # Mistral
+    # OpenAI, Azure, vLLM: what the client refers to is missing, not the model.
+    _wording(_C.CALLER_FAULT, (404,), "response with id .. not found", "conversation with id .. not found"),
     _wording(
         _C.MODEL_GONE,
         (400, 403, 404, 422, _NO_STATUS),
@@ -314,7 +317,7 @@ def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, s
             return found, None
         if status in _PREFILL_REFUSALS and refuses_prefill(error):
             return _C.PARAMETER_UNSUPPORTED, PREFILL
-        if status in _BAD and refuses_bound(error):
+        if status in _BOUND_REFUSALS and refuses_bound(error):
             return _C.PARAMETER_UNSUPPORTED, BOUND
         if status in _BAD and refuses_extensions(error):
             return _C.PARAMETER_UNSUPPORTED, EXTENSIONS

@@ -46,6 +46,8 @@ _MOST_TARGETS = 1024
 _NO_SUCH_PATH = frozenset({404, 405, 501})
 _NO_SUCH_MODEL = frozenset({"model_not_found", "deploymentnotfound"})
 """Codes of a 404 that is about the model, whatever its message says."""
+_OF_THE_REQUEST = frozenset({FailureClass.CALLER_FAULT, FailureClass.PARAMETER_UNSUPPORTED})
+"""What a 404 may mean beside a path that is missing: something that the request refers to."""
 _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
@@ -254,8 +256,10 @@ def _in_own_words(completion: Completion, letter: Letter) -> Completion:
 def _own_form_refused(failure: Failure, letter: Letter) -> Failure:
     """A failure on a wire of the client's own. A server that lacks it can be asked for a chat completion instead."""
     request = letter.ask.request
+    if failure.kind in _OF_THE_REQUEST or failure.status not in _NO_SUCH_PATH:
+        return failure
     named = failure.error_code is not None and failure.error_code.lower() in _NO_SUCH_MODEL
-    if failure.status not in _NO_SUCH_PATH or named or letter.model.lower() in failure.message.lower():
+    if named or letter.model.lower() in failure.message.lower():
         return failure
     try:
         chat_fields(request)

@@ -33,6 +33,7 @@ from proxy.dialects.openai.continuing import wanted
 from proxy.dialects.openai.graft import ChatGraft, Resumption
 from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.registry import Kind, Quirks
+from proxy.dialects.responses.own_items import without_own_items
 from proxy.streams.event_view import EventView
 from proxy.streams.pattern import Pattern
 from proxy.streams.resume import HoldBack
@@ -120,7 +121,8 @@ class _SameWire:
     def write(self, letter: Letter) -> Outgoing:
         without = letter.ask.without
         dropped: tuple[str, ...] = ()
-        body: dict[str, Raw | str] = {**letter.fields, "model": letter.model}
+        fields = without_own_items(letter.fields) if self.wire is Wire.RESPONSES else letter.fields
+        body: dict[str, Raw | str] = {**fields, "model": letter.model}
         if without:
             dropped = tuple(name for name in body if name in without)
             body = {name: value for name, value in body.items() if name not in without}

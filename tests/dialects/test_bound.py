@@ -113,3 +113,29 @@ def test_what_cannot_be_read_stays(raw: bytes) -> None:
     fields = {"messages": Raw(raw), "input": Raw(raw)}
     for wire in Wire:
         assert fields == without_bound(fields, wire)
+
+
+MISSING = [
+    body("Item with id 'rs_68' not found. Items are not persisted when `store` is set to false. Try again."),
+    body("Item 'fc_68' of type 'function_call' was provided without its required 'reasoning' item: 'rs_68'."),
+]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("refusal", MISSING)
+def test_an_item_that_another_account_keeps_is_no_end_of_a_model(refusal: bytes, status: int) -> None:
+    failure = classify("openai", status, {}, refusal, 0.0)
+    assert (FailureClass.PARAMETER_UNSUPPORTED, BOUND, True) == (failure.kind, failure.param, failure.value_only)
+
+
+@pytest.mark.parametrize("what", ["Previous response with id 'resp_1'", "Response with id 'resp_1'"])
+def test_a_missing_response_is_the_clients_affair(what: str) -> None:
+    assert FailureClass.CALLER_FAULT is classify("vllm", 404, {}, body(f"{what} not found."), 0.0).kind
+
+
+def test_items_lose_their_ids_with_the_thoughts_that_belong_to_them() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    said = {"type": "message", "role": "assistant", "content": []}
+    searched = {"type": "web_search_call", "id": "ws_1"}
+    items = [{"type": "reasoning", "id": "rs_1"}, {**said, "id": "msg_1"}, {**call, "id": "fc_1"}, searched]
+    assert [said, call, searched] == cleaned("input", items, Wire.RESPONSES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from array import array
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain, pairwise
 from typing import Final
 
@@ -155,6 +156,7 @@ _LAYER: Final = {
 }
 
 
+@cache
 def _directions() -> dict[str, list[float]]:
     """For each token a vector of length 1."""
     luck = random.Random(SEED)

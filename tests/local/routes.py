@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from tests.local.counting import LAST
+from tests.support.fleet import Fleet, fleet
 
 MODEL = "qwen3-counting"
 WHOLE = "".join(f" {number}" for number in range(1, LAST + 1))
@@ -29,9 +33,18 @@ routes:
 
 def routes(url: str, kind: str = "llamacpp") -> str:
     """One local server, behind it a simulated upstream. The address is given as each kind wants it."""
-    return ROUTES.replace("KIND", kind).replace("URL", f"{url}/v1" if kind == "openai" else url)
+    return ROUTES.replace("KIND", kind).replace("URL", f"{url}/v1" if kind in {"openai", "deepseek"} else url)
 
 
 def counted(last: int, first: int = 1) -> str:
     """What the model says from one number to another."""
     return "".join(f" {number}" for number in range(first, last + 1))
+
+
+@asynccontextmanager
+async def in_front_of(url: str, kind: str = "llamacpp", backup: str = "Hello.") -> AsyncIterator[Fleet]:
+    """A proxy with these routes. What the simulated upstream says comes without a pause."""
+    async with fleet(routes(url, kind)) as running:
+        voice = running.simulator.upstream("backup").voice
+        voice.answer, voice.pace = backup, 0.0
+        yield running

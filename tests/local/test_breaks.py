@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.routes import HI, MODEL, WHOLE, counted, routes
+from tests.local.routes import HI, MODEL, WHOLE, counted, in_front_of
 from tests.local.server import LocalServer
 from tests.support.fleet import Fleet, fleet
 
@@ -49,7 +49,9 @@ def said(events: list[Any]) -> str:
 
 
 @pytest.mark.parametrize("kind", ["llamacpp", "openai"])
-async def test_another_server_goes_on_where_the_first_was_killed(mortal: LocalServer, heir: LocalServer, kind: str) -> None:
+async def test_another_server_goes_on_where_the_first_was_killed(
+    mortal: LocalServer, heir: LocalServer, kind: str
+) -> None:
     """The whole count, in which nothing is missing and nothing comes twice."""
     second = f"{heir.url}/v1" if kind == "openai" else heir.url
     text = TWO.replace("FIRST", mortal.url).replace("KIND", kind).replace("SECOND", second)
@@ -72,9 +74,7 @@ async def test_another_server_goes_on_where_the_first_was_killed(mortal: LocalSe
 
 
 async def test_a_simulated_step_goes_on_where_the_server_was_killed(mortal: LocalServer) -> None:
-    async with fleet(routes(mortal.url)) as running:
-        running.simulator.upstream("backup").voice.answer = counted(5000)
-        running.simulator.upstream("backup").voice.pace = 0.0
+    async with in_front_of(mortal.url, backup=counted(5000)) as running:
         events, _ = await streamed(running, mortal, "/v1/chat/completions", {"messages": HI})
 
         assert (counted(5000), "[DONE]") == (said(events), events[-1])
@@ -101,9 +101,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 async def test_so_it_is_in_every_language(mortal: LocalServer, path: str, kind: str) -> None:
     """What passed through untouched, too, is gone on with by somebody who speaks another language."""
     body, whole = OTHERS[path]
-    async with fleet(routes(mortal.url, kind)) as running:
-        running.simulator.upstream("backup").voice.answer = whole
-        running.simulator.upstream("backup").voice.pace = 0.0
+    async with in_front_of(mortal.url, kind, backup=whole) as running:
         events, _ = await streamed(running, mortal, path, body)
 
         assert whole == texts(path, events)
@@ -111,7 +109,7 @@ async def test_so_it_is_in_every_language(mortal: LocalServer, path: str, kind: 
 
 
 async def test_a_dead_server_is_passed_over(mortal: LocalServer) -> None:
-    async with fleet(routes(mortal.url)) as running:
+    async with in_front_of(mortal.url) as running:
         assert [("local", "ok")] == (await running.chat(max_tokens=3)).trail
         mortal.kill()
         seen = await running.chat(max_tokens=3)

@@ -7,9 +7,8 @@ from openai import AsyncOpenAI
 
 from proxy.core.event import RequestEnded
 from proxy.telemetry.usage import read_usage
-from tests.local.routes import HI, LONG, MODEL, counted, routes
+from tests.local.routes import HI, LONG, MODEL, counted, in_front_of
 from tests.local.server import LocalServer
-from tests.support.fleet import fleet
 
 
 def tokens(record: RequestEnded) -> tuple[int | None, int | None]:
@@ -23,7 +22,7 @@ KINDS = ("llamacpp", "openai", "vllm")
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_answer_comes_as_the_server_gave_it(server: LocalServer, kind: str) -> None:
-    async with fleet(routes(server.url, kind)) as running:
+    async with in_front_of(server.url, kind) as running:
         seen = await running.chat(stream=False, max_tokens=5)
 
         assert (200, counted(5), "length") == (seen.status, seen.text, seen.json["choices"][0]["finish_reason"])
@@ -34,7 +33,7 @@ async def test_an_answer_comes_as_the_server_gave_it(server: LocalServer, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_stream_is_whole_and_tells_its_usage(server: LocalServer, kind: str) -> None:
-    async with fleet(routes(server.url, kind)) as running:
+    async with in_front_of(server.url, kind) as running:
         seen = await running.chat(max_tokens=300, stream_options={"include_usage": True})
 
         assert (counted(300), True) == (seen.text, seen.done)
@@ -44,7 +43,7 @@ async def test_a_stream_is_whole_and_tells_its_usage(server: LocalServer, kind: 
 
 
 async def test_usage_is_counted_where_the_client_asks_for_none(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat(max_tokens=7)
 
         assert not [event for event in seen.events[:-1] if event.get("usage")]
@@ -52,7 +51,7 @@ async def test_usage_is_counted_where_the_client_asks_for_none(server: LocalServ
 
 
 async def test_the_cap_is_understood_under_its_new_name(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat(stream=False, max_completion_tokens=5)
 
         assert counted(5) == seen.text
@@ -61,7 +60,7 @@ async def test_the_cap_is_understood_under_its_new_name(server: LocalServer) -> 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_official_sdk(server: LocalServer, stream: bool) -> None:
     async with (
-        fleet(routes(server.url)) as running,
+        in_front_of(server.url) as running,
         AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused") as client,
     ):
         asked = {"model": "chat", "messages": HI, "max_tokens": 5}
@@ -79,14 +78,14 @@ async def test_the_official_sdk(server: LocalServer, stream: bool) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_prompt_beyond_the_window_goes_to_the_next_step(server: LocalServer, kind: str, stream: bool) -> None:
-    async with fleet(routes(server.url, kind)) as running:
+    async with in_front_of(server.url, kind) as running:
         seen = await running.chat(stream=stream, messages=LONG)
 
         assert (200, [("local", "http_400"), ("backup", "ok")]) == (seen.status, seen.trail)
 
 
 async def test_the_window_is_told_where_no_step_is_left(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat("alone", messages=LONG)
 
         assert (400, "context_length_exceeded") == (seen.status, seen.error["code"])
@@ -94,7 +93,7 @@ async def test_the_window_is_told_where_no_step_is_left(server: LocalServer) -> 
 
 
 async def test_a_window_that_an_error_named_is_remembered(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         await running.chat(stream=False, messages=LONG)
         seen = await running.chat(stream=False, messages=LONG)
 
@@ -102,7 +101,7 @@ async def test_a_window_that_an_error_named_is_remembered(server: LocalServer) -
 
 
 async def test_an_answer_ends_where_the_window_does(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat()
 
         assert ("length", True) == (seen.events[-2]["choices"][0]["finish_reason"], seen.done)
@@ -110,7 +109,7 @@ async def test_an_answer_ends_where_the_window_does(server: LocalServer) -> None
 
 
 async def test_a_broken_request_is_the_clients_fault(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat(stream=False, temperature="hot")
 
         assert (400, [("local", "http_400")]) == (seen.status, seen.trail)
@@ -118,7 +117,7 @@ async def test_a_broken_request_is_the_clients_fault(server: LocalServer) -> Non
 
 async def test_an_image_goes_to_the_next_step_and_is_no_fault_of_the_servers(server: LocalServer) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         for _ in range(6):
             seen = await running.chat(messages=[{"role": "user", "content": [image]}])
 
@@ -131,21 +130,21 @@ async def test_structured_output(server: LocalServer) -> None:
     """The server's grammar leaves a model no other words, even one that only counts."""
     schema = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "place", "strict": True, "schema": schema}}
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat(response_format=wanted)
 
         assert '{"city":"Paris"}' == "".join(seen.text.split())
 
 
 async def test_log_probabilities(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.chat(stream=False, max_tokens=2, logprobs=True, top_logprobs=2)
 
         assert [" 1", " 2"] == [each["token"] for each in seen.json["choices"][0]["logprobs"]["content"]]
 
 
 async def test_a_text_completion(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         body = {"model": "chat", "prompt": " 41", "max_tokens": 3}
         seen = await running.request("POST", "/v1/completions", json=body)
 
@@ -154,7 +153,7 @@ async def test_a_text_completion(server: LocalServer) -> None:
 
 async def test_models_are_the_routes(server: LocalServer) -> None:
     async with (
-        fleet(routes(server.url)) as running,
+        in_front_of(server.url) as running,
         AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused") as client,
         AsyncOpenAI(base_url=f"{server.url}/v1", api_key="unused") as direct,
     ):

@@ -6,9 +6,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.local.counting import WIDTH
-from tests.local.routes import routes
 from tests.local.server import LocalServer
-from tests.support.fleet import fleet
 
 KINDS = ("llamacpp", "openai")
 
@@ -16,7 +14,7 @@ KINDS = ("llamacpp", "openai")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_vectors_come_as_the_server_gave_them(embedder: LocalServer, kind: str) -> None:
     async with (
-        fleet(routes(embedder.url, kind)) as running,
+        in_front_of(embedder.url, kind) as running,
         AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused") as client,
         AsyncOpenAI(base_url=f"{embedder.url}/v1", api_key="unused") as direct,
     ):
@@ -32,7 +30,7 @@ async def test_vectors_come_as_the_server_gave_them(embedder: LocalServer, kind:
 async def test_a_server_without_embeddings_is_left_for_the_next_step_and_goes_on_with_its_chats(
     server: LocalServer,
 ) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         for _ in range(6):
             seen = await running.request("POST", "/v1/embeddings", json={"model": "chat", "input": "hi"})
 
@@ -42,7 +40,7 @@ async def test_a_server_without_embeddings_is_left_for_the_next_step_and_goes_on
 
 
 async def test_where_no_step_is_left_the_servers_words_are_told(server: LocalServer) -> None:
-    async with fleet(routes(server.url)) as running:
+    async with in_front_of(server.url) as running:
         seen = await running.request("POST", "/v1/embeddings", json={"model": "alone", "input": "hi"})
 
         assert 400 == seen.status
@@ -52,11 +50,12 @@ async def test_where_no_step_is_left_the_servers_words_are_told(server: LocalSer
 async def test_a_text_beyond_its_batch_goes_to_the_next_step_and_is_no_fault_of_the_servers(
     embedder: LocalServer,
 ) -> None:
-    async with fleet(routes(embedder.url)) as running:
+    async with in_front_of(embedder.url) as running:
+        asked = {"model": "chat", "dimensions": WIDTH}  # those of the simulated step are as many as are asked for
         for _ in range(6):
-            seen = await running.request("POST", "/v1/embeddings", json={"model": "chat", "input": "w" * 700})
+            seen = await running.request("POST", "/v1/embeddings", json={**asked, "input": "w" * 700})
 
             assert (200, [("local", "http_500"), ("backup", "ok")]) == (seen.status, seen.trail)
 
-        seen = await running.request("POST", "/v1/embeddings", json={"model": "chat", "input": "hi"})
+        seen = await running.request("POST", "/v1/embeddings", json={**asked, "input": "hi"})
         assert [("local", "ok")] == seen.trail

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from openai import AsyncOpenAI
 
-from tests.local.routes import HI, LONG, counted, routes
+from tests.local.routes import HI, LONG, counted, in_front_of
 from tests.local.server import LocalServer
-from tests.support.fleet import fleet
 
 KINDS = ("llamacpp", "openai", "deepseek")
 """The first two pass on Responses, for the last they are translated."""
@@ -17,13 +16,9 @@ def client_of(url: str) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
 
 
-def routes_of(url: str, kind: str) -> str:
-    return routes(f"{url}/v1" if kind == "deepseek" else url, kind)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_answer(server: LocalServer, kind: str) -> None:
-    async with fleet(routes_of(server.url, kind)) as running, client_of(running.url) as client:
+    async with in_front_of(server.url, kind) as running, client_of(running.url) as client:
         response = await client.responses.create(model="chat", input="hi", max_output_tokens=5)
 
         assert counted(5) == response.output_text
@@ -32,7 +27,7 @@ async def test_an_answer(server: LocalServer, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_stream(server: LocalServer, kind: str) -> None:
-    async with fleet(routes_of(server.url, kind)) as running, client_of(running.url) as client:
+    async with in_front_of(server.url, kind) as running, client_of(running.url) as client:
         events = [
             event
             async for event in await client.responses.create(
@@ -49,7 +44,7 @@ async def test_a_stream(server: LocalServer, kind: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_prompt_beyond_the_window_goes_to_the_next_step(server: LocalServer, kind: str, stream: bool) -> None:
-    async with fleet(routes_of(server.url, kind)) as running:
+    async with in_front_of(server.url, kind) as running:
         body = {"model": "chat", "input": LONG, "max_output_tokens": 5, "stream": stream}
         seen = await running.request("POST", "/v1/responses", json=body)
 

@@ -8,7 +8,7 @@ import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
-from tests.local.routes import HI, WHOLE, counted, routes
+from tests.local.routes import HI, WHOLE, counted, in_front_of
 from tests.local.server import LocalServer
 from tests.local.test_breaks import TWO, said, streamed
 from tests.support.fleet import fleet
@@ -25,7 +25,7 @@ def thought(events: list[Any]) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_chat(thinker: LocalServer, kind: str) -> None:
-    async with fleet(routes(thinker.url, kind)) as running:
+    async with in_front_of(thinker.url, kind) as running:
         whole = await running.chat(stream=False, max_tokens=9)
         stream = await running.chat(max_tokens=9)
 
@@ -37,7 +37,7 @@ async def test_chat(thinker: LocalServer, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_messages(thinker: LocalServer, kind: str) -> None:
     async with (
-        fleet(routes(thinker.url, kind)) as running,
+        in_front_of(thinker.url, kind) as running,
         AsyncAnthropic(base_url=running.url, api_key="unused", max_retries=0) as client,
     ):
         asked: dict[str, Any] = {"model": "chat", "messages": HI, "max_tokens": 9}
@@ -52,7 +52,7 @@ async def test_messages(thinker: LocalServer, kind: str) -> None:
 
 async def test_responses(thinker: LocalServer) -> None:
     async with (
-        fleet(routes(thinker.url)) as running,
+        in_front_of(thinker.url) as running,
         AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused", max_retries=0) as client,
     ):
         response = await client.responses.create(model="chat", input="hi", max_output_tokens=9)

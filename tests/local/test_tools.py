@@ -1,4 +1,4 @@
-"""A model that calls a tool, on llama.cpp's server: the call arrives whole in every language, and its result goes back."""
+"""A model that calls a tool, on llama.cpp's server: the call arrives whole in every language, and its result too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
-from tests.local.routes import HI, routes
+from tests.local.routes import HI, in_front_of
 from tests.local.server import LocalServer
-from tests.support.fleet import fleet
 
 KINDS = ("llamacpp", "openai")
 PARIS = {"city": "Paris"}
@@ -25,7 +24,7 @@ RESPONSES: Any = [{"type": "function", "name": "weather", "parameters": SCHEMA, 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_chat(caller: LocalServer, kind: str, choice: Any) -> None:
     async with (
-        fleet(routes(caller.url, kind)) as running,
+        in_front_of(caller.url, kind) as running,
         AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused", max_retries=0) as client,
     ):
         asked: dict[str, Any] = {"model": "chat", "tools": OPENAI, "tool_choice": choice}
@@ -47,7 +46,7 @@ async def test_chat(caller: LocalServer, kind: str, choice: Any) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_messages(caller: LocalServer, kind: str) -> None:
     async with (
-        fleet(routes(caller.url, kind)) as running,
+        in_front_of(caller.url, kind) as running,
         AsyncAnthropic(base_url=running.url, api_key="unused", max_retries=0) as client,
     ):
         asked: dict[str, Any] = {"model": "chat", "tools": ANTHROPIC, "max_tokens": 100}
@@ -70,7 +69,7 @@ async def test_messages(caller: LocalServer, kind: str) -> None:
 async def test_responses(caller: LocalServer, kind: str) -> None:
     """The last of the kinds is translated for."""
     async with (
-        fleet(routes(f"{caller.url}/v1" if kind == "deepseek" else caller.url, kind)) as running,
+        in_front_of(caller.url, kind) as running,
         AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused", max_retries=0) as client,
     ):
         asked: dict[str, Any] = {"model": "chat", "tools": RESPONSES}

@@ -102,6 +102,15 @@ def _echo(speaking: Speaking) -> bytes:
     return b"".join(told)
 
 
+OWN: Final = "_hf"
+"""What stands in the ids of items behind their kind, where the items are our own: no account knows of them."""
+
+
+def item_id(kind: str, id_: str, place: int | str) -> str:
+    """The id of an item that we make: `kind` is `msg`, `rs` or `fc`."""
+    return f"{kind}{OWN}{id_}{place}"
+
+
 def message_item(id_: str, content: Sequence[Mapping[str, Any]], status: str) -> dict[str, Any]:
     """A message of the assistant."""
     return {"id": id_, "type": "message", "status": status, "role": "assistant", "content": content}

@@ -15,6 +15,7 @@ from proxy.dialects.responses.document import (
     REASONS,
     ResponseDocument,
     call_item,
+    item_id,
     message_item,
     reasoning_item,
     refusal_part,
@@ -57,18 +58,18 @@ def _items(message: dict[str, Any], id_: str) -> list[dict[str, Any]]:
     refusal = _text(message.get("refusal"))
     items: list[dict[str, Any]] = []
     if thoughts:
-        items.append(reasoning_item(f"rs_{id_}0", [thoughts], "completed"))
+        items.append(reasoning_item(item_id("rs", id_, 0), [thoughts], "completed"))
     content = [text_part(text)] if text else []
     if refusal:
         content.append(refusal_part(refusal))
     if content:
-        items.append(message_item(f"msg_{id_}{len(items)}", content, "completed"))
+        items.append(message_item(item_id("msg", id_, len(items)), content, "completed"))
     for call in _calls(message):
         function = _object(call.get("function"))
         place = len(items)
         arguments = _text(function.get("arguments")) or "{}"
         call_id = _text(call.get("id")) or f"call_{id_}{place}"
-        items.append(call_item(f"fc_{id_}{place}", call_id, _text(function.get("name")), arguments, "completed"))
+        items.append(call_item(item_id("fc", id_, place), call_id, _text(function.get("name")), arguments, "completed"))
     return items
 
 

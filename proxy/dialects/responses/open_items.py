@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from proxy.dialects.chat_events import to_json
-from proxy.dialects.responses.document import call_item, message_item, reasoning_item, refusal_part, text_part
+from proxy.dialects.responses.document import call_item, item_id, message_item, reasoning_item, refusal_part, text_part
 
 _EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -73,7 +73,7 @@ class Reasoning:
     PART_DONE = "response.reasoning_summary_part.done"
 
     def __init__(self, id_: str, place: int) -> None:
-        self.id = f"rs_{id_}{place}"
+        self.id = item_id("rs", id_, place)
         self.place = place
         self.whole: bytes | None = None
         """Its JSON, once it is told whole."""
@@ -106,7 +106,7 @@ class Message:
     PART_DONE = "response.content_part.done"
 
     def __init__(self, id_: str, place: int) -> None:
-        self.id = f"msg_{id_}{place}"
+        self.id = item_id("msg", id_, place)
         self.place = place
         self.whole: bytes | None = None
         """As in `Reasoning`."""
@@ -132,12 +132,13 @@ class Message:
 class Call:
     """A call of a function, of which pieces come before it is known what it is called."""
 
-    __slots__ = ("_told", "call_id", "head", "id", "name", "pieces", "place", "tail", "whole")
+    __slots__ = ("_random", "_told", "call_id", "head", "id", "name", "pieces", "place", "tail", "whole")
 
     TYPE = "function_call"
 
     def __init__(self, id_: str) -> None:
-        self.id = f"fc_{id_}"
+        self._random = id_
+        self.id = ""
         self.call_id = ""
         self.name = ""
         self.pieces: list[str] = []
@@ -166,9 +167,9 @@ class Call:
     def begin(self, place: int, taken: set[str]) -> None:
         """It gets its place; `taken` are the ids of other calls, since clients refuse to hear of one twice."""
         self.place = place
-        self.id += str(place)
+        self.id = item_id("fc", self._random, place)
         if not self.call_id or self.call_id in taken:
-            self.call_id = f"call_{self.id[3:]}"
+            self.call_id = f"call_{self._random}{place}"
         self.tail = _tail(self.where)
 
     def rename(self, id_: str) -> None:

@@ -64,7 +64,7 @@ def test_a_text() -> None:
 
     assert [*TEXT, "output_text.delta", *TEXT_DONE, "completed"] == names_of(events)
     for event in events[3:7]:
-        assert ("msg_abc0", 0, 0) == (event["item_id"], event["output_index"], event["content_index"])
+        assert ("msg_hfabc0", 0, 0) == (event["item_id"], event["output_index"], event["content_index"])
     assert "Hello." == events[6]["text"]
     assert "Hello." == events[8]["item"]["content"][0]["text"]
     last = events[-1]["response"]

@@ -34,7 +34,7 @@ def response_of(message: Any, finish: Any = "stop", asked: Any = None, **more: A
 def test_a_text_is_a_message() -> None:
     response = response_of({"role": "assistant", "content": "Hello."}, usage=USAGE)
     part = {"type": "output_text", "text": "Hello.", "annotations": [], "logprobs": []}
-    message = {"id": "msg_abc0", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    message = {"id": "msg_hfabc0", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
 
     assert [message] == response["output"]
     assert ("resp_abc", "response", "completed", "gpt") == (

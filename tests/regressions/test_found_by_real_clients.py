@@ -1,0 +1,65 @@
+"""What agents and SDKs found, with the requests that they really send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.support.fleet import fleet
+from tests.support.raw import serving
+
+MISSING = {"message": "Item with id 'rs_68' not found.", "type": "invalid_request_error", "param": "input"}
+SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi."}]}
+RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [SAID]}
+
+
+@asynccontextmanager
+async def answering(answers: Sequence[tuple[int, Any]]) -> AsyncIterator[tuple[str, list[Any]]]:
+    """A server with these answers, one after the other; its address, and the paths and bodies that it was sent."""
+    received: list[Any] = []
+    left = list(answers)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            size = int(head.split("content-length:")[1].split("\r\n")[0])
+            received.append((head.split()[1], json.loads(await reader.readexactly(size))))
+            status, document = left.pop(0)
+            body = json.dumps(document).encode()
+            told = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            writer.write(told.encode() + body)
+
+    async with serving(answer) as url:
+        yield url, received
+
+
+def routes(kind: str, url: str, model: str = "m") -> str:
+    """One route, to one upstream."""
+    return (
+        "version: 1\nserver: {port: 0}\nupstreams:\n"
+        f'  played: {{kind: simulated}}\n  one: {{kind: {kind}, base_url: "http://{url}", api_key: sk-1234567890}}\n'
+        f"routes:\n  chat: {{chain: [one/{model}]}}\n"
+    )
+
+
+def test_an_item_that_an_account_does_not_keep_is_asked_about_once_more_without_its_id() -> None:
+    """The model counted as gone, for everybody, or the path as one that is missing."""
+
+    async def scenario() -> None:
+        answers = [(404, {"error": MISSING}), (200, RESPONSE), (200, RESPONSE)]
+        async with answering(answers) as (url, received), fleet(routes("openai", f"{url}/v1")) as running:
+            body = {
+                "model": "chat",
+                "input": [{"type": "reasoning", "id": "rs_68", "summary": []}, {**SAID, "id": "msg_6"}],
+            }
+            assert 200 == (await running.request("POST", "/v1/responses", json=body)).status
+            assert ["/v1/responses"] * 2 == [path for path, _ in received]
+            assert [SAID] == received[1][1]["input"]
+            # It says nothing of the next request.
+            assert 200 == (await running.request("POST", "/v1/responses", json=body)).status
+            assert 2 == len(received[2][1]["input"])
+
+    asyncio.run(scenario())
