@@ -9,6 +9,7 @@ from proxy.config.interpolate import Interpolated
 from proxy.config.notes import Notes
 from proxy.config.resolve import upstream_keys
 from proxy.config.schema import Config, ModelFacts, Upstream
+from proxy.config.wording import suggestion
 from proxy.core.hosts import is_this_machine
 from proxy.dialects.registry import KINDS, Kind, address
 
@@ -64,8 +65,9 @@ def _check_options(name: str, upstream: Upstream, kind: Kind, notes: Notes) -> N
         path: Path = ("upstreams", name, "options", option)
         wanted = kind.options.get(option)
         if wanted is None:
-            known = f"it knows {', '.join(kind.options)}" if kind.options else "it knows none"
-            notes.error(path, f"kind {kind.name!r} has no option {option!r}; {known}", key=True)
+            known = f"; it knows {', '.join(kind.options)}" if kind.options else "; it knows none"
+            hint = suggestion(option, tuple(kind.options), known)
+            notes.error(path, f"kind {kind.name!r} has no option {option!r}{hint}", key=True)
         elif type(value) is not wanted:
             notes.error(path, f"{option} of kind {kind.name!r} is {_TYPES[wanted]}")
 

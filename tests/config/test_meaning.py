@@ -31,6 +31,10 @@ def test_the_schema_and_the_registry_know_the_same_kinds() -> None:
     ("text", "expected"),
     [
         (with_upstream("kind: azure, api_key: k"), "3:3 error: kind 'azure' needs base_url, such as https://RESOURCE.openai.azure.com/openai/v1 [upstreams.u]"),
+        (with_upstream("kind: bedrock, api_key: k"), "3:3 error: kind 'bedrock' needs base_url, such as https://bedrock-runtime.REGION.amazonaws.com, or options: {region: REGION} [upstreams.u]"),
+        (with_upstream("kind: anthropic, api_key: k, options: {betaa: x}"), "3:46 error: kind 'anthropic' has no option 'betaa'; did you mean 'beta'? [upstreams.u.options.betaa]"),
+        (with_upstream("kind: xai, api_key: k, options: {x: y}"), "3:40 error: kind 'xai' has no option 'x'; it knows none [upstreams.u.options.x]"),
+        (with_upstream("kind: ollama, options: {num_ctx: 8k}"), "3:40 error: num_ctx of kind 'ollama' is a whole number [upstreams.u.options.num_ctx]"),
         (with_upstream("kind: vllm"), "3:3 error: kind 'vllm' needs base_url, such as http://127.0.0.1:8000/v1 [upstreams.u]"),
         (with_upstream("kind: openai, base_url: example.com/v1"), "3:31 error: base_url begins with http:// or https:// [upstreams.u.base_url]"),
         (with_upstream("kind: openai, base_url: 'ftp://h/v1'"), "3:31 error: base_url begins with http:// or https:// [upstreams.u.base_url]"),
