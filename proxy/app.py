@@ -407,7 +407,8 @@ class Holdfast:
         for name in settings.upstreams:
             self._in_flight.labels(name).set_function(partial(_in_flight, self.pool, name))
         named = [id_ for id_, _ in named_steps(settings)]
-        self._metrics.watch_pool(self.pool, self._budgets, named, asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        self._metrics.watch_pool(self.pool, self._budgets, named, clock, settings.is_loaded)
         self._metrics.tell_config(hashlib.sha256(repr(self._config).encode()).hexdigest()[:12])
 
     def _load(self) -> float:

@@ -13,6 +13,12 @@ from proxy.config.finding import printable
 
 Document = Mapping[str, Any]
 
+_SOURCES = {
+    "file": "as routes.yaml says",
+    "server": "as its server says",
+    "catalogue": "as the catalogue says",
+}
+
 
 def print_one(seen: Document, whole: Document) -> None:
     """Print what is known of a deployment, and which routes lead to it; `whole` is the status of all."""
@@ -56,7 +62,22 @@ def _told(seen: Document, uptime: float) -> Iterator[tuple[str, str]]:
     yield "in flight", f"{_count(seen['in_flight'], 'attempt')}{limit}"
     if seen["headroom"] is not None:
         yield "rate limit", f"{seen['headroom']:.0%} of it was left, as its last good answer told"
+    yield from _model(seen.get("model") or {})
     yield from _answers(seen)
+
+
+def _model(model: Document) -> Iterator[tuple[str, str]]:
+    """The window of the model, and whether it is there and loaded; nothing where nobody has told."""
+    facts = model.get("facts") or {}
+    for name, word in (("context", "window"), ("max_input", "prompt")):
+        if name in facts:
+            yield word, f"{facts[name]['is']:,} tokens, {_SOURCES.get(facts[name]['from'], 'as somebody says')}"
+    if model.get("listed") is False:
+        yield "model", "its server does not list it"
+    if model.get("loaded") is not None:
+        slots = "" if model.get("slots") is None else f", {_count(model['slots'], 'slot')}"
+        gpu = "" if model.get("gpu") is None else f", {model['gpu']:.0%} of it on graphics cards"
+        yield "loaded", f"{'yes' if model['loaded'] else 'no'}{slots}{gpu}"
 
 
 def _answers(seen: Document) -> Iterator[tuple[str, str]]:

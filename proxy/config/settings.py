@@ -277,3 +277,9 @@ class Settings:
     log: LogSettings
     state_path: Path | None = None
     """The file that keeps what survives a restart; None where nothing is kept."""
+
+    def is_loaded(self, deployment: DeploymentId) -> bool | None:
+        """Whether a model is in the memory of its server, as that has told last; None where it has not."""
+        upstream = self.upstreams.get(deployment.upstream)
+        told = None if upstream is None else upstream.live.get(deployment.model)
+        return None if told is None else told.loaded

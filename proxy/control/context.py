@@ -17,6 +17,7 @@ from proxy.control.guard import check_operator
 from proxy.control.reloads import Reload
 from proxy.core.errors import ClientError
 from proxy.core.event import Happening
+from proxy.core.facts import Learned
 from proxy.core.in_force import InForce
 from proxy.core.names import DeploymentId
 from proxy.health.prober import Probed
@@ -85,7 +86,22 @@ class Control:
         reason = self.unusable().get(id_.upstream)
         if reason is not None:
             return {"deployment": str(id_), "status": "skipped", "reason": reason}
-        return self.pictured(id_, now())
+        return {**self.pictured(id_, now()), "model": self._model(id_)}
+
+    def _model(self, id_: DeploymentId) -> dict[str, object]:
+        """What is known of a deployment's model, and who says so."""
+        upstream = self.settings.upstreams.get(id_.upstream)
+        if upstream is None:
+            return {}
+        told, facts = upstream.live.get(id_.model, Learned()), upstream.facts(id_.model)
+        sources = upstream.sources(id_.model).items()
+        return {
+            "loaded": told.loaded,
+            "listed": told.listed,
+            "slots": told.slots,
+            "gpu": told.gpu,
+            "facts": {name: {"is": getattr(facts, name), "from": source} for name, source in sources},
+        }
 
     def pictured(self, id_: DeploymentId, at: float, rules: Rules | None = None) -> dict[str, object]:
         """A picture of one deployment as plain data; each of its breakers tells which routes go by it."""

@@ -177,6 +177,16 @@ _WORDING: tuple[Rule, ...] = (
     ),
     _wording(_C.NOT_CARRIED, (400, 500, _NO_STATUS), "need to provide the mmproj"),  # llama.cpp, of images and sound
     _wording(
+        _C.NOT_CARRIED,
+        (400, 403, 404, 500, 501),
+        "not allowed to generate embeddings from this model",  # OpenAI, as 403, of models that chat
+        "does not support embeddings",  # Ollama, as 500
+        "only supported in v1/responses",  # OpenAI, as 404, of a model that others ask at another path
+        "not supported in the v1/chat/completions",  # OpenAI, as 404
+        "not supported in the v1/completions",  # OpenAI, as 404
+        "not supported with the responses api",  # OpenAI, as 400
+    ),
+    _wording(
         _C.CONTENT_REFUSED,
         (400, 403, 422, _NO_STATUS),
         "content filtering policy",  # Anthropic

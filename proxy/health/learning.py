@@ -95,10 +95,12 @@ class Learning:
         """Of several processes on a host, one asks for all."""
         self._records: dict[str, _Record] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._followed = asyncio.Event()
 
     def follow(self, settings: Settings, pool: Pool) -> None:
         """Go by another configuration from now on. Servers of one's own are asked anew."""
         self._settings, self._pool = settings, pool
+        self._followed.set()
         self._records = {name: record for name, record in self._records.items() if name in settings.upstreams}
         for name, upstream in settings.upstreams.items():
             if is_own(upstream):
@@ -120,12 +122,20 @@ class Learning:
                 except Exception:
                     # A bug in one round must not end them all.
                     _logger.exception("a bug of the proxy, in asking about models")
-                await asyncio.sleep(_ROUND_S)
+                await self._pause()
         finally:
             asking = list(self._asking.values())
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        """Until the next round; where nobody is asked, until another configuration is in force."""
+        self._followed.clear()
+        if any(is_asked(upstream) for upstream in self._settings.upstreams.values()):
+            await asyncio.sleep(_ROUND_S)
+        else:
+            await self._followed.wait()
 
     def go_round(self) -> None:
         """Begin to ask whoever is due."""

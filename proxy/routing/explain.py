@@ -76,6 +76,8 @@ class Explained(NamedTuple):
     why: str
     breaker_opens: str = ""
     """At what its breaker opens."""
+    window: int | None = None
+    """Tokens of its window, where known: from the file, from the server itself, or from the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def explain(
             why = f"serves{part}; {limits}" if first else f"next if the one before fails; {limits}"
             steps.append(Explained(name, serves=first, usable=True, why=why))
             served = served or standing.share == 1
+    steps = [step._replace(window=planned.context) for step, planned in zip(steps, plan.steps, strict=True)]
     if breakers:
         steps = [step._replace(breaker_opens=opens) for step, opens in zip(steps, breakers, strict=True)]
     steps.extend(

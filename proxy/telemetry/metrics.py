@@ -39,7 +39,7 @@ from proxy.core.names import DeploymentId
 from proxy.pool.budgets import Budgets
 from proxy.pool.pool import Pool
 from proxy.telemetry.host_metrics import Counts, counts_of, page_of
-from proxy.telemetry.pool_metrics import PoolMetrics
+from proxy.telemetry.pool_metrics import Loaded, PoolMetrics
 from proxy.telemetry.tallies import Tallies, Timings
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -157,7 +157,12 @@ class Metrics:
         return Gauge(f"holdfast_{name}", help_text, [label], registry=self._registry)
 
     def watch_pool(
-        self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]
+        self,
+        pool: Pool,
+        budgets: Budgets,
+        named: Iterable[DeploymentId],
+        clock: Callable[[], float],
+        is_loaded: Loaded = lambda _: None,
     ) -> None:
         """Show how these deployments, which the configuration names, are at the moment when somebody looks.
 
@@ -165,7 +170,7 @@ class Metrics:
         """
         in_order = tuple(named)
         self._named = frozenset(in_order)
-        self._pool = PoolMetrics(pool, budgets, in_order, clock)
+        self._pool = PoolMetrics(pool, budgets, in_order, clock, is_loaded)
 
     def render(self) -> bytes:
         """Prometheus' text."""

@@ -21,6 +21,9 @@ from proxy.pool.snapshot import BreakerPicture, DeploymentPicture, Status, pictu
 
 _Picture = TypeVar("_Picture")
 
+Loaded = Callable[[DeploymentId], bool | None]
+"""Whether a deployment's model is in the memory of its server; None where that is not known."""
+
 _STATES = [state.value for state in BreakerState]
 _STATUSES: tuple[str, ...] = get_args(Status)
 
@@ -82,7 +85,14 @@ _ROWS: tuple[_Row[DeploymentPicture], ...] = (
 class PoolMetrics:
     """The part of the page that shows the pool."""
 
-    def __init__(self, pool: Pool, budgets: Budgets, named: Iterable[DeploymentId], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        budgets: Budgets,
+        named: Iterable[DeploymentId],
+        clock: Callable[[], float],
+        is_loaded: Loaded = lambda _: None,
+    ) -> None:
         """`named` are the deployments to show, `clock` is the pool's."""
         self._pool = pool
         self._budgets = budgets
@@ -91,6 +101,7 @@ class PoolMetrics:
             id_: f'upstream="{_escaped(id_.upstream)}",model="{_escaped(id_.model)}"' for id_ in dict.fromkeys(named)
         }
         self._clock = clock
+        self._is_loaded = is_loaded
 
     def render(self) -> bytes:
         """Prometheus' text, of this moment."""
@@ -110,6 +121,9 @@ class PoolMetrics:
         for name, help_text, read in _ROWS:
             lines += _head(name, help_text)
             lines += _series(name, ((labels, read(deployment)) for labels, deployment in deployments))
+        lines += _head("model_loaded", "Whether its server has the model in memory, if told")
+        told = ((labels, self._is_loaded(id_)) for id_, labels in self._labels.items())
+        lines += _series("model_loaded", ((labels, None if is_ is None else int(is_)) for labels, is_ in told))
         name = "upstream_retry_budget_remaining_ratio"
         lines += _head(name, "What is left of the upstream's own budget of extra attempts")
         left = self._budgets.remaining_of(now)

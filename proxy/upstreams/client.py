@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from proxy.core.names import DeploymentId
 from proxy.core.secrets import mask
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects import headroom
+from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.bound import BOUND, EXTENSIONS, without_bound, without_extensions
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.dialect import NotCarriedError, Outgoing
@@ -34,7 +36,7 @@ from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import auth, path_at
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
-from proxy.upstreams.signing import is_signing_key, region_of, signed
+from proxy.upstreams.signing import is_signing_key, region_of, secrets_of, signed
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
 from proxy.upstreams.ways import Ask, Letter, Way, fields_for, way_of
 
@@ -44,10 +46,9 @@ _MAX_ERROR = 64 * 1024
 _MOST_TARGETS = 1024
 """Heads that are kept, by upstream, key, address and headers."""
 _NO_SUCH_PATH = frozenset({404, 405, 501})
-_NO_SUCH_MODEL = frozenset({"model_not_found", "deploymentnotfound"})
-"""Codes of a 404 that is about the model, whatever its message says."""
-_OF_THE_REQUEST = frozenset({FailureClass.CALLER_FAULT, FailureClass.PARAMETER_UNSUPPORTED})
-"""What a 404 may mean beside a path that is missing: something that the request refers to."""
+_LACKING = frozenset({FailureClass.MODEL_GONE, FailureClass.NOT_CARRIED, FailureClass.UNKNOWN})
+"""What such a status means, where nothing else in the error says better."""
+_NO_SUCH_MODEL = frozenset({"model_not_found", "deploymentnotfound", "model_decommissioned"})
 _ERROR_PATIENCE_S = 5.0
 """Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
@@ -127,7 +128,7 @@ class UpstreamClient:
             if failure.param not in sent:
                 # What was never sent cannot be left out: asking again would get the same answer.
                 failure = replace(failure, kind=FailureClass.CALLER_FAULT)
-        return _masked(failure, self._upstreams[deployment.upstream].keys)
+        return _masked(failure, self._upstreams[deployment.upstream])
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """How a deployment is made to go on with a trailing assistant message; None if it is not known to do that."""
@@ -183,29 +184,34 @@ class UpstreamClient:
                 exchange.close()
 
     def _target(self, letter: Letter, sent: Outgoing, key: int, address: str, wire: Wire) -> Target:
-        upstream, url = letter.upstream, address + sent.path
+        upstream = letter.upstream
+        kind, options = upstream.kind, upstream.options
+        url = address + path_at(kind, sent.path, letter.model, options)
         known = None if sent.headers else self._targets.get((upstream.name, key, url, wire))
         if known is not None:
             return known
-        kind, options = upstream.kind, upstream.options
         told = {header: str(options[name]) for name, header in kind.option_headers.items() if name in options}
         credential = upstream.keys[key] if upstream.keys else None
         headers = {**kind.headers, **told, **sent.headers}
-        url = address + path_at(kind, sent.path, letter.model, options)
         if kind.signs and credential is not None and is_signing_key(credential):
             region = str(options.get("region") or region_of(url))
             signature = signed("POST", url, headers, sent.body, credential, region, time.time())
             return self._transport.target(upstream.name, url, {**headers, **signature}, keep=False)
-        target = self._transport.target(upstream.name, url, {**headers, **auth(kind, credential, wire)})
-        if not sent.headers:
+        keep = not sent.headers  # what clients add may be different every time
+        target = self._transport.target(upstream.name, url, {**headers, **auth(kind, credential, wire)}, keep=keep)
+        if keep:
             if len(self._targets) >= _MOST_TARGETS:
                 self._targets.clear()
-            self._targets[upstream.name, key, address + sent.path, wire] = target
+            self._targets[upstream.name, key, url, wire] = target
         return target
 
 
-def _masked(failure: Failure, keys: tuple[str, ...]) -> Failure:
+def _masked(failure: Failure, upstream: UpstreamSettings) -> Failure:
     """A failure in whose texts no credential shows, wherever the upstream echoed one."""
+    keys = upstream.keys
+    if upstream.kind.signs:
+        # A signature that does not match is answered with all that was signed, the session's token included.
+        keys = (*keys, *(secret for key in keys for secret in secrets_of(key)))
     told = (failure.message, failure.error_type, failure.error_code, failure.param)
     masked = tuple([mask(text, keys) if text else text for text in told])
     if masked == told:
@@ -254,18 +260,28 @@ def _in_own_words(completion: Completion, letter: Letter) -> Completion:
 
 
 def _own_form_refused(failure: Failure, letter: Letter) -> Failure:
-    """A failure on a wire of the client's own. A server that lacks it can be asked for a chat completion instead."""
-    request = letter.ask.request
-    if failure.kind in _OF_THE_REQUEST or failure.status not in _NO_SUCH_PATH:
-        return failure
-    named = failure.error_code is not None and failure.error_code.lower() in _NO_SUCH_MODEL
-    if named or letter.model.lower() in failure.message.lower():
+    """A failure on a wire of the client's own. A server that lacks it can be asked for a chat completion instead.
+
+    What cannot be asked so is no reason to rest the deployment: those who ask for something else are served there.
+    """
+    request, kind = letter.ask.request, letter.upstream.kind
+    if failure.status not in _NO_SUCH_PATH or failure.kind not in _LACKING or _names_model(failure, letter.model):
         return failure
     try:
         chat_fields(request)
     except NotCarriedError:
-        return failure
+        return replace(failure, kind=FailureClass.NOT_CARRIED)
+    if kind.dialect == ANTHROPIC.name and request.wire is Wire.MESSAGES:
+        # Its chat is asked at the same path: it is something in the request that is not there.
+        return replace(failure, kind=FailureClass.NOT_CARRIED)
     return replace(failure, kind=FailureClass.PARAMETER_UNSUPPORTED, param=own_form_of(request.wire))
+
+
+def _names_model(failure: Failure, model: str) -> bool:
+    """Whether an upstream says that it is the model which it does not know, rather than the path."""
+    if (failure.error_code or "").lower() in _NO_SUCH_MODEL:
+        return True
+    return re.search(rf"(?<!\w){re.escape(model)}(?!\w)", failure.message, re.IGNORECASE) is not None
 
 
 async def _read_failure(kind: str, exchange: Exchange, deadline: float) -> Failure:

@@ -29,6 +29,12 @@ def is_signing_key(credentials: str) -> bool:
     return _SIGNING_KEY.fullmatch(credentials) is not None
 
 
+def secrets_of(credentials: str) -> tuple[str, ...]:
+    """The parts of a key that signs which nobody may see; none of any other key."""
+    key = _SIGNING_KEY.fullmatch(credentials)
+    return () if key is None else tuple(part for part in (key["secret"], key["session"]) if part)
+
+
 def region_of(url: str) -> str:
     """The region that an address of Amazon's names; `us-east-1` where it names none."""
     found = _REGION.search(urlsplit(url).hostname or "")

@@ -24,7 +24,7 @@ from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects.client_wire import ClientWire
-from proxy.dialects.dialect import ChatAsked, Dialect, Outgoing, Reading, Translator
+from proxy.dialects.dialect import ChatAsked, Dialect, NotCarriedError, Outgoing, Reading, Translator
 from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.languages import CLIENT_WIRES, DIALECTS, chat_fields
@@ -237,9 +237,14 @@ def _learn(read: Callable[[bytes], EventView], data: bytes) -> Pattern | None:
 
 
 def _hold(ask: Ask) -> HoldBack:
-    if ask.hold is HoldBack.ALL and not wanted(chat_fields(ask.request)).structured:
-        return HoldBack.TOOLS
-    return ask.hold
+    if ask.hold is not HoldBack.ALL:
+        return ask.hold
+    try:
+        structured = wanted(chat_fields(ask.request)).structured
+    except NotCarriedError:
+        # Nobody else could be asked to go on with it, so there is nothing to gain by holding it.
+        return HoldBack.NONE
+    return ask.hold if structured else HoldBack.TOOLS
 
 
 def _reading(letter: Letter, sent: Outgoing) -> Reading:

@@ -206,7 +206,7 @@ def deployment(running: RunningFleet, upstream: str) -> Deployment:
 
 def asked_of(running: RunningFleet, upstream: str) -> list[Any]:
     """The bodies of the requests that an upstream got."""
-    return [request.json for request in running.upstreams[upstream].requests]
+    return [request.json for request in running.upstreams[upstream].requests if request.method == "POST"]
 
 
 @pytest.mark.parametrize("mode", WAYS)

@@ -25,6 +25,7 @@ from proxy.config.schema_policies import Resume as ResumeSection
 from proxy.config.shape import bare
 from proxy.control import urls as control_urls
 from proxy.core.event import AttemptEnded, RequestEnded, Resume
+from proxy.core.facts import Learned
 from proxy.core.failure import VERDICTS, Rests
 from proxy.core.names import DeploymentId
 from proxy.dialects.prefill import PREFILLS
@@ -302,6 +303,7 @@ def exposed_metrics() -> dict[str, set[str]]:
         async with fleet() as running:
             await running.chat()
             running.proxy.pool.deployment(DeploymentId("primary", "m")).headroom = 0.5
+            running.proxy.settings.upstreams["primary"].learn({"m": Learned(loaded=True)})
             await running.simulator.inject("primary", "503")
             await running.chat(headers={"x-stainless-retry-count": "1"})
             return (await running.request("GET", "/metrics")).body.decode()

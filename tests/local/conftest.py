@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.local import environment
 from tests.local.counting import LAST, calling, counting, thinking
-from tests.local.environment import UnavailableError
-from tests.local.server import LocalServer, start
+from tests.local.server import LocalServer
 
 WINDOW = 1024
 """Tokens of a prompt and its answer."""
 
-_reasons: list[str] = []
-
-
-def served(model: Path, **wanted: object) -> LocalServer:
-    """A running server; a test that cannot have one is skipped, or fails where one is required."""
-    try:
-        return start(model, **wanted)  # type: ignore[arg-type]
-    except UnavailableError as error:
-        _reasons.append(str(error))
-        if environment.mode() == "require":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+_missing: list[str] = []
+"""Why there is no server, if there is none."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _reasons:
-        terminalreporter.write_line(f"no local model server: {_reasons[0]}")
+    for reason in dict.fromkeys(_missing):
+        terminalreporter.write_line(f"no local model server: {reason}")
+
+
+def _missing_server(reason: str) -> NoReturn:
+    _missing.append(reason)
+    if environment.mode() == "require":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the model files."""
+def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LocalServer]:
+    """Starts a server. Where there can be none, tests are skipped, or fail if one is required."""
+    try:
+        interpreter = environment.python()
+    except environment.UnavailableError as error:
+        _missing_server(str(error))
+    logs = tmp_path_factory.mktemp("logs")
+
+    def start(model: Path, *, window: int, embeddings: bool = False) -> LocalServer:
+        try:
+            return LocalServer.start(interpreter, logs, model, window=window, embeddings=embeddings)
+        except RuntimeError as error:
+            _missing_server(str(error))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def models(start: Callable[..., LocalServer], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the model files, which are made only if there is a server for them."""
     folder = tmp_path_factory.mktemp("models")
     for make in (counting, thinking, calling):
         (folder / f"{make.__name__}.gguf").write_bytes(make())
@@ -44,56 +59,56 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(models: Path) -> Iterator[LocalServer]:
+def server(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """A server for chat that lasts."""
-    running = served(models / "counting.gguf", window=WINDOW)
+    running = start(models / "counting.gguf", window=WINDOW)
     yield running
     running.kill()
 
 
 @pytest.fixture(scope="session")
-def embedder(models: Path) -> Iterator[LocalServer]:
+def embedder(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """A server for embeddings that lasts."""
-    running = served(models / "counting.gguf", window=WINDOW, embeddings=True)
+    running = start(models / "counting.gguf", window=WINDOW, embeddings=True)
     yield running
     running.kill()
 
 
 @pytest.fixture(scope="session")
-def thinker(models: Path) -> Iterator[LocalServer]:
+def thinker(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """A server whose model thinks, which lasts; its window holds all that the model says."""
-    running = served(models / "thinking.gguf", window=2 * LAST)
+    running = start(models / "thinking.gguf", window=2 * LAST)
     yield running
     running.kill()
 
 
 @pytest.fixture(scope="session")
-def caller(models: Path) -> Iterator[LocalServer]:
+def caller(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """A server whose model calls a tool, which lasts."""
-    running = served(models / "calling.gguf", window=WINDOW)
+    running = start(models / "calling.gguf", window=WINDOW)
     yield running
     running.kill()
 
 
 @pytest.fixture
-def mortal_thinker(models: Path) -> Iterator[LocalServer]:
+def mortal_thinker(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """Another one like it, to be killed."""
-    running = served(models / "thinking.gguf", window=2 * LAST)
+    running = start(models / "thinking.gguf", window=2 * LAST)
     yield running
     running.kill()
 
 
 @pytest.fixture
-def mortal(models: Path) -> Iterator[LocalServer]:
+def mortal(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """A server of a test's own, to be killed; its window holds all that the model says."""
-    running = served(models / "counting.gguf", window=2 * LAST)
+    running = start(models / "counting.gguf", window=2 * LAST)
     yield running
     running.kill()
 
 
 @pytest.fixture
-def heir(models: Path) -> Iterator[LocalServer]:
+def heir(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """Another one like it, which lives."""
-    running = served(models / "counting.gguf", window=2 * LAST)
+    running = start(models / "counting.gguf", window=2 * LAST)
     yield running
     running.kill()

@@ -6,6 +6,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.local.counting import WIDTH
+from tests.local.routes import in_front_of
 from tests.local.server import LocalServer
 
 KINDS = ("llamacpp", "openai")
