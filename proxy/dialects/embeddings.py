@@ -28,6 +28,7 @@ _NUMBER = frozenset(b"-0123456789")
 _FIRST_VECTOR = re.compile(rb'"embedding"\s*:\s*(?:\[\s*)?(\[[^][]*+\]|"[^"]*+")')
 """Of one vector for each token, the first."""
 _FORMATS = (Raw(b'"float"'), Raw(b'"base64"'), NULL)
+_MOST_DIGITS = 9
 _NEVER = "embeddings are never written as, or read from, chat completions"
 
 
@@ -162,7 +163,7 @@ def _items(given: Raw) -> Sequence[Raw]:
 
 def _is_count(value: Raw) -> bool:
     raw = bytes(value)
-    return raw.isdigit() and raw[:1] != b"0"
+    return raw.isdigit() and raw[:1] != b"0" and len(raw) <= _MOST_DIGITS
 
 
 def _read(body: bytes) -> _Vectors | None:

@@ -198,7 +198,9 @@ class Walk:
         got = EMBEDDINGS.dimension_of(answer.body) if isinstance(answer, JsonAnswer) else None
         if got is None or plan.mixed_dimensions:
             return None
-        problem = self.world.dimensions.problem(plan.route, int(asked) if asked.isdigit() else None, got)
+        # Behind a glob each name that is asked for is a model of its own.
+        name = self.run.request.model
+        problem = self.world.dimensions.problem(name, int(asked) if asked.isdigit() else None, got)
         return None if problem is None else Failure(FailureClass.BAD_ANSWER, "other_dimension", problem)
 
     def go_to(self, step: int) -> None:

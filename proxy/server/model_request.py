@@ -7,7 +7,7 @@ import asyncio
 from proxy.config.resolve import find_route, nearest_route
 from proxy.config.settings import RouteSettings, Settings
 from proxy.core.chat import parse_chat
-from proxy.core.errors import ClientError, model_not_found, stopping, too_busy
+from proxy.core.errors import ClientError, bad_request, model_not_found, stopping, too_busy
 from proxy.core.event import RequestEnded
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
@@ -137,7 +137,11 @@ async def _answered(context: Context, run: Run) -> Answer:
 def _parse(door: Door, wire: Wire, body: bytes | bytearray) -> ModelRequest:
     request = CLIENT_WIRES[wire].parse(body)
     headers = door.head.headers
-    request.headers = {name: headers[name] for name in _OWN_HEADERS.get(wire, ()) if name in headers}
+    own = {name: headers[name] for name in _OWN_HEADERS.get(wire, ()) if name in headers}
+    for name, value in own.items():
+        if not (value.isascii() and value.isprintable()):
+            raise bad_request(f"{name} must be visible ASCII.")
+    request.headers = own
     return request
 
 
