@@ -17,7 +17,8 @@ class Messages:
     """Messages."""
 
     wire = Wire.MESSAGES
-    cannot: Mapping[str, str] = {}
+    only = None
+    cannot: Mapping[str, str] = {"two_answers": "the language gives one answer at a time"}
     finishes: Mapping[str, str] = {
         "stop": "end_turn",
         "length": "max_tokens",
@@ -32,6 +33,8 @@ class Messages:
 
     def ask(self, model: str, asked: Ask = Ask()) -> Heard:  # noqa: B008 - frozen
         body = {**_body(model, asked), "max_tokens": asked.cap or 4000}
+        if asked.stop is not None:
+            body["stop_sequences"] = [asked.stop]
         if asked.temperature is not None:
             body["extra_body"] = {"temperature": asked.temperature}
         if not self.streams:
@@ -50,10 +53,22 @@ class CountTokens:
     """The count of a prompt's tokens."""
 
     wire = Wire.COUNT_TOKENS
+    only = None
     streams = False
     name = "count_tokens"
     cannot: Mapping[str, str] = dict.fromkeys(
-        ("one_call", "structured", "reasoning", "refusal", "length", "parameter"),
+        (
+            "length",
+            "stopped",
+            "two_answers",
+            "one_call",
+            "thoughtful_tools",
+            "structured",
+            "reasoning",
+            "refusal",
+            "filtered",
+            "parameter",
+        ),
         "a number is asked for, not an answer",
     )
     finishes: Mapping[str, str] = {}
@@ -92,6 +107,7 @@ def _body(model: str, asked: Ask) -> dict[str, Any]:
 def _message(headers: Mapping[str, str], answer: Any) -> Heard:
     assert ("message", "assistant") == (answer.type, answer.role)
     heard = Heard(headers, ids={answer.id}, model=answer.model, finish=answer.stop_reason)
+    heard.stopped_by = answer.stop_sequence
     heard.usage = (answer.usage.input_tokens, answer.usage.output_tokens)
     for block in answer.content:
         if block.type == "text":

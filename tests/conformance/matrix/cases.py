@@ -15,7 +15,7 @@ import openai
 from proxy.core.wire import Wire
 from tests.conformance.matrix.arena import ANSWER, REFUSAL, THINKING, Arena, alone, backed, held, last
 from tests.conformance.matrix.client import Ask, Client, Heard
-from tests.conformance.matrix.upstreams import Upstream, all_before, next_to
+from tests.conformance.matrix.upstreams import UPSTREAMS, Upstream, all_before, next_to
 
 CAP = 16
 """Tokens; the least that OpenAI takes for a response."""
@@ -37,6 +37,13 @@ class Cell(NamedTuple):
     @property
     def wire(self) -> Wire:
         return self.client.wire
+
+    @property
+    def leads(self) -> bool:
+        """Whether no other upstream before this one is asked in the same way and language: others need not try all."""
+        mine = (self.upstream.language, self.upstream.way(self.wire))
+        alike = [each for each in UPSTREAMS if (each.language, each.way(self.wire)) == mine]
+        return alike[0] == self.upstream
 
 
 class Case(NamedTuple):
@@ -85,6 +92,8 @@ def text(cell: Cell) -> None:
     assert re.fullmatch(re.escape(f"{cell.upstream.name}/{cell.upstream.model}") + ";o=ok;ms=[0-9]+", _trail(headers))
     assert "1" == headers["x-holdfast-attempts"]
     (asked,) = cell.arena.received(cell.upstream)
+    assert "unused" not in str(asked.headers)
+    assert [] == [name for name in asked.headers if name.lower().startswith(("x-stainless", "x-holdfast"))]
     own = cell.upstream.kind.paths.get(cell.wire)
     if cell.upstream.way(cell.wire) == "as it is":
         assert own is not None
@@ -99,6 +108,23 @@ def length(cell: Cell) -> None:
     heard = cell.ask(Ask(cap=CAP))
     assert " ".join(ANSWER.split()[:CAP]) == heard.text
     assert cell.client.finishes["length"] == heard.finish
+
+
+@_case("a stop sequence ends an answer")
+def stopped(cell: Cell) -> None:
+    heard = cell.ask(Ask(stop="mill"))
+    assert ANSWER.partition(" mill")[0] == heard.text.rstrip()
+    if cell.wire is Wire.MESSAGES and heard.finish == "stop_sequence":
+        assert "mill" == heard.stopped_by
+    else:
+        assert cell.client.finishes["stop"] == heard.finish
+
+
+@_case("two answers to one question")
+def two_answers(cell: Cell) -> None:
+    cell.arena.voice(answer=None)
+    heard = cell.ask(Ask(answers=2))
+    assert 2 == heard.answers
 
 
 @_case("an image reaches the model")
@@ -126,6 +152,17 @@ def tools(cell: Cell) -> None:
     _is_whole(cell, cell.ask(Ask(tools=True, answered=called)))
     sent = cell.arena.received(cell.upstream)[-1].body.decode()
     assert all(f"{name} is fine" in sent for name in ("weather", "news"))
+
+
+@_case("thoughts before calls go back with the results")
+def thoughtful_tools(cell: Cell) -> None:
+    cell.arena.voice(tool_calls=2, reasoning=THINKING)
+    called = cell.client.ask(backed(cell.upstream, cell.wire), Ask(tools=True, reasoning=True))
+    assert THINKING == called.reasoning
+    assert ["weather", "news"] == [one.name for one in called.calls]
+    heard = cell.client.ask(backed(cell.upstream, cell.wire), Ask(tools=True, reasoning=True, answered=called))
+    _is_whole(cell, heard)
+    assert "1" == heard.headers["x-holdfast-attempts"]
 
 
 @_case("an answer that is nothing but one call")
@@ -162,6 +199,15 @@ def refusal(cell: Cell) -> None:
     # Languages without a word for it have to tell it as a text.
     assert cell.client.finishes["refusal"] == heard.finish or REFUSAL in {heard.refusal, heard.text}
     assert heard.text in {"", REFUSAL}
+
+
+@_case("an answer that a filter cuts short says so")
+def filtered(cell: Cell) -> None:
+    cell.arena.inject(cell.upstream, "content_filter_finish:after=4")
+    heard = cell.ask()
+    # The SDK's own helpers raise, and give nothing of the answer.
+    assert "The river runs down" == heard.text or cell.client.name.startswith("chat helper")
+    assert cell.client.finishes["refusal"] == heard.finish
 
 
 # Errors.
@@ -293,6 +339,17 @@ def in_band(cell: Cell) -> None:
     _is_whole(cell, heard, next_to(cell.upstream, cell.wire))
 
 
+@_case("whatever an upstream refuses that another may take is answered by another, of another language")
+def elsewhere(cell: Cell) -> None:
+    names = ("rate_limited", "overloaded", "quota", "credit", "credential", "model_gone", "context")
+    for name in names if cell.leads else names[-1:]:
+        _, fault, _ = ERRORS[name]
+        cell.arena.inject(cell.upstream, fault)
+        heard = cell.client.ask(backed(cell.upstream, cell.wire))
+        _is_whole(cell, heard, next_to(cell.upstream, cell.wire))
+        cell.arena.clean()
+
+
 @_case("the last of a chain of all languages answers, whatever goes wrong with those before it")
 def chain(cell: Cell) -> None:
     faults = ("503", "empty", "unauthorized", "error_first", "429", "garbage")
@@ -306,18 +363,24 @@ def chain(cell: Cell) -> None:
         assert [*(each.name for each in before), cell.upstream.name] == list(dict.fromkeys(tried))
 
 
+_BREAKS = ("cut:after=4", "cut:after=1", f"cut:after={len(ANSWER.split())}", "cut_clean", "error_later", "malformed")
+
+
 @_case("an answer that breaks off is brought whole by an upstream of another language")
 def cut(cell: Cell) -> None:
-    cell.arena.inject(cell.upstream, "cut:after=4")
-    heard = cell.client.ask(backed(cell.upstream, cell.wire))
     if not cell.client.streams:
+        cell.arena.inject(cell.upstream, "cut")
+        heard = cell.client.ask(backed(cell.upstream, cell.wire))
         _is_whole(cell, heard, next_to(cell.upstream, cell.wire))
         return
-    _is_whole(cell, heard)
-    told = cell.arena.told
-    assert ("ok", 1) == (told.outcome, len(told.resumes))
-    assert heard.pieces > 4
-    assert cell.arena.received(next_to(cell.upstream, cell.wire))
+    for fault in _BREAKS if cell.leads else _BREAKS[:1]:
+        cell.arena.inject(cell.upstream, fault)
+        _is_whole(cell, cell.client.ask(backed(cell.upstream, cell.wire)))
+        told = cell.arena.told
+        # An upstream that says that it failed may be asked once more.
+        assert ("ok", True) == (told.outcome, 1 <= len(told.resumes) <= 2)
+        assert cell.arena.received(next_to(cell.upstream, cell.wire))
+        cell.arena.clean()
 
 
 @_case("a call that breaks off is made whole by an upstream of another language", streams=True)

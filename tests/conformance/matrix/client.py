@@ -51,6 +51,8 @@ class Heard:
     model: str = ""
     again: list[Any] = field(default_factory=list)
     """The turn, as it is sent back within the next request."""
+    stopped_by: str | None = None
+    answers: int = 1
     pieces: int = 0
     """Pieces of text that came apart."""
 
@@ -66,6 +68,8 @@ class Ask:
     schema: bool = False
     reasoning: bool = False
     cap: int | None = None
+    stop: str | None = None
+    answers: int = 1
     temperature: float | None = None
 
 
@@ -79,6 +83,9 @@ class Client(Protocol):
     """Cases that its language has no words for, and why."""
     finishes: Mapping[str, str]
     """Why an answer ended (`stop`, `length`, `tools`, `refusal`), in its words."""
+
+    only: frozenset[str] | None
+    """The cases in which its bytes are not those of another client's; None for all."""
 
     def ask(self, model: str, asked: Ask = Ask()) -> Heard:
         """Raises what the SDK raises."""

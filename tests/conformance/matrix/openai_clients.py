@@ -14,12 +14,24 @@ from tests.conformance.matrix.client import CITY, PIXEL, TOOLS, TRIP, Ask, Call,
 
 _IMAGE = f"data:image/png;base64,{PIXEL}"
 _QUESTION = "How is the river?"
+_OF_THE_ASYNC = frozenset({"text", "tools", "cut", "broken", "rate_limited"})
+_OF_THE_HELPERS = _OF_THE_ASYNC | {
+    "length",
+    "one_call",
+    "thoughtful_tools",
+    "structured",
+    "refusal",
+    "filtered",
+    "empty",
+    "tools_cut",
+}
 
 
 class Chat:
     """Chat completions."""
 
     wire = Wire.CHAT
+    only: frozenset[str] | None = None
     cannot: Mapping[str, str] = {}
     finishes: Mapping[str, str] = {
         "stop": "stop",
@@ -32,6 +44,7 @@ class Chat:
         """`at_once` is the plain client, else the asynchronous one."""
         self.name = f"chat{'' if at_once else ', async'}{', stream' if streams else ''}"
         self.streams = streams
+        self.only = None if at_once else _OF_THE_ASYNC
         self._runner = None if at_once else asyncio.Runner()
         made: dict[str, Any] = {"base_url": f"{url}/v1", "api_key": "unused", "max_retries": 0}
         self._plain = openai.OpenAI(**made)
@@ -60,6 +73,7 @@ class ChatHelper(Chat):
 
     def __init__(self, url: str, *, streams: bool = False) -> None:
         super().__init__(url, streams=streams)
+        self.only = _OF_THE_HELPERS
         self.name = "chat helper, stream" if streams else "chat helper, parse"
 
     def _ask(self, body: dict[str, Any]) -> Heard:
@@ -107,6 +121,10 @@ def _chat_body(model: str, asked: Ask, *, streams: bool) -> dict[str, Any]:
     if asked.schema:
         json_schema = {"name": "trip", "schema": TRIP, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+    if asked.stop is not None:
+        body["stop"] = [asked.stop]
+    if asked.answers > 1:
+        body["n"] = asked.answers
     if asked.reasoning:
         body["reasoning_effort"] = "low"
     if asked.cap is not None:
@@ -121,7 +139,7 @@ def _chat_body(model: str, asked: Ask, *, streams: bool) -> dict[str, Any]:
 def _chat_answer(headers: Mapping[str, str], answer: Any) -> Heard:
     assert "chat.completion" == answer.object
     assert answer.created > 1_600_000_000
-    (choice,) = answer.choices
+    choice = answer.choices[0]
     message = choice.message
     assert "assistant" == message.role
     return Heard(
@@ -135,6 +153,7 @@ def _chat_answer(headers: Mapping[str, str], answer: Any) -> Heard:
         {answer.id},
         answer.model,
         [message.model_dump(exclude_none=True)],
+        answers=len({one.message.content for one in answer.choices}),
     )
 
 
@@ -153,6 +172,9 @@ def _chat_chunks(headers: Mapping[str, str], chunks: Iterable[Any]) -> Heard:
             assert heard.usage is None and [] == chunk.choices
             heard.usage = _usage(chunk.usage)
         for choice in chunk.choices:
+            if choice.index:
+                heard.answers = max(heard.answers, choice.index + 1)
+                continue
             heard.text += choice.delta.content or ""
             heard.pieces += bool(choice.delta.content)
             heard.reasoning += (choice.delta.model_extra or {}).get("reasoning_content") or ""
@@ -176,10 +198,12 @@ class Completions:
     """Completions of old."""
 
     wire = Wire.COMPLETIONS
+    only = None
     cannot: Mapping[str, str] = {
         "image": "a prompt is a text",
         "tools": "the language has no tools",
         "one_call": "the language has no tools",
+        "thoughtful_tools": "the language has no tools",
         "tools_cut": "the language has no tools",
         "structured": "the language has no schemas",
         "reasoning": "the language has no place for reasoning",
@@ -194,6 +218,10 @@ class Completions:
     def ask(self, model: str, asked: Ask = Ask()) -> Heard:  # noqa: B008 - frozen
         # The default is 16 tokens.
         body: dict[str, Any] = {"model": model, "prompt": _QUESTION, "max_tokens": asked.cap or 100}
+        if asked.stop is not None:
+            body["stop"] = asked.stop
+        if asked.answers > 1:
+            body["n"] = asked.answers
         if asked.temperature is not None:
             body["temperature"] = asked.temperature
         if self.streams:
@@ -208,6 +236,9 @@ class Completions:
                 assert heard.usage is None
                 heard.usage = _usage(chunk.usage)
             for choice in chunk.choices:
+                heard.answers = max(heard.answers, choice.index + 1)
+                if choice.index:
+                    continue
                 heard.text += choice.text
                 heard.pieces += bool(choice.text)
                 heard.finish = choice.finish_reason or heard.finish
@@ -218,7 +249,11 @@ class Responses:
     """Responses."""
 
     wire = Wire.RESPONSES
-    cannot: Mapping[str, str] = {}
+    only = None
+    cannot: Mapping[str, str] = {
+        "stopped": "the language has no stop sequences",
+        "two_answers": "the language gives one answer at a time",
+    }
     finishes: Mapping[str, str] = {
         "stop": "completed",
         "length": "max_output_tokens",
@@ -322,10 +357,23 @@ class Embeddings:
     """Embeddings."""
 
     wire = Wire.EMBEDDINGS
+    only = None
     streams = False
     name = "embeddings"
     cannot: Mapping[str, str] = dict.fromkeys(
-        ("image", "tools", "one_call", "structured", "reasoning", "refusal", "length"),
+        (
+            "length",
+            "stopped",
+            "two_answers",
+            "image",
+            "tools",
+            "one_call",
+            "thoughtful_tools",
+            "structured",
+            "reasoning",
+            "refusal",
+            "filtered",
+        ),
         "vectors are asked for, not an answer",
     )
     finishes: Mapping[str, str] = {}

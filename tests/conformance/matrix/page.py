@@ -9,7 +9,7 @@ from proxy.core.wire import Wire
 from proxy.server.door import PATHS
 from tests.conformance.matrix.cases import CASES, Case
 from tests.conformance.matrix.client import Client
-from tests.conformance.matrix.reasons import why_not
+from tests.conformance.matrix.reasons import SAME, why_not
 from tests.conformance.matrix.rows import clients
 from tests.conformance.matrix.upstreams import UPSTREAMS, Upstream
 
@@ -63,7 +63,7 @@ def _wire(wire: Wire) -> Iterator[str]:
 def _cell(forms: Sequence[Client], upstream: Upstream, case: Case, reasons: list[str]) -> str:
     """What the forms have in common; nothing if the case is about streams and none of them is one."""
     concerned = [client for client in forms if client.streams or not case.streams]
-    found = {why_not(client, upstream, case) for client in concerned}
+    found = {why_not(client, upstream, case) for client in concerned} - {SAME}
     if not found:
         return ""
     (reason,) = found

@@ -11,9 +11,9 @@ from proxy.dialects.registry import KINDS
 from proxy.server.door import PATHS
 from tests.conformance.matrix.arena import Arena, alone
 from tests.conformance.matrix.cases import CASES
-from tests.conformance.matrix.client import Client
+from tests.conformance.matrix.client import Ask, Client
 from tests.conformance.matrix.page import page
-from tests.conformance.matrix.reasons import why_not
+from tests.conformance.matrix.reasons import ONE_ANSWER, why_not
 from tests.conformance.matrix.rows import clients
 from tests.conformance.matrix.test_matrix import CELLS
 from tests.conformance.matrix.upstreams import UPSTREAMS
@@ -60,4 +60,22 @@ def test_embeddings_are_not_asked_of_who_has_none(arena: Arena, every_client: di
         every_client["embeddings"].ask(alone(upstream))
     assert "This deployment has no embeddings." == raised.value.body["message"]
     assert "false" == raised.value.response.headers["x-should-retry"]
+    assert [] == arena.received(upstream)
+
+
+@pytest.mark.parametrize(
+    ("client", "upstream"),
+    [
+        pytest.param(client.name, upstream, id=f"{client.name}-{upstream.name}")
+        for client in CLIENTS
+        for upstream in UPSTREAMS
+        if why_not(client, upstream, CASES["two_answers"]) == ONE_ANSWER
+    ],
+)
+def test_several_answers_are_not_asked_of_who_gives_one(
+    arena: Arena, every_client: dict[str, Client], client, upstream
+) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        every_client[client].ask(alone(upstream), Ask(answers=2))
+    assert "n" == raised.value.body["param"]
     assert [] == arena.received(upstream)
