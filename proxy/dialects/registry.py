@@ -41,6 +41,13 @@ class Quirks:
     usage_lacks_reasoning: bool = False
     """Whether `completion_tokens` leaves out the reasoning tokens, which `total_tokens` counts."""
 
+    plain_messages: bool = False
+    """Whether messages and tools may hold nothing but what the oldest of OpenAI's had, and ids of calls must be nine
+    letters and digits: Mistral refuses a request for anything else."""
+    thoughts_with_calls: bool = False
+    """Whether a conversation in which tools were called is refused unless it has the thoughts, or something in their
+    place, as DeepSeek's is while it thinks."""
+
     edits_answers: bool = field(init=False)
     """Whether answers may need an edit at all; worked out once, since it is asked for every event."""
 
@@ -52,6 +59,7 @@ class Quirks:
         edits = aliased or self.empty_finish_reason is not None or self.usage_lacks_reasoning
         object.__setattr__(self, "edits_answers", edits)
         changes = self.drop or self.rename or not self.developer_role or self.token_cap != _ANY_CAP
+        changes = changes or self.plain_messages or self.thoughts_with_calls
         object.__setattr__(self, "passes_all", not changes)
 
 
@@ -189,7 +197,7 @@ _ROWS = (
         auth_headers=MappingProxyType({Wire.MESSAGES: "x-api-key"}),
         roots=("/v1",),
         paths=_paths(chat="/chat/completions", messages="/anthropic/v1/messages"),
-        quirks=Quirks(token_cap=_OLD_CAP, drop=_OPENAI_ONLY),
+        quirks=Quirks(token_cap=_OLD_CAP, drop=_OPENAI_ONLY, thoughts_with_calls=True),
     ),
     # What its reasoning models refuse (`stop`, penalties) depends on the model: learned.
     Kind(
@@ -207,9 +215,10 @@ _ROWS = (
         paths=_paths(chat="/chat/completions", embeddings="/embeddings"),
         quirks=Quirks(
             token_cap=_OLD_CAP,
-            drop=(_OPENAI_ONLY - {"prediction"}) | {"user", "logit_bias", "stream_options"},
+            drop=(_OPENAI_ONLY - {"prediction"}) | {"user", "logit_bias", "stream_options", "top_k"},
             rename=MappingProxyType({"seed": "random_seed"}),
             stream_usage=False,
+            plain_messages=True,
         ),
     ),
     Kind(

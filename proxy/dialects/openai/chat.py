@@ -18,13 +18,13 @@ from proxy.dialects.error_text import read_error
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.edits import calls_tools, edited, finish_reason
+from proxy.dialects.openai.history import edited_messages, plain_tools
 from proxy.dialects.openai.shapes import NULL, Document, call_indexes, calls_something, read_document, says_something
 from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import SAYS, EventKind, EventView
 
 _TRUE = Raw(b"true")
-_DEVELOPER = Raw(b'"developer"')
-_SYSTEM = Raw(b'"system"')
+_NO_EFFORT = Raw(b'"none"')
 _LARGE = 32 * 1024
 """Bytes of a value that is worth not copying."""
 _CAPS = ("max_tokens", "max_completion_tokens")
@@ -38,7 +38,6 @@ Pieces = tuple[bytes | memoryview, ...]
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 
 def write_request(
@@ -65,8 +64,10 @@ def write_request(
                 lacking.append(name)
         elif name in quirks.drop or name in without:
             lacking.append(name)
-        elif name == "messages" and not quirks.developer_role:
-            body[name] = _without_developer(value)
+        elif name == "messages":
+            body[name] = edited_messages(value, quirks, thinks=_thinks(fields))
+        elif name == "tools" and quirks.plain_messages:
+            body[name] = plain_tools(value)
         else:
             body[quirks.rename.get(name, name)] = value
     if ask_usage and quirks.stream_usage and "stream_options" not in without and fields.get("stream") == _TRUE:
@@ -110,18 +111,9 @@ def _asking_usage(options: Raw) -> Raw:
     return Raw(_encode({**members, "include_usage": _TRUE}))
 
 
-def _without_developer(messages: Raw) -> Raw:
-    """The messages with the role `developer` turned into `system`, which means the same to every other provider."""
-    if b'"developer"' not in bytes(messages):
-        return messages
-    try:
-        decoded = _decode_objects(messages)
-    except (ValueError, RecursionError):
-        return messages
-    found = [message for message in decoded if message.get("role") == _DEVELOPER]
-    for message in found:
-        message["role"] = _SYSTEM
-    return Raw(_encode(decoded)) if found else messages
+def _thinks(fields: Mapping[str, Raw]) -> bool:
+    """Whether a model that thinks unless it is told otherwise is not."""
+    return fields.get("reasoning_effort") != _NO_EFFORT and b'"disabled"' not in bytes(fields.get("thinking", NULL))
 
 
 class Completion(Struct, frozen=True):
