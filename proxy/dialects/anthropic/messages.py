@@ -148,6 +148,7 @@ class _Reader:
         told: Any = content if isinstance(content, str) else blocks
         result = {"type": "tool_result", "tool_use_id": sent, **({"content": told} if blocks else _EMPTY)}
         cached(result, message)
+        _lift_mark(blocks, result)
         if sent in self._results:
             # The later one counts: the earlier may have stood in for it.
             self._results[sent].clear()
@@ -163,6 +164,13 @@ class _Reader:
             self._say("user", [{"type": "tool_result", "tool_use_id": sent, "is_error": True} for sent in missing])
         self._ids.turn()
         self._results = {}
+
+
+def _lift_mark(blocks: list[Block], result: Block) -> None:
+    """A mark for the cache within a result is one on the result: what is within cannot end a prefix."""
+    marks = [mark for block in blocks if (mark := block.pop("cache_control", None)) is not None]
+    if marks:
+        result.setdefault("cache_control", marks[-1])
 
 
 def _marked(blocks: list[Block], message: Mapping[str, Any]) -> list[Block]:

@@ -252,7 +252,4 @@ class _Writer:
         yield from self._body.get("tools", ())
         yield from self._body["system"]
         for message in self._body["messages"]:
-            for block in message["content"]:
-                if block["type"] == "tool_result" and isinstance(within := block.get("content"), list):
-                    yield from within
-                yield block
+            yield from message["content"]

@@ -20,8 +20,9 @@ from proxy.streams.event_view import SAYS, EventKind, EventView
 from proxy.streams.sse import EventFramer, EventTooLargeError
 
 _FAILED = frozenset({"error"})
-_MAY_BE_EMPTY = frozenset({"length", "content_filter", "model_length"})
-"""Finish reasons that explain an answer without text."""
+_MAY_BE_EMPTY = frozenset({"stop", "length", "content_filter", "model_length"})
+"""Finish reasons that explain an answer without text. Where a text goes on there may be nothing to add: editors that
+complete code ask at every keystroke, and are mostly told so."""
 
 
 class _Choice(Struct, gc=False):
@@ -59,7 +60,7 @@ def _document(data: bytes) -> _Document | None:
 def read_completion(body: bytes, kind: str, now: float) -> Completion | Failure:
     """A whole answer, or the failure that it is. Never raises.
 
-    The codes are those of `no_answer`, and `empty_answer`: there is no text, and no limit explains it.
+    The codes are those of `no_answer`, and `empty_answer`: there is no text, and no finish reason.
     """
     body = without_bom(body)
     document = _document(body)

@@ -200,6 +200,11 @@ class TestCalls:
         assert [use("a_b"), use("a_b_2")] == found[1][1]
         assert [told("a_b_2", "x"), told("a_b", "y")] == found[2][1]
 
+    def test_a_mark_for_the_cache_within_a_result_stands_on_the_result(self) -> None:
+        mark = {"cache_control": {"type": "ephemeral"}}
+        found = turns(user("a"), assistant(None, call("1")), result("1", [{**text("x"), **mark}]))
+        assert [{**told("1", [text("x")]), **mark}] == found[2][1]
+
     def test_results_that_nobody_asked_for_are_told_as_text(self) -> None:
         found = turns(user("a"), result("1", "x"))
 

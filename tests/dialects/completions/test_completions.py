@@ -273,6 +273,11 @@ def test_the_usage_of_an_answer() -> None:
     assert USAGE == json.loads(read.usage or b"")
 
 
+def test_a_text_to_which_there_is_nothing_to_add() -> None:
+    """Editors that complete code are told so at most keystrokes; it counted against the upstream."""
+    assert isinstance(COMPLETIONS.read(answer(""), "vllm", 0.0), Completion)
+
+
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
@@ -283,7 +288,7 @@ def test_the_usage_of_an_answer() -> None:
         (b"{}", "wrong_schema"),
         (b'{"choices":[{"text":5}]}', "wrong_schema"),
         (answer(), "empty_answer"),
-        (answer(""), "empty_answer"),
+        (answer("", finish=None), "empty_answer"),
         (answer("x", error={"message": "oops"}), "in_band_error"),
         (answer("x", finish="error"), "in_band_error"),
         (b'[{"error":{"message":"oops","code":500}}]', "in_band_error"),
@@ -302,7 +307,8 @@ def test_no_answers(raw: bytes, code: str) -> None:
         (answer("x", finish=None), SAYS),
         (answer("x", finish=""), SAYS),
         (answer("", finish=None), EventView(EventKind.NO_CONTENT, (0,))),
-        (answer("x"), EventView(EventKind.CONTENT, (0,), (0,))),
+        (answer("x"), EventView(EventKind.CONTENT, (0,), (0,), may_be_empty=True)),
+        (answer(""), EventView(EventKind.NO_CONTENT, (0,), (0,), may_be_empty=True)),
         (answer("", finish="length"), EventView(EventKind.NO_CONTENT, (0,), (0,), may_be_empty=True)),
         (answer("x", "y", finish=None), EventView(EventKind.CONTENT, (0, 1))),
         (answer(usage=USAGE), EventView(EventKind.USAGE)),
