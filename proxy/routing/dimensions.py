@@ -1,4 +1,5 @@
-"""Embeddings of one name have one length, whoever gives them: vectors of two models cannot be compared, and nobody would notice.
+"""Embeddings of one name have one length, whoever gives them: vectors of two models cannot be compared, which nobody
+would notice.
 
 What is known beforehand is checked in the configuration; here is what answers tell.
 """

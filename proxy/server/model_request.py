@@ -102,7 +102,7 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
         explain_plan(door, context, run)
         return
     try:
-        answer = await _answered(context, run)
+        answer = await (context.executor.answer(run) if wire is not Wire.COUNT_TOKENS else _counted(context, run))
         if wire is Wire.RESPONSES and run.current is not None and not isinstance(answer, ResortAnswer):
             context.ties.note(request, answer, run.current.deployment)
         if isinstance(answer, JsonAnswer):
@@ -122,13 +122,11 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
         record.first_token = run.answered - run.started if run.answered is not None else None
 
 
-async def _answered(context: Context, run: Run) -> Answer:
-    """An answer; where nobody counts tokens, an estimate."""
+async def _counted(context: Context, run: Run) -> Answer:
+    """A count of tokens; where nobody counts them, an estimate."""
     try:
         return await context.executor.answer(run)
     except ClientError:
-        if run.request.wire is not Wire.COUNT_TOKENS:
-            raise
         counted = count_answer(estimate(run.request))
         run.current = None
         return JsonAnswer(counted, {"x-holdfast-reason": "estimated"}, (), None)

@@ -21,6 +21,7 @@ from proxy.config.settings import UpstreamSettings
 from proxy.core.facts import Price
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.core.secrets import mask
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects import headroom
@@ -33,7 +34,7 @@ from proxy.dialects.languages import CLIENT_WIRES, chat_fields
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.continuing import continued
 from proxy.dialects.prefill import Prefill, prefill_of
-from proxy.dialects.registry import auth, path_at
+from proxy.dialects.registry import auth
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
 from proxy.upstreams.signing import is_signing_key, region_of, secrets_of, signed
@@ -107,8 +108,8 @@ class UpstreamClient:
     def __init__(self, upstreams: Mapping[str, UpstreamSettings], transport: Transport) -> None:
         self._upstreams = upstreams
         self._transport = transport
-        self._targets: dict[tuple[str, int, str, Wire], Target] = {}
-        """By upstream, key, address and wire: nearly all requests to an upstream have the same ones."""
+        self._targets: dict[tuple[str, int, str, str], Target] = {}
+        """By upstream, key, address and path: nearly all requests to an upstream have the same ones."""
 
     async def call(
         self, deployment: DeploymentId, key: int, ask: Ask, timers: Timers
@@ -159,12 +160,12 @@ class UpstreamClient:
             fields = fields_for(way, ask.request)
             if ask.resumption is not None:
                 fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
-            if BOUND in ask.without:
-                fields = without_bound(fields, way.wire)
-            if EXTENSIONS in ask.without and way.wire is Wire.CHAT:
-                fields = without_extensions(fields)
+            if ask.without:
+                fields = _cleaned(fields, way, ask)
             letter = Letter(ask, fields, upstream, deployment.model)
-            sent = _with_all_dropped(way.write(letter), way, ask)
+            sent = way.write(letter)
+            if way.wire is not ask.request.wire:
+                sent = _with_all_dropped(sent, ask.request)
             target = self._target(letter, sent, key, address, way.wire)
             exchange = await self._transport.post(target, sent.body, connect=timers.connect, until=timers.first_until)
             reply = await _read_reply(way, letter, sent, exchange, timers)
@@ -184,12 +185,12 @@ class UpstreamClient:
                 exchange.close()
 
     def _target(self, letter: Letter, sent: Outgoing, key: int, address: str, wire: Wire) -> Target:
-        upstream = letter.upstream
-        kind, options = upstream.kind, upstream.options
-        url = address + path_at(kind, sent.path, letter.model, options)
-        known = None if sent.headers else self._targets.get((upstream.name, key, url, wire))
-        if known is not None:
-            return known
+        upstream, path = letter.upstream, sent.path
+        if not sent.headers:
+            known = self._targets.get((upstream.name, key, address, path))
+            if known is not None:
+                return known
+        kind, options, url = upstream.kind, upstream.options, address + path
         told = {header: str(options[name]) for name, header in kind.option_headers.items() if name in options}
         credential = upstream.keys[key] if upstream.keys else None
         headers = {**kind.headers, **told, **sent.headers}
@@ -202,7 +203,7 @@ class UpstreamClient:
         if keep:
             if len(self._targets) >= _MOST_TARGETS:
                 self._targets.clear()
-            self._targets[upstream.name, key, url, wire] = target
+            self._targets[upstream.name, key, address, path] = target
         return target
 
 
@@ -245,10 +246,16 @@ async def _read_reply(
     return StreamReply(exchange, way.splice(letter, sent), passed, headers, sent.dropped, way.wire)
 
 
-def _with_all_dropped(sent: Outgoing, way: Way, ask: Ask) -> Outgoing:
+def _cleaned(fields: Mapping[str, Raw], way: Way, ask: Ask) -> Mapping[str, Raw]:
+    """A request without the parts that were refused."""
+    if BOUND in ask.without:
+        fields = without_bound(fields, way.wire)
+    return without_extensions(fields) if EXTENSIONS in ask.without and way.wire is Wire.CHAT else fields
+
+
+def _with_all_dropped(sent: Outgoing, request: ModelRequest) -> Outgoing:
     """What is sent, with the names of what was left out on the way to a chat completion, too."""
-    wire = ask.request.wire
-    before = () if way.wire is wire else CLIENT_WIRES[wire].dropped(ask.request)
+    before = CLIENT_WIRES[request.wire].dropped(request)
     return structs.replace(sent, dropped=tuple(dict.fromkeys((*before, *sent.dropped)))) if before else sent
 
 

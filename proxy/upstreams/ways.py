@@ -32,7 +32,7 @@ from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_an
 from proxy.dialects.openai.continuing import wanted
 from proxy.dialects.openai.graft import ChatGraft, Resumption
 from proxy.dialects.openai.pattern import pattern_of
-from proxy.dialects.registry import Kind, Quirks
+from proxy.dialects.registry import Kind, Quirks, path_at
 from proxy.dialects.responses.own_items import without_own_items
 from proxy.streams.event_view import EventView
 from proxy.streams.pattern import Pattern
@@ -96,7 +96,7 @@ class _PlainChat:
 
     def write(self, letter: Letter) -> Outgoing:
         body, dropped = write_request(letter.fields, letter.model, self._kind.quirks, letter.ask.without)
-        return Outgoing(self._path, body, dropped)
+        return Outgoing(_path_to(letter, self._path), body, dropped)
 
     def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
         del letter, sent
@@ -127,7 +127,7 @@ class _SameWire:
             dropped = tuple(name for name in body if name in without)
             body = {name: value for name, value in body.items() if name not in without}
         large = _LARGE_FIELDS.get(self.wire, "messages")
-        return Outgoing(self._path, pieces(body, large), dropped, letter.ask.request.headers)
+        return Outgoing(_path_to(letter, self._path), pieces(body, large), dropped, letter.ask.request.headers)
 
     def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
         del letter, sent
@@ -186,14 +186,21 @@ class _Translated:
 def way_of(kind: Kind, ask: Ask) -> Way:
     """The way to ask a kind of upstream. Continuations, and what it does not know in the client's form, go by chat."""
     wire = ask.request.wire
-    own = wire is Wire.CHAT or ask.resumption is not None or own_form_of(wire) in ask.without
-    found = _ways.get((kind.name, Wire.CHAT if own else wire))
+    if wire is not Wire.CHAT and (ask.resumption is not None or own_form_of(wire) in ask.without):
+        wire = Wire.CHAT
+    ways = _ways[wire]
+    found = ways.get(kind.name)
     if found is None:
-        found = _ways[kind.name, Wire.CHAT if own else wire] = _way(kind, Wire.CHAT if own else wire)
+        found = ways[kind.name] = _way(kind, wire)
     return found
 
 
-_ways: dict[tuple[str, Wire], Way] = {}
+_ways: dict[Wire, dict[str, Way]] = {wire: {} for wire in Wire}
+
+
+def _path_to(letter: Letter, path: str) -> str:
+    upstream = letter.upstream
+    return path_at(upstream.kind, path, letter.model, upstream.options) if upstream.options else path
 
 
 def _way(kind: Kind, wire: Wire) -> Way:
