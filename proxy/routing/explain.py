@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +22,8 @@ _STATUS = {
     "overloaded": 503,
     "upstream_error": 502,
 }
+_FOREIGN_TYPE = re.compile(r"[A-Z_]+|\w+Exception|upstream_error")
+"""Types of errors in the words of Google's and Amazon's languages, and of our translations: none that clients know."""
 _ADVICE = {
     "deadline_exceeded": "The request's deadline is over.",
     "rate_limit_exceeded": "Every usable deployment is rate limited.",
@@ -54,7 +57,10 @@ def returned_error(failure: Failure) -> ClientError:
     status = failure.status if failure.status is not None and 400 <= failure.status < 500 else 400
     # llama.cpp calls it its own error that a text is too long, or an image.
     blamed = failure.error_type if failure.status is None or failure.status < 500 else None
-    code = "context_length_exceeded" if failure.kind is FailureClass.CONTEXT_TOO_LONG else failure.error_code
+    if blamed is not None and _FOREIGN_TYPE.fullmatch(blamed):
+        blamed = None
+    told = None if failure.error_code == str(failure.status) else failure.error_code
+    code = "context_length_exceeded" if failure.kind is FailureClass.CONTEXT_TOO_LONG else told
     return ClientError(
         status,
         code,

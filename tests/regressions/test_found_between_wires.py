@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.core.failure import FailureClass
+from proxy.core.failure import Failure, FailureClass
 from proxy.core.request import ModelRequest
 from proxy.dialects.chat_events import ChatEvents
 from proxy.dialects.client_wire import ClientWire, Encoder, Speaking
@@ -18,6 +18,7 @@ from proxy.dialects.failures import classify
 from proxy.dialects.messages.wire import MESSAGES
 from proxy.dialects.responses.wire import RESPONSES
 from proxy.execution.translating import Overheard
+from proxy.routing.explain import returned_error
 from proxy.streams.transcript import Said
 from tests.support.fleet import fleet
 
@@ -165,3 +166,11 @@ async def test_an_answer_that_is_nothing_but_one_call_is_held_and_not_empty(wire
         seen = await running.request("POST", f"/v1/{wire}", json=body)
     assert [("primary", "ok")] == seen.trail
     assert b'"look"' in seen.body
+
+
+@pytest.mark.parametrize("told", ["INVALID_ARGUMENT", "ValidationException", "upstream_error", None])
+def test_errors_are_of_types_that_clients_know(told: str | None) -> None:
+    """Google's and Amazon's names for them, and a status for a code, were passed on as OpenAI's."""
+    failure = Failure(FailureClass.CALLER_FAULT, "http_400", "no", 400, error_type=told, error_code="400")
+    error = json.loads(returned_error(failure).body())["error"]
+    assert ("invalid_request_error", None) == (error["type"], error["code"])

@@ -114,7 +114,14 @@ def _chat_body(model: str, asked: Ask, *, streams: bool) -> dict[str, Any]:
             {"role": "tool", "tool_call_id": call.id, "content": f"{call.name} is fine"}
             for call in asked.answered.calls
         ]
-    body: dict[str, Any] = {"model": model, "messages": messages}
+    body: dict[str, Any] = {"model": model, "messages": messages, **_chat_options(asked)}
+    if streams:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return body
+
+
+def _chat_options(asked: Ask) -> dict[str, Any]:
+    body: dict[str, Any] = {}
     if asked.tools:
         functions = [{"name": name, "description": "Tells.", "parameters": CITY, "strict": True} for name in TOOLS]
         body["tools"] = [{"type": "function", "function": each} for each in functions]
@@ -131,8 +138,6 @@ def _chat_body(model: str, asked: Ask, *, streams: bool) -> dict[str, Any]:
         body["max_completion_tokens"] = asked.cap
     if asked.temperature is not None:
         body["temperature"] = asked.temperature
-    if streams:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
 
 

@@ -16,10 +16,10 @@ from tests.conformance.matrix.upstreams import UPSTREAMS, Upstream
 _HEAD = """\
 # What is carried from wire to wire
 
-Clients of every endpoint can be answered by every kind of upstream. For each endpoint a table says in which way an upstream
-is asked, and what holds then: `yes`, or the number of the reason why not. `as it is`: the upstream speaks the client's
-language, and bytes pass. `as chat`: translated into a chat completion. `as anthropic` and the like: translated into the
-upstream's own language.
+Clients of every endpoint can be answered by every kind of upstream. For each endpoint a table says in which way an
+upstream is asked, and what holds then: `yes`, or the number of the reason why not. `as it is`: the upstream speaks the
+client's language, and bytes pass. `as chat`: translated into a chat completion. `as anthropic` and the like: translated
+into the upstream's own language.
 
 Nothing here is written by hand: every `yes` is a test with the official SDKs over real sockets
 ([contributing](contributing.md#the-conformance-matrix)).
