@@ -15,6 +15,7 @@ from tests.local.server import LocalServer
 WINDOW = 1024
 """Tokens of a prompt and its answer."""
 
+KEY = "a-key-of-the-servers"
 _missing: list[str] = []
 """Why there is no server, if there is none."""
 
@@ -40,9 +41,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LocalServer
         _missing_server(str(error))
     logs = tmp_path_factory.mktemp("logs")
 
-    def start(model: Path, *, window: int, embeddings: bool = False) -> LocalServer:
+    def start(model: Path, *, window: int, embeddings: bool = False, key: str | None = None) -> LocalServer:
         try:
-            return LocalServer.start(interpreter, logs, model, window=window, embeddings=embeddings)
+            return LocalServer.start(interpreter, logs, model, window=window, embeddings=embeddings, key=key)
         except RuntimeError as error:
             _missing_server(str(error))
 
@@ -62,6 +63,14 @@ def models(start: Callable[..., LocalServer], tmp_path_factory: pytest.TempPathF
 def server(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
     """A server for chat that lasts."""
     running = start(models / "counting.gguf", window=WINDOW)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def guarded(start: Callable[..., LocalServer], models: Path) -> Iterator[LocalServer]:
+    """One that wants a key, which lasts."""
+    running = start(models / "counting.gguf", window=WINDOW, key=KEY)
     yield running
     running.kill()
 

@@ -1,7 +1,7 @@
 """Serves a model with llama.cpp's own server. The Python of the environment where that is installed runs it, not ours.
 
-The one argument is JSON: `model` (a file), `name`, `window` (tokens of each of the two places), `embeddings`. It prints
-its address, and ends when its standard input does.
+The one argument is JSON: `model` (a file), `name`, `window` (tokens of each of the two places), `embeddings`, and `key`
+(what clients must have; null: anybody may ask). It prints its address, and ends when its standard input does.
 """
 
 import json
@@ -23,6 +23,8 @@ settings.use_jinja = True
 settings.warmup = settings.fit_params = settings.ui = False
 settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 settings.cache_ram_mib = 0
+if wanted["key"] is not None:
+    settings.api_keys = [wanted["key"]]
 if wanted["embeddings"]:
     settings.embedding = True
     settings.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN

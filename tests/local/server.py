@@ -32,12 +32,13 @@ class LocalServer:
         name: str = "qwen3-counting",
         window: int,
         embeddings: bool = False,
+        key: str | None = None,
     ) -> Self:
         """A server on a free port of the loopback, with a window of so many tokens for each request.
 
         RuntimeError, with its own last words, when it does not start.
         """
-        wanted = json.dumps({"model": str(model), "name": name, "window": window, "embeddings": embeddings})
+        wanted = json.dumps({"model": str(model), "name": name, "window": window, "embeddings": embeddings, "key": key})
         with tempfile.NamedTemporaryFile("w+", dir=logs, delete=False) as log:
             process = subprocess.Popen(  # noqa: S603 - our own script
                 [interpreter, "-P", SCRIPT, wanted],

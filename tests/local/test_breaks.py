@@ -73,6 +73,16 @@ async def test_another_server_goes_on_where_the_first_was_killed(
         ]
 
 
+async def test_an_answer_that_the_client_began_is_gone_on_with(mortal: LocalServer, heir: LocalServer) -> None:
+    text = TWO.replace("FIRST", mortal.url).replace("KIND", "llamacpp").replace("SECOND", heir.url)
+    async with fleet(text) as running:
+        begun = [*HI, {"role": "assistant", "content": counted(3)}]
+        events, _ = await streamed(running, mortal, "/v1/chat/completions", {"messages": begun})
+
+        assert WHOLE == counted(3) + said(events)
+        assert ["prefill"] == [each.mode for each in running.records[-1].resumes]
+
+
 async def test_a_simulated_step_goes_on_where_the_server_was_killed(mortal: LocalServer) -> None:
     async with in_front_of(mortal.url, backup=counted(5000)) as running:
         events, _ = await streamed(running, mortal, "/v1/chat/completions", {"messages": HI})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from openai import AsyncOpenAI
 
@@ -149,6 +151,13 @@ async def test_a_text_completion(server: LocalServer) -> None:
         seen = await running.request("POST", "/v1/completions", json=body)
 
         assert (200, " 42 43 44") == (seen.status, seen.json["choices"][0]["text"])
+
+
+async def test_more_requests_than_the_server_has_places_for_are_all_answered(server: LocalServer) -> None:
+    async with in_front_of(server.url) as running:
+        seen = await asyncio.gather(*(running.chat(max_tokens=100) for _ in range(12)))
+
+        assert [(counted(100), [("local", "ok")])] * 12 == [(each.text, each.trail) for each in seen]
 
 
 async def test_models_are_the_routes(server: LocalServer) -> None:

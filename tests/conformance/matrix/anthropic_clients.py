@@ -32,7 +32,7 @@ class Messages:
         self._client = anthropic.Anthropic(base_url=url, api_key="unused", max_retries=0)
 
     def ask(self, model: str, asked: Ask = Ask()) -> Heard:  # noqa: B008 - frozen
-        body = {**_body(model, asked), "max_tokens": asked.cap or 4000}
+        body = {**_body(model, asked), "max_tokens": asked.cap or 2000}
         if asked.stop is not None:
             body["stop_sequences"] = [asked.stop]
         if asked.temperature is not None:

@@ -19,9 +19,7 @@ from tests.conformance.matrix.upstreams import UPSTREAMS, Upstream, all_before, 
 from tests.support.fleet import Fleet, fleet
 
 _T = TypeVar("_T")
-ANSWER = (
-    "The river runs down from the hills, past the old mill, and it turns twice before it meets the wide and quiet sea."
-)
+ANSWER = "The river turns twice before it meets the sea."
 THINKING = "First this has to be thought about."
 REFUSAL = "That is nothing to talk about."
 _HEAD = """\
@@ -96,8 +94,9 @@ class Arena:
                 setattr(upstream.voice, name, value)
 
     def received(self, upstream: Upstream) -> list[ReceivedRequest]:
-        """What an upstream was asked in this test."""
-        return self._simulator.upstream(upstream.name).requests
+        """What an upstream was asked in this test, but for what it was asked about its models."""
+        asked = self._simulator.upstream(upstream.name).requests
+        return [one for one in asked if one.wire is not None or one.path.endswith("/count_tokens")]
 
     @property
     def told(self) -> RequestEnded:

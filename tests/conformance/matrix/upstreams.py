@@ -47,9 +47,8 @@ class Upstream(NamedTuple):
         """Its line in routes.yaml, at a port of this machine."""
         # The path is a root that says nothing, where the kind would have none of its own.
         address = f"http://127.0.0.1:{port}" + ("" if self.kind.dialect or self.kind.default_path else "/v1")
-        return (
-            f'  {self.name}: {{kind: {self.kind.name}, base_url: "{address}", api_key: k, options: {self.options}}}\n'
-        )
+        where = f'base_url: "{address}", api_key: sk-of-the-upstream, options: {self.options}'
+        return f"  {self.name}: {{kind: {self.kind.name}, {where}}}\n"
 
 
 UPSTREAMS = (
@@ -63,8 +62,8 @@ _LANGUAGES = list(dict.fromkeys(each.language for each in UPSTREAMS))
 def next_to(upstream: Upstream, wire: Wire = Wire.CHAT) -> Upstream:
     """One that speaks another language, where its requests go when it fails. Embeddings have one language only."""
     if wire is Wire.EMBEDDINGS:
-        able = [each for each in UPSTREAMS if wire in each.kind.paths]
-        return able[able.index(upstream) - 1] if upstream in able else able[0]
+        # Two whose windows nobody has told: whoever finds a text too long is followed by larger windows only.
+        return next(each for each in UPSTREAMS if each.name in {"openai", "azure"} and each != upstream)
     language = _LANGUAGES[(_LANGUAGES.index(upstream.language) + 1) % len(_LANGUAGES)]
     return next(each for each in UPSTREAMS if each.language == language)
 
