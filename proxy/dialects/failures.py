@@ -175,7 +175,15 @@ _WORDING: tuple[Rule, ...] = (
         "exceeds the context window",
         "reduce the length of the messages",  # Groq
     ),
-    _wording(_C.NOT_CARRIED, (400, 500, _NO_STATUS), "need to provide the mmproj"),  # llama.cpp, of images and sound
+    # llama.cpp, which calls most of it an error of its own
+    _wording(
+        _C.NOT_CARRIED,
+        (400, 500, _NO_STATUS),
+        "need to provide the mmproj",  # images and sound
+        "unsupported content[].type",  # files
+        "failed to parse tools",  # custom tools
+    ),
+    _wording(_C.CALLER_FAULT, (500,), "failed to parse messages"),
     _wording(
         _C.NOT_CARRIED,
         (400, 403, 404, 500, 501),

@@ -234,6 +234,24 @@ TABLE: list[tuple[str, int, object, FailureClass]] = [
         ),
         C.NOT_CARRIED,
     ),
+    (
+        "llamacpp",
+        500,
+        llamacpp(500, "server_error", 'Failed to parse tools: Unsupported tool type: {"type":"custom"}'),
+        C.NOT_CARRIED,
+    ),
+    (
+        "llamacpp",
+        400,
+        llamacpp(400, "invalid_request_error", "unsupported content[].type"),
+        C.NOT_CARRIED,
+    ),
+    (
+        "llamacpp",
+        500,
+        llamacpp(500, "server_error", "Failed to parse messages: Missing 'role' in message: {}"),
+        C.CALLER_FAULT,
+    ),
     ("llamacpp", 500, llamacpp(500, "server_error", "Compute error."), C.OVERLOADED),
     (
         "llamacpp",

@@ -128,6 +128,29 @@ async def test_an_image_goes_to_the_next_step_and_is_no_fault_of_the_servers(ser
         assert [("local", "ok")] == (await running.chat(max_tokens=3)).trail
 
 
+PARTS = {
+    "image": ("http_500", {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}),
+    "sound": ("http_500", {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
+    "file": ("http_400", {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERg=="}}),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_what_the_model_cannot_take_goes_to_the_next_step(server: LocalServer, part: str) -> None:
+    outcome, content = PARTS[part]
+    async with in_front_of(server.url) as running:
+        seen = await running.chat(messages=[{"role": "user", "content": [content]}])
+
+        assert (200, [("local", outcome), ("backup", "ok")]) == (seen.status, seen.trail)
+
+
+async def test_a_tool_of_another_kind_goes_to_the_next_step(server: LocalServer) -> None:
+    async with in_front_of(server.url) as running:
+        seen = await running.chat(tools=[{"type": "custom", "custom": {"name": "run"}}])
+
+        assert (200, [("local", "http_500"), ("backup", "ok")]) == (seen.status, seen.trail)
+
+
 async def test_structured_output(server: LocalServer) -> None:
     """The server's grammar leaves a model no other words, even one that only counts."""
     schema = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
