@@ -252,15 +252,20 @@ _ROWS = (
         stream_type="application/x-ndjson",
         options=MappingProxyType({"num_ctx": int, "keep_alive": str}),
     ),
-    # Local servers ignore what they do not know, so nothing is dropped.
+    # Local servers ignore what they do not know, so nothing is dropped. Its own responses are left alone: it makes a chat
+    # of them, too, but leaves `text.format` out, calls what reached the cap `completed`, and refuses foreign thoughts.
     Kind(
         "llamacpp",
         "http://127.0.0.1:8080/v1",
         local=True,
         free=True,
         default_path="/v1",
-        paths=MappingProxyType(
-            {**_ALL_OF_OPENAI, Wire.MESSAGES: "/messages", Wire.COUNT_TOKENS: "/messages/count_tokens"}
+        paths=_paths(
+            chat="/chat/completions",
+            completions="/completions",
+            embeddings="/embeddings",
+            messages="/messages",
+            count_tokens="/messages/count_tokens",
         ),
         quirks=Quirks(token_cap=_OLD_CAP),
     ),

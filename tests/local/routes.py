@@ -33,7 +33,7 @@ routes:
 
 def routes(url: str, kind: str = "llamacpp") -> str:
     """One local server, behind it a simulated upstream. The address is given as each kind wants it."""
-    return ROUTES.replace("KIND", kind).replace("URL", f"{url}/v1" if kind in {"openai", "deepseek"} else url)
+    return ROUTES.replace("KIND", kind).replace("URL", f"{url}/v1" if kind == "openai" else url)
 
 
 def counted(last: int, first: int = 1) -> str:

@@ -11,8 +11,8 @@ from tests.local.routes import HI, MODEL, WHOLE, counted, in_front_of
 from tests.local.server import LocalServer
 from tests.support.fleet import Fleet, fleet
 
-ENOUGH = 2000
-"""Bytes of the stream after which the server is killed; it has a hundred times as many to send."""
+ENOUGH = 10_000
+"""Bytes of the stream after which the server is killed; it has fifty times as many to send."""
 TWO = f"""\
 version: 1
 server: {{port: 0}}
@@ -67,10 +67,10 @@ async def test_another_server_goes_on_where_the_first_was_killed(
             if choice.get("finish_reason")
         ]
         assert "[DONE]" == events[-1]
-        mode = "prefill" if kind == "llamacpp" else "restart"
-        assert [("other", "cut", mode)] == [
-            (each.target.upstream, each.cause, each.mode) for each in running.records[-1].resumes
-        ]
+        modes = {"prefill"} if kind == "llamacpp" else {"instruct", "restart"}
+        [resume] = running.records[-1].resumes
+        assert ("other", "cut") == (resume.target.upstream, resume.cause)
+        assert resume.mode in modes
 
 
 async def test_an_answer_that_the_client_began_is_gone_on_with(mortal: LocalServer, heir: LocalServer) -> None:
