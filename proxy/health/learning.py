@@ -55,7 +55,7 @@ Take = Callable[[str, Mapping[str, Learned]], None]
 class _Record:
     """When one server was asked, and how often it has not answered since it did last."""
 
-    server: object
+    server: tuple[str, str]
     asked_at: float | None = None
     due_at: float = 0.0
     silences: int = 0
@@ -101,7 +101,9 @@ class Learning:
         """Go by another configuration from now on. Servers of one's own are asked anew."""
         self._settings, self._pool = settings, pool
         self._followed.set()
-        self._records = {name: record for name, record in self._records.items() if name in settings.upstreams}
+        # What comes of questions to servers that are gone is not heard.
+        servers = {name: _server(upstream) for name, upstream in settings.upstreams.items()}
+        self._records = {name: record for name, record in self._records.items() if servers.get(name) == record.server}
         for name, upstream in settings.upstreams.items():
             if is_own(upstream):
                 self.doubt(name)
@@ -156,10 +158,9 @@ class Learning:
                 self._start(name, upstream, record)
 
     def _record(self, name: str, upstream: UpstreamSettings) -> _Record:
-        server = (upstream.kind.name, upstream.base_url)
         record = self._records.get(name)
-        if record is None or record.server != server:
-            record = self._records[name] = _Record(server)
+        if record is None:
+            record = self._records[name] = _Record(_server(upstream))
         return record
 
     def _look_at_loaded(self, name: str, upstream: UpstreamSettings, record: _Record) -> None:
@@ -232,6 +233,10 @@ class Learning:
             heard.append(answer)
             waiting += answer.further
         return heard
+
+
+def _server(upstream: UpstreamSettings) -> tuple[str, str]:
+    return upstream.kind.name, upstream.base_url
 
 
 def is_asked(upstream: UpstreamSettings) -> bool:

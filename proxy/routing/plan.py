@@ -151,6 +151,7 @@ class Planner:
     def forget(self) -> None:
         """Work out the steps anew: other facts are known of models."""
         self._known.clear()
+        self._models.clear()
 
     def _work_out(
         self, route: RouteSettings, model_asked: str, wishes: Wishes, now: float, request: ModelRequest | None

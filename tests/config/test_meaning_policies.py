@@ -40,6 +40,7 @@ def with_defaults(body: str) -> str:
         ("health: {timeout: 40s}", "7:30 warning: timeout 40s is longer than interval 30s (the default), when the next question is due [defaults.health.timeout]"),
         ("health: {interval: 5s}", "7:31 warning: timeout 10s (the default) is longer than interval 5s, when the next question is due [defaults.health.interval]"),
         ("health: {interval: 10ms, timeout: 10ms}", "7:31 error: interval 10ms is shorter than 1s; each question is a request that somebody pays for [defaults.health.interval]"),
+        ("health: {learn: maybe}", "7:28 error: 'maybe' is not true or false [defaults.health.learn]"),
         ("health: {probe: auot}", "7:28 error: 'auot' is not known here; did you mean 'auto'? one of: auto, always, suspect, never [defaults.health.probe]"),
         ("health: {prompt: 2+2?}", '7:29 warning: the answer must contain "ok", the default of expect; set `expect`, too [defaults.health.prompt]'),
         ("resume: offf", "7:20 error: 'offf' does not fit here; write `on`, `off`, or {modes: [prefill, instruct], hold: tools} [defaults.resume]"),
@@ -84,6 +85,10 @@ def test_defaults(body: str, expected: str) -> None:
         ("last_resort: {cached: 1h}, chain: [a/m, b/m]", []),
         ("breaker: {open_for: 2m, max_open_for: 1m}, chain: [a/m, b/m]", ["6:27 error: open_for 2m is more than max_open_for 1m; a breaker is open for one at first and the other at last [routes.r.breaker.open_for]"]),
         ("recovery: {ramp: 20m}, chain: [a/m, b/m]", []),
+        ("health: {learn: false}, chain: [a/m, {to: b/m, health: {learn: true}}]", [
+            "6:16 error: learn is for defaults and upstreams: a server is asked once for all routes that lead to it [routes.r.health.learn]",
+            "6:63 error: learn is for defaults and upstreams: a server is asked once for all routes that lead to it [routes.r.chain[1].health.learn]",
+        ]),
         ("max_concurrent: {min: 3, max: 2}, chain: [{to: a/m, max_concurrent: {min: 5, max: 4}}, b/m]", [
             "6:29 error: min 3 is more than max 2; the order is min, initial, max [routes.r.max_concurrent.min]",
             "6:81 error: min 5 is more than max 4; the order is min, initial, max [routes.r.chain[0].max_concurrent.min]",

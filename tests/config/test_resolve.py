@@ -32,7 +32,8 @@ from proxy.config.settings import (
     Settings,
     Timeouts,
 )
-from proxy.core.facts import ModelFacts, Price
+from proxy.core.facts import Learned, ModelFacts, Price
+from proxy.core.names import DeploymentId
 from proxy.policies.backoff import BackoffSettings
 from proxy.policies.breaker import BreakerSettings
 from proxy.policies.concurrency import LimitSettings
@@ -42,7 +43,9 @@ from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.policies.slow_start import RecoverySettings
 from proxy.policies.trend import ForesightSettings
 from proxy.streams.resume import DEFAULT_INSTRUCTION, HoldBack, ResumeMode, ResumeSettings
+from proxy.worker.snapshot import pickled, unpickled
 from tests.config.checking import MINIMAL, check, found
+from tests.support.fleet import settings_of
 
 
 def settings(text: str, **environ: str) -> Settings:
@@ -212,6 +215,49 @@ def test_a_servers_own_names_say_nothing_but_a_providers_do() -> None:
 
     assert [None, 128_000, None] == [made[name].facts("gpt-4o").context for name in ("own", "eu", "local")]
     assert 200_000 == made["gate"].facts("claude-sonnet-4-5").context
+
+
+def test_what_a_server_tells_stands_between_the_file_and_the_catalogue() -> None:
+    upstream = settings_of(
+        """\
+version: 1
+upstreams: {a: {kind: mistral, api_key: k, models: {mistral-large-latest: {context: 1000}}}}
+routes: {r: {chain: [a/mistral-large-latest]}}
+"""
+    ).upstreams["a"]
+    model = "mistral-large-latest"
+    before = upstream.facts(model)
+    told = ModelFacts(context=9, max_input=800, vision=False)
+
+    assert {model} == upstream.learn({model: Learned(told)})
+    facts = upstream.facts(model)
+    assert (1000, 800, False) == (facts.context, facts.max_input, facts.vision)
+    sources = upstream.sources(model)
+    assert ("file", "server", "server") == tuple(sources[name] for name in ("context", "max_input", "vision"))
+    assert set() == upstream.learn({model: Learned(told, loaded=True)})
+    assert {model} == upstream.learn({})
+    assert before == upstream.facts(model)
+
+
+def test_what_a_server_tells_travels_with_the_settings() -> None:
+    made = settings_of("version: 1\nupstreams: {a: {kind: ollama}}\nroutes: {r: {chain: [a/m]}}\n")
+    made.upstreams["a"].learn({"m": Learned(ModelFacts(context=4096), listed=True, loaded=True, gpu=0.5)})
+    there = unpickled(pickled(made))
+
+    assert made.upstreams["a"].live == there.upstreams["a"].live
+    assert (4096, True) == (there.upstreams["a"].facts("m").context, there.is_loaded(DeploymentId("a", "m")))
+    assert made == there
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "expected"),
+    [("{}", "{}", True), ("{learn: false}", "{}", False), ("{learn: false}", "{learn: true}", True)],
+)
+def test_who_is_asked_about_models(defaults: str, own: str, expected: bool) -> None:
+    text = f"version: 1\nupstreams: {{a: {{kind: ollama, health: {own}}}}}\nroutes: {{r: {{chain: [a/m]}}}}\n"
+    made = settings_of(f"{text}defaults: {{health: {defaults}}}\n")
+
+    assert expected == made.upstreams["a"].learns
 
 
 def test_facts_are_remembered_but_not_without_end() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from proxy.config.settings import LastResortSettings
 from proxy.core.chat import parse_chat
+from proxy.core.facts import Learned, ModelFacts
 from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.routing.plan import Plan, Planner, Skipped, Wishes, make_plan
@@ -206,6 +207,30 @@ def test_an_estimate_alone_refuses_nothing_that_may_fit() -> None:
     taught.counted(DeploymentId("b", "m"), 1000, 1010)
     assert [] == names(limited("small", "small", asked("abcd" * 4800), taught))
     assert [] == names(limited("small", "small", asked("abcd" * 5600)))
+
+
+def test_what_servers_tell_is_planned_with_once_the_planner_forgets() -> None:
+    made = settings_of(ONE_SERVER)
+    planner, upstream = Planner(made), made.upstreams["a"]
+
+    def planned(request: ModelRequest) -> Plan:
+        return planner.plan(made.routes["chat"], "chat", Wishes(), 0.0, request)
+
+    assert ["a/m", "b/m"] == names(planned(LONG))
+    upstream.learn({"m": Learned(ModelFacts(context=1000))})
+    planner.forget()
+    assert ["b/m"] == names(planned(LONG))
+    assert [1000, None] == [step.context for step in planned(SHORT).steps]
+    upstream.learn({"m": Learned(ModelFacts(context=100_000))})
+    planner.forget()
+    assert ["a/m", "b/m"] == names(planned(LONG))
+
+
+ONE_SERVER = """\
+version: 1
+upstreams: {a: {kind: ollama}, b: {kind: simulated}}
+routes: {chat: {chain: [a/m, b/m]}}
+"""
 
 
 def test_what_answers_taught_is_planned_with() -> None:

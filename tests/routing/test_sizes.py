@@ -73,3 +73,24 @@ def test_memory_is_bounded() -> None:
     assert (1024, 1024) == (len(sizes._ratios), len(sizes._windows))
     assert Known(1.2, 5999) == sizes.of(DeploymentId("a", "4999"), 0.0)
     assert 1000 + 5000 - 1024 == sizes.smallest
+
+
+def test_another_window_that_the_server_tells_ends_what_it_refused() -> None:
+    sizes = Sizes()
+    sizes.refused(HERE, None, None, 4096, 0.0)
+    sizes.refused(THERE, None, None, 8192, 0.0)
+    sizes.forget_window(HERE)
+
+    assert (None, 8192, 8192) == (sizes.of(HERE, 1.0).window, sizes.of(THERE, 1.0).window, sizes.smallest)
+    sizes.forget_window(THERE)
+    sizes.forget_window(THERE)
+    assert sizes.smallest is None
+
+
+def test_a_refusal_casts_a_doubt_on_the_server() -> None:
+    sizes = Sizes()
+    sizes.refused(HERE, None, None, None, 0.0)
+
+    assert {"a"} == sizes.doubts
+    sizes.refused(THERE, None, 10, 100_000, 0.0)
+    assert {"a"} == sizes.doubts
