@@ -184,6 +184,31 @@ def test_one_that_routes_reach_by_different_rules(capsys: pytest.CaptureFixture[
     assert "breaker        of no route: closed" in said[2]
 
 
+def test_what_is_known_of_its_model(capsys: pytest.CaptureFixture[str]) -> None:
+    model = {
+        "loaded": True,
+        "listed": True,
+        "slots": 1,
+        "gpu": 0.75,
+        "facts": {"context": {"is": 32768, "from": "server"}, "max_input": {"is": 9000, "from": "file"}},
+    }
+    unlisted = {"loaded": False, "listed": False, "slots": None, "gpu": None, "facts": {}}
+    unknown = {"loaded": None, "listed": None, "slots": None, "gpu": None, "facts": {}}
+    whole = json.loads(status(route(STEP)))
+    for each in (model, unlisted, unknown):
+        print_one({**STEP, "model": each}, whole)
+    said = capsys.readouterr().out.splitlines()
+    lines = [line.strip() for line in said if line.split()[0] in {"window", "prompt", "loaded", "model"}]
+
+    assert [
+        "window         32,768 tokens, as its server says",
+        "prompt         9,000 tokens, as routes.yaml says",
+        "loaded         yes, 1 slot, 75% of it on graphics cards",
+        "model          its server does not list it",
+        "loaded         no",
+    ] == lines
+
+
 def test_everything_that_can_be_said_about_one(cli, running) -> None:
     url = running.fleet.url
     running.inject("primary", "401")

@@ -3,8 +3,10 @@
 import asyncio
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -311,3 +313,43 @@ def test_a_wrong_number_of_workers(start: Callable[..., Process], folder: Path, 
     process = start("serve", "--workers", workers)
     assert 2 == process.end()
     assert problem in process.output.replace("'0'", "0").replace("'1000'", "1000")
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that lists a model with its window, and nothing else."""
+
+    asked = 0
+
+
+class _List(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, _Server)
+        self.server.asked += 1
+        body = b'{"object":"list","data":[{"id":"m","object":"model","max_model_len":4096}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as in the library
+        """Nothing is written."""
+
+
+def test_one_worker_asks_servers_about_their_models_and_all_know(start: Callable[..., Process], folder: Path) -> None:
+    loaded = 'holdfast_model_loaded{upstream="gpu",model="m"}'
+    with _Server(("127.0.0.1", 0), _List) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gpu = f"  gpu: {{kind: vllm, base_url: 'http://127.0.0.1:{server.server_port}/v1'}}\n"
+        routes = ROUTES.replace("  backup: {", gpu + "  backup: {").replace(
+            "[primary/m, backup/m]", "[gpu/m, backup/m]"
+        )
+        (folder / "routes.yaml").write_text(routes)
+        host = Host(start("serve"))
+        wait_until(lambda: all(host.metric(loaded) for _ in range(8)))
+        assert 1 == server.asked
+        pid = host.leader
+        host.kill(pid)
+        host.wait_for_workers(2, without=pid)
+        wait_until(lambda: server.asked == 2)
+        assert {1.0} == {host.metric(loaded) for _ in range(8)}
+        server.shutdown()

@@ -176,6 +176,16 @@ def test_the_page_keeps_to_what_promtool_checks(world: World) -> None:
     check_page(world.metrics.render().decode())
 
 
+def test_what_is_loaded_is_shown_where_it_is_known(world: World) -> None:
+    known: dict[DeploymentId, bool] = {}
+    world.metrics.watch_pool(world.pool, world.budgets, [A, B], lambda: 1.0, known.get)
+    assert (None, None) == (world.read("model_loaded"), world.read("model_loaded", B))
+    known |= {A: True, B: False}
+
+    assert (1, 0) == (world.read("model_loaded"), world.read("model_loaded", B))
+    check_page(world.metrics.render().decode())
+
+
 def test_names_are_escaped() -> None:
     odd = DeploymentId("openai", 'a"b\\c')
     pool = Pool({"openai": 1}, [(odd, RULES)])
