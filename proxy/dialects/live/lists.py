@@ -127,14 +127,16 @@ def _read_openrouter(reply: Reply, *, pages: int) -> Heard:
 
 
 def _routed(row: Mapping[str, Any]) -> ModelFacts:
-    architecture, takes = mapping(row.get("architecture")), words(row.get("supported_parameters"))
-    senses = words(architecture.get("input_modalities"))
-    facts = ModelFacts(context=tokens(row.get("context_length")), price=_price(mapping(row.get("pricing"))))
-    if senses:
-        facts = facts.over(ModelFacts(vision="image" in senses, audio="audio" in senses))
-    if takes:
-        facts = facts.over(ModelFacts(tools="tools" in takes, reasoning="reasoning" in takes))
-    return facts
+    senses = words(mapping(row.get("architecture")).get("input_modalities"))
+    takes = words(row.get("supported_parameters"))
+    return ModelFacts(
+        context=tokens(row.get("context_length")),
+        price=_price(mapping(row.get("pricing"))),
+        vision="image" in senses if senses else None,
+        audio="audio" in senses if senses else None,
+        tools="tools" in takes if takes else None,
+        reasoning="reasoning" in takes if takes else None,
+    )
 
 
 def _price(row: Mapping[str, Any]) -> Price | None:
