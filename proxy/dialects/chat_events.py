@@ -6,7 +6,7 @@ All events of a stream have one id, creation time and model, so most of their by
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -190,18 +190,6 @@ def read_chunks(data: bytes) -> list[Chunk | bytes | None]:
             lines = [line.partition(b":")[2].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
             read.append(_chunk(b"\n".join(lines)) if lines else block + b"\n\n")
     return read
-
-
-def event_objects(data: bytes) -> Iterator[dict[str, Any]]:
-    """What each of some whole events says, in whichever language: those whose data is a JSON object. Never raises."""
-    for block in data.split(b"\n\n"):
-        lines = [line.partition(b":")[2].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
-        try:
-            read = json.loads(b"\n".join(lines))
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(read, dict):
-            yield read
 
 
 def _chunk(data: bytes) -> Chunk:

@@ -41,11 +41,8 @@ class Encoder(Protocol):
         """Take whole chat events that were found good; returns events for the client."""
 
     def adopt(self, data: bytes) -> None:
-        """Go on under the names that the client knows.
-
-        `data` are whole events of this language that somebody else has written, of the beginning of the same answer;
-        the chat events that they are were fed before. Never raises.
-        """
+        """Take whole events of the client's own language that somebody else has sent, to go on from there with the
+        ids and the places that the client knows. Never raises."""
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """The events that end a stream which cannot be finished; see `core/errors.py: error_event`."""

@@ -2,8 +2,8 @@
 
 Chat events are encoded into the client's language by one encoder for the whole answer. Where an upstream speaks that
 language itself its events pass through untouched, and nobody reads them; should the stream break, what was sent is
-translated into chat events, so that it is known what was said, and run through the encoder, so that it can go on from
-there as if it had written all of it.
+translated into chat events, so that it is known what was said, and shown to the encoder, so that it can go on from
+there with the same ids and places as if it had written all of it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ class Overheard:
     def condense(self, block: bytes, said: Said) -> None:
         """Read whole events into what was said."""
         if self._translator is not None:
-            passed, block = block, self._translator.feed(block)
-            self.encoder.feed(block)
-            self.encoder.adopt(passed)
+            self.encoder.adopt(block)
+            block = self._translator.feed(block)
         condense(block, said)

@@ -28,6 +28,7 @@ from proxy.dialects.dialect import ChatAsked, Dialect, NotCarriedError, Outgoing
 from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.languages import CLIENT_WIRES, DIALECTS, chat_fields
+from proxy.dialects.messages.encoder import STOP_EVENT
 from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_answer, write_request
 from proxy.dialects.openai.continuing import wanted
 from proxy.dialects.openai.graft import ChatGraft, Resumption
@@ -41,6 +42,8 @@ from proxy.streams.splice import DONE_EVENT, Splice
 
 _PLAIN: Final = Quirks(developer_role=True)
 """The habits of chat completions that our own translations write."""
+_MARKERS: Final = {Wire.COMPLETIONS: DONE_EVENT, Wire.MESSAGES: STOP_EVENT}
+"""Terminal markers that say nothing of the answer, and so can be added where they are missing."""
 _LARGE_FIELDS: Final = {Wire.COMPLETIONS: "prompt", Wire.RESPONSES: "input", Wire.EMBEDDINGS: "input"}
 
 
@@ -142,7 +145,7 @@ class _SameWire:
             show_usage=self.wire is not Wire.COMPLETIONS or ask.request.include_usage,
             choices=ask.request.choices,
             hold=_hold(ask),
-            marker=DONE_EVENT if self.wire is Wire.COMPLETIONS else b"",
+            marker=_MARKERS.get(self.wire, b""),
             told_usage=lambda: reader.usage,
         )
 

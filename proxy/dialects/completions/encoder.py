@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from proxy.core.errors import error_event
-from proxy.dialects.chat_events import DONE, Chunk, event_objects, read_chunks, to_json
+from proxy.dialects.chat_events import DONE, Chunk, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.openai.said import text_of
+from proxy.dialects.sent_events import sent_events, text_at
 
 _REASONS = frozenset({"stop", "length", "content_filter"})
 
@@ -107,12 +108,11 @@ class CompletionsEncoder:
         return b"".join(out)
 
     def adopt(self, data: bytes) -> None:
-        """As `Encoder.adopt`: every event repeats the id and the time of the first."""
-        first = next(iter(event_objects(data)), None)
-        if first is None or not isinstance(first.get("id"), str):
-            return
-        names = ("id", "object", "created", "model")
-        self._head = b"data: " + to_json({name: first[name] for name in names if name in first})[:-1]
+        """As `Encoder.adopt`."""
+        for event in sent_events(data):
+            if self._head is None and text_at(event, "id"):
+                told = {name: event[name] for name in ("id", "object", "created", "model") if name in event}
+                self._head = b"data: " + to_json(told)[:-1]
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """As `Encoder.error`."""

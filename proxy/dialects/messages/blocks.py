@@ -94,6 +94,20 @@ class BlockWriter:
         self._empty = True
         self.open: Block | None = None
 
+    def adopt(self, index: int, kind: str) -> Block:
+        """A block that somebody else has begun is open; returns it."""
+        self._index = index
+        self.open = Block(kind)
+        self._empty = False
+        self._delta = self._head(b"content_block_delta") + b',"delta":' + _DELTAS.get(kind, b"")
+        return self.open
+
+    def adopt_end(self) -> None:
+        """Somebody else has ended the open block."""
+        if self.open is not None:
+            self.open.closed = True
+            self.open = None
+
     def begin(self, block: Block, content_block: dict[str, Any]) -> bytes:
         """Closes what is open, and begins a block with what waits of it. `content_block` is what it begins with."""
         ended = self.close()

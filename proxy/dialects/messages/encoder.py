@@ -31,7 +31,9 @@ from proxy.dialects.messages.answers import (
 from proxy.dialects.messages.blocks import CALL, PING, REDACTED, TEXT, THINKING, Block, BlockWriter
 from proxy.dialects.messages.errors import error_event
 from proxy.dialects.messages.names import client_names, tool_use_id
+from proxy.dialects.sent_events import number_at, sent_events, text_at
 
+STOP_EVENT: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _MOST_CALLS: Final = 1024
 """Calls in one answer; what is beyond is no answer."""
 _NO_FUNCTION: Final = CallPieceFunction()
@@ -94,7 +96,20 @@ class MessagesEncoder:
         return b"".join(out)
 
     def adopt(self, data: bytes) -> None:
-        """As `Encoder.adopt`: an answer is named in its first event only, and blocks are told by their places."""
+        """As `Encoder.adopt`."""
+        for event in sent_events(data):
+            self._started = True
+            name = text_at(event, "type")
+            if name == "content_block_start":
+                block = self._blocks.adopt(number_at(event, "index") or 0, text_at(event.get("content_block"), "type"))
+                if block.kind == THINKING:
+                    self._thought = block
+                    block.since = self._said
+            elif name == "content_block_delta":
+                delta = event.get("delta")
+                self._said += sum(len(text_at(delta, leaf)) for leaf in ("text", "thinking", "partial_json"))
+            elif name == "content_block_stop":
+                self._blocks.adopt_end()
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """The event that ends a stream which cannot be finished. Nothing follows it."""
@@ -264,7 +279,7 @@ class MessagesEncoder:
         usage = usage_of_chat(self._usage) or estimated_usage(self._speaking, self._said)
         told = to_json({"type": "message_delta", "delta": delta, "usage": usage})
         out.append(b"event: message_delta\ndata: " + told + b"\n\n")
-        out.append(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+        out.append(STOP_EVENT)
 
 
 def _is_another(block: Block, piece: CallPiece, function: CallPieceFunction) -> bool:

@@ -57,13 +57,13 @@ class ResponseDocument:
         self.model = model or speaking.request.model
         """The model that answers, as the client is told."""
 
-    def adopt(self, response: Mapping[str, Any]) -> None:
-        """Go on as the response that was begun by somebody else."""
-        id_, created, model = response.get("id"), response.get("created_at"), response.get("model")
-        if isinstance(id_, str) and isinstance(created, int | float):
-            self._head = _head(id_, created)
-        if isinstance(model, str) and model:
-            self.model = model
+    def adopt(self, told: Mapping[str, Any]) -> None:
+        """It is the response that somebody else has begun."""
+        known = {name: told[name] for name in ("id", "object", "created_at") if name in told}
+        if isinstance(known.get("id"), str):
+            self._head = to_json(known)[:-1]
+        if isinstance(told.get("model"), str):
+            self.model = told["model"]
 
     def write(
         self,

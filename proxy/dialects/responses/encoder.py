@@ -14,15 +14,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, event_objects, read_chunks, to_json
+from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.responses.content import split
 from proxy.dialects.responses.document import REASONS, ResponseDocument, refusal_part, text_part
-from proxy.dialects.responses.open_items import Call, Message, Part, Reasoning
+from proxy.dialects.responses.open_items import Call, Foreign, Message, Part, Reasoning
 from proxy.dialects.responses.usage import from_chat_usage
+from proxy.dialects.sent_events import number_at, sent_events, text_at
 
 _ERROR_CODES: Final = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
 """Those of the wire's codes that we have a use for; everything else is the first."""
+_PARTS_DONE: Final = frozenset({"response.content_part.done", "response.reasoning_summary_part.done"})
+
+_Item = Reasoning | Message | Call | Foreign
 
 
 class ResponsesEncoder:
@@ -47,9 +51,9 @@ class ResponsesEncoder:
         self._sequence = 0
         self._out: list[bytes] = []
         """Events that the feed under way has given so far."""
-        self._items: list[Reasoning | Message | Call] = []
+        self._items: list[_Item] = []
         """In the order of their places."""
-        self._open: Reasoning | Message | None = None
+        self._open: Reasoning | Message | Foreign | None = None
         self._part: Part | None = None
         """What is being said: a part of the open item."""
         self._calls: dict[int, Call] = {}
@@ -73,23 +77,11 @@ class ResponsesEncoder:
         return self._flush()
 
     def adopt(self, data: bytes) -> None:
-        """As `Encoder.adopt`: the response, each item and the number of each event keep what they were given."""
-        for event in event_objects(data):
-            number, response, item = (event.get(name) for name in ("sequence_number", "response", "item"))
-            if isinstance(number, int):
-                self._sequence = number + 1
-            if isinstance(response, dict):
-                self._document.adopt(response)
-            if isinstance(item, dict):
-                self._adopt_item(event.get("output_index"), item)
-
-    def _adopt_item(self, place: object, item: Mapping[str, Any]) -> None:
-        id_, kind = item.get("id"), item.get("type")
-        own = self._items[place] if isinstance(place, int) and 0 <= place < len(self._items) else None
-        if own is not None and isinstance(id_, str) and kind == own.TYPE:
-            own.rename(id_)
-            if own.whole is not None:
-                own.whole = to_json(item)
+        """As `Encoder.adopt`."""
+        for event in sent_events(data):
+            number = number_at(event, "sequence_number")
+            self._sequence = (self._sequence if number is None else number) + 1
+            self._adopt(text_at(event, "type"), event)
 
     def error(self, message: str, code: str, *, reason: str, retryable: bool) -> bytes:
         """The events that end a stream which cannot be finished."""
@@ -145,6 +137,47 @@ class ResponsesEncoder:
         for piece in delta.tool_calls or ():
             self._take_call(piece)
 
+    # What somebody else has sent.
+
+    def _adopt(self, name: str, event: Mapping[str, Any]) -> None:
+        told = event.get("response")
+        if isinstance(told, dict) and not self._started:
+            self._started = True
+            self._document.adopt(told)
+        item = event.get("item")
+        if name == "response.output_item.added" and isinstance(item, dict):
+            self._adopt_item(item)
+        elif name == "response.output_item.done" and isinstance(item, dict):
+            self._adopt_end(item)
+        elif name == "response.content_part.added" and isinstance(self._open, Message):
+            kind = text_at(event.get("part"), "type")
+            self._part = self._open.begin("refusal" if kind == "refusal" else "output_text")
+        elif name == "response.reasoning_summary_part.added" and isinstance(self._open, Reasoning):
+            self._part = self._open.begin("summary_text")
+        elif name in _PARTS_DONE:
+            self._part = None
+        elif self._part is not None and name == self._part.delta:
+            self._part.pieces.append(text_at(event, "delta"))
+
+    def _adopt_item(self, told: Mapping[str, Any]) -> None:
+        place, kind = len(self._items), told.get("type")
+        item: Reasoning | Message | Foreign
+        if kind == "message":
+            item = Message(self._document.id, place)
+        else:
+            item = Reasoning(self._document.id, place) if kind == "reasoning" else Foreign(told, place)
+        item.id = text_at(told, "id") or item.id
+        self._items.append(item)
+        self._open, self._part = item, None
+
+    def _adopt_end(self, told: Mapping[str, Any]) -> None:
+        """Calls may be told side by side, so it need not be the newest that ends."""
+        for item in self._items:
+            if item.whole is None and (item.id == text_at(told, "id") or len(self._items) == 1):
+                item.whole = to_json(told)
+                if item is self._open:
+                    self._open = self._part = None
+
     # Messages and thoughts.
 
     def _say(self, part: Part, text: str) -> None:
@@ -178,7 +211,7 @@ class ResponsesEncoder:
             self._open = item
         return self._begin(item, kind, text_part("") if kind == "output_text" else refusal_part(""))
 
-    def _add(self, item: Reasoning | Message | Call) -> None:
+    def _add(self, item: _Item) -> None:
         self._items.append(item)
         self._event("response.output_item.added", {"output_index": item.place, "item": item.document("in_progress")})
 
@@ -195,7 +228,7 @@ class ResponsesEncoder:
         item = self._open
         whole = part.document()
         self._event(part.done, {**part.where, **part.told()})
-        if item is not None:
+        if isinstance(item, Reasoning | Message):
             self._event(item.PART_DONE, {**part.where, "part": whole})
 
     def _close_open(self, status: str) -> None:
@@ -262,7 +295,7 @@ class ResponsesEncoder:
         for call in calls:
             self._close_call(call, status if call is calls[-1] else "completed")
 
-    def _close_item(self, item: Reasoning | Message | Call, status: str) -> None:
+    def _close_item(self, item: _Item, status: str) -> None:
         item.whole = to_json(item.document(status))
         # As JSON that is there already, since the last event repeats it.
         name = b"response.output_item.done"

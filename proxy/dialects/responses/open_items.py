@@ -28,25 +28,22 @@ def _tail(members: Mapping[str, Any]) -> bytes:
 
 
 class Part:
-    """A part of an item, which grows by texts. `where` are the members that say what an event is about."""
+    """A part of an item, which grows by texts."""
 
-    __slots__ = ("done", "head", "kind", "pieces", "tail", "where")
+    __slots__ = ("delta", "done", "head", "kind", "pieces", "tail", "where")
 
     def __init__(self, kind: str, where: Mapping[str, Any]) -> None:
         self.kind = kind
+        self.where = where
+        """The members that say what an event is about."""
         self.pieces: list[str] = []
         self.head = _head(_EVENTS[kind] + ".delta")
         """What comes before a delta; `tail` comes behind it, up to the number."""
-        self.tail = b""
-        self.where: Mapping[str, Any] = {}
-        self.move(where)
+        self.tail = _tail({**where, "logprobs": []} if kind == "output_text" else where)
+        self.delta = _EVENTS[kind] + ".delta"
+        """The name of the event that adds to it."""
         self.done = _EVENTS[kind] + ".done"
         """The name of the event that tells it whole."""
-
-    def move(self, where: Mapping[str, Any]) -> None:
-        """It is told under these members from now on."""
-        self.where = where
-        self.tail = _tail({**where, "logprobs": []} if self.kind == "output_text" else where)
 
     def told(self) -> dict[str, Any]:
         """What that event tells."""
@@ -68,7 +65,6 @@ class Reasoning:
 
     __slots__ = ("_parts", "id", "place", "whole")
 
-    TYPE = "reasoning"
     PART_ADDED = "response.reasoning_summary_part.added"
     PART_DONE = "response.reasoning_summary_part.done"
 
@@ -85,12 +81,6 @@ class Reasoning:
         self._parts.append(Part(kind, where))
         return self._parts[-1]
 
-    def rename(self, id_: str) -> None:
-        """It is told under this id from now on."""
-        self.id = id_
-        for part in self._parts:
-            part.move({**part.where, "item_id": id_})
-
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""
         return reasoning_item(self.id, ["".join(part.pieces) for part in self._parts], status)
@@ -101,7 +91,6 @@ class Message:
 
     __slots__ = ("_parts", "id", "place", "whole")
 
-    TYPE = "message"
     PART_ADDED = "response.content_part.added"
     PART_DONE = "response.content_part.done"
 
@@ -118,12 +107,6 @@ class Message:
         self._parts.append(Part(kind, where))
         return self._parts[-1]
 
-    def rename(self, id_: str) -> None:
-        """It is told under this id from now on."""
-        self.id = id_
-        for part in self._parts:
-            part.move({**part.where, "item_id": id_})
-
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""
         return message_item(self.id, [part.document() for part in self._parts], status)
@@ -133,8 +116,6 @@ class Call:
     """A call of a function, of which pieces come before it is known what it is called."""
 
     __slots__ = ("_random", "_told", "call_id", "head", "id", "name", "pieces", "place", "tail", "whole")
-
-    TYPE = "function_call"
 
     def __init__(self, id_: str) -> None:
         self._random = id_
@@ -172,11 +153,6 @@ class Call:
             self.call_id = f"call_{self._random}{place}"
         self.tail = _tail(self.where)
 
-    def rename(self, id_: str) -> None:
-        """As of `Reasoning`; for a call that has begun."""
-        self.id = id_
-        self.tail = _tail(self.where)
-
     def untold(self) -> Iterator[str]:
         """Pieces of the arguments that the client has not been told; now they count as told."""
         pieces = self.pieces[self._told :]
@@ -187,3 +163,20 @@ class Call:
         """The item itself."""
         arguments = "" if status == "in_progress" else self.arguments
         return call_item(self.id, self.call_id, self.name, arguments, status)
+
+
+class Foreign:
+    """An item that somebody else has told of, and that is none of the others."""
+
+    __slots__ = ("_told", "id", "place", "whole")
+
+    def __init__(self, told: Mapping[str, Any], place: int) -> None:
+        self.id = ""
+        self.place = place
+        self.whole: bytes | None = None
+        """As in `Reasoning`."""
+        self._told = told
+
+    def document(self, status: str) -> dict[str, Any]:
+        """The item itself."""
+        return {**self._told, "status": status}
