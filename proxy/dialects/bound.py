@@ -67,14 +67,16 @@ def refuses_extensions(error: ErrorText) -> bool:
 
 
 def without_extensions(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
-    """A chat request whose messages and tools have none of them. What cannot be read stays as it is."""
+    """A chat request whose messages and tools have none of them; the same object where none has. What cannot be read
+    stays as it is."""
     plain = {}
     for name in ("messages", "tools"):
         try:
             items = _decode(fields[name])
         except (KeyError, ValueError, RecursionError):
             continue
-        plain[name] = Raw(to_json([_plain(item) for item in items]))
+        if (cleaned := [_plain(item) for item in items]) != items:
+            plain[name] = Raw(to_json(cleaned))
     return {**fields, **plain} if plain else fields
 
 

@@ -89,6 +89,7 @@ _OTHER_NAMES = {
     "num_predict": "max_completion_tokens",
     "output_config": "reasoning_effort",
     "random_seed": "seed",
+    "reasoning": "reasoning_effort",
     "think": "reasoning_effort",
     "thinking": "reasoning_effort",
     "thinking_config": "reasoning_effort",

@@ -34,12 +34,12 @@ from proxy.dialects.languages import CLIENT_WIRES, chat_fields
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.continuing import continued
 from proxy.dialects.prefill import Prefill, prefill_of
-from proxy.dialects.registry import auth
+from proxy.dialects.registry import Kind, auth
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
 from proxy.upstreams.signing import is_signing_key, region_of, secrets_of, signed
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
-from proxy.upstreams.ways import Ask, Letter, Way, fields_for, way_of
+from proxy.upstreams.ways import Ask, Letter, Way, fields_for, names_sent, way_of
 
 _MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of a JSON answer; a longer one is a fault of the upstream, or a decompression bomb."""
@@ -120,16 +120,25 @@ class UpstreamClient:
 
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
-        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED:
-            sent = {*ask.request.fields, *_ADDED_FIELDS, *_WAYS, BOUND, EXTENSIONS, own_form_of(ask.request.wire)}
-            if ask.request.wire is not Wire.CHAT:
-                sent.update(ask.request.as_chat or ())
-            if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
-                sent.discard(PREFILL)
-            if failure.param not in sent:
-                # What was never sent cannot be left out: asking again would get the same answer.
-                failure = replace(failure, kind=FailureClass.CALLER_FAULT)
+        kind = self._upstreams[deployment.upstream].kind
+        if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param not in self._sent(kind, ask):
+            # What was never sent cannot be left out: asking again would get the same answer.
+            failure = replace(failure, kind=FailureClass.CALLER_FAULT)
         return _masked(failure, self._upstreams[deployment.upstream])
+
+    @staticmethod
+    def _sent(kind: Kind, ask: Ask) -> set[str]:
+        """What a deployment can have refused: the names under which it can be left out."""
+        way = way_of(kind, ask)
+        fields = fields_for(way, ask.request)
+        sent = {*names_sent(way, fields), *_ADDED_FIELDS, *_WAYS, own_form_of(ask.request.wire)}
+        if without_bound(fields, way.wire) is not fields:
+            sent.add(BOUND)
+        if way.wire is Wire.CHAT and without_extensions(fields) is not fields:
+            sent.add(EXTENSIONS)
+        if ask.resumption is None or ask.resumption.continuation.mode is not ResumeMode.PREFILL:
+            sent.discard(PREFILL)
+        return sent
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """How a deployment is made to go on with a trailing assistant message; None if it is not known to do that."""

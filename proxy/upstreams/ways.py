@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -44,6 +44,11 @@ _PLAIN: Final = Quirks(developer_role=True)
 """The habits of chat completions that our own translations write."""
 _MARKERS: Final = {Wire.COMPLETIONS: DONE_EVENT, Wire.MESSAGES: STOP_EVENT}
 """Terminal markers that say nothing of the answer, and so can be added where they are missing."""
+_TOLD_AS: Final[Mapping[Wire, Mapping[str, str]]] = {
+    Wire.RESPONSES: {"reasoning": "reasoning_effort", "max_output_tokens": "max_completion_tokens"},
+    Wire.MESSAGES: {"thinking": "reasoning_effort", "max_tokens": "(required)"},
+}
+"""Fields of clients' own languages, by the names under which a refusal of them is told and remembered."""
 _LARGE_FIELDS: Final = {Wire.COMPLETIONS: "prompt", Wire.RESPONSES: "input", Wire.EMBEDDINGS: "input"}
 
 
@@ -127,8 +132,9 @@ class _SameWire:
         fields = without_own_items(letter.fields) if self.wire is Wire.RESPONSES else letter.fields
         body: dict[str, Raw | str] = {**fields, "model": letter.model}
         if without:
-            dropped = tuple(name for name in body if name in without)
-            body = {name: value for name, value in body.items() if name not in without}
+            told = _TOLD_AS.get(self.wire, {})
+            dropped = tuple(name for name in body if told.get(name, name) in without)
+            body = {name: value for name, value in body.items() if name not in dropped}
         large = _LARGE_FIELDS.get(self.wire, "messages")
         return Outgoing(_path_to(letter, self._path), pieces(body, large), dropped, letter.ask.request.headers)
 
@@ -217,6 +223,12 @@ def _way(kind: Kind, wire: Wire) -> Way:
 def fields_for(way: Way, request: ModelRequest) -> Mapping[str, Raw]:
     """A client's request in the language that a way takes in. Raises NotCarriedError."""
     return request.fields if way.wire is request.wire else chat_fields(request)
+
+
+def names_sent(way: Way, fields: Mapping[str, Raw]) -> Iterable[str]:
+    """The names under which fields that a way takes in can have been refused."""
+    told = _TOLD_AS.get(way.wire, {})
+    return (told.get(name, name) for name in fields)
 
 
 def _error_reader(kind: str) -> Callable[[bytes], Failure]:

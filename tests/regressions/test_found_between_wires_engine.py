@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -251,5 +252,73 @@ def test_no_part_of_a_key_that_signs_is_told() -> None:
                 seen = await running.chat(stream=False)
 
             assert (400, "should have been x-amz-security-token:*** ***") == (seen.status, seen.error["message"])
+
+    run_virtual(scenario())
+
+
+def test_a_name_of_a_model_does_not_leave_its_place_in_an_address() -> None:
+    """Behind a glob clients choose the name, and dots in it led to any path, with the operator's key."""
+
+    async def scenario() -> None:
+        async with canned(lambda _path, _body: (404, JSON, b"{}")) as gemini:
+            text = routes(one=f"kind: gemini, base_url: '{gemini.url}', api_key: k") + "  '*': {chain: ['one/*']}\n"
+            async with fleet(text) as running:
+                names = ("../../upload/x", "..", "a?b=c", "a#b", "a%2fb", "\u00fc b")
+                for name in names:
+                    await post(running, "/v1/chat/completions", model=name, messages=ASKED)
+
+            assert [f"/v1beta/models/{quote(name, safe='')}:generateContent" for name in names] == gemini.paths
+
+    run_virtual(scenario())
+
+
+SIGNED = {"type": "thinking", "thinking": "...", "signature": "of somebody else"}
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_only_what_was_sent_can_be_left_out(bound: bool) -> None:
+    """A request without any such part was sent again as it was, and its client got a 502 in place of the refusal."""
+    said = [SIGNED, {"type": "text", "text": "Hello."}] if bound else "Hello."
+    refusal = told(400, "messages.1.content.0: Invalid `signature` in `thinking` block")
+
+    async def scenario() -> None:
+        async with canned(lambda _path, _body: refusal) as claude:
+            async with fleet(routes(one=f"kind: anthropic, base_url: '{claude.url}', api_key: k")) as running:
+                messages = [*ASKED, {"role": "assistant", "content": said}, *ASKED]
+                seen = await post(running, "/v1/messages", messages=messages, max_tokens=9)
+
+            assert ((502, 2) if bound else (400, 1)) == (seen.status, len(claude.paths))
+            assert [bound, False][: len(claude.paths)] == ["somebody" in json.dumps(body) for _, body in claude.asked]
+
+    run_virtual(scenario())
+
+
+FORMS: dict[str, tuple[str, dict[str, Any], Page]] = {
+    "/v1/responses": (
+        "reasoning",
+        {"input": "hi", "reasoning": {"effort": "low"}},
+        told(400, "Unsupported parameter.", param="reasoning.effort", code="unsupported_parameter"),
+    ),
+    "/v1/messages": (
+        "thinking",
+        {"messages": ASKED, "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}},
+        told(400, "thinking: Extra inputs are not permitted"),
+    ),
+}
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_refused_field_has_its_own_name_in_each_language(path: str) -> None:
+    """It was looked for under chat's name, so nothing was left out where the client's own language was spoken."""
+    name, body, refusal = FORMS[path]
+    kind = "anthropic" if path == "/v1/messages" else "openai"
+
+    async def scenario() -> None:
+        async with canned(lambda _path, asked: refusal if name in asked else (200, JSON, b"{}")) as server:
+            one = f"kind: {kind}, base_url: '{server.url}/v1', api_key: k"
+            async with fleet(routes(one=one)) as running:
+                await post(running, path, **body)
+
+            assert [True, False] == [name in asked for _, asked in server.asked]
 
     run_virtual(scenario())

@@ -60,7 +60,7 @@ def write_request(asked: ChatAsked) -> Outgoing:
         pieces = (to_json(body),)
     except RecursionError:
         raise NotCarriedError("The request is nested too deeply.", "messages") from None
-    return Outgoing(f"/v1beta/models/{quote(model)}:{method}", pieces, tuple(dropped), names=names.renamed)
+    return Outgoing(f"/v1beta/models/{quote(model, safe='')}:{method}", pieces, tuple(dropped), names=names.renamed)
 
 
 def _body(
