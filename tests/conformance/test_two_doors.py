@@ -220,6 +220,34 @@ def test_the_same_answers(name: str) -> None:
     agree(GOOD[name])
 
 
+ASKED: dict[str, dict[str, object]] = {
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 20},
+    "/v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hi"}]},
+}
+
+
+def put(path: str, *extra: str, **more: object) -> bytes:
+    """A request in the language of a path."""
+    body = json.dumps({"model": "chat", **ASKED[path], **more}).encode()
+    return head(len(body), *extra, path=path) + body
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_the_same_answers_in_every_language(path: str) -> None:
+    """Good answers, streams, refusals by us, and what each language's clients send besides."""
+    good, unknown = put(path), put(path, model="nope")
+    heard = agree((good, put(path, stream=True), unknown, head(2, path=path) + b"{}", head(path=path, method="GET")))
+    answers = [200, 400 if "embeddings" in path else 200, 404, 400, 405]
+    assert answers == heard.statuses
+
+    beta = ("Anthropic-Version: 2023-06-01", "Anthropic-Beta: a,b", "X-Api-Key: k", "X-Holdfast-Explain: on")
+    heard = agree((put(path, *beta), head(path=path.removeprefix("/v1")) + BODY, good[:30], 0.1, good[30:]))
+    assert (3, 200, 200) == (len(heard.answers), heard.statuses[0], heard.statuses[-1])
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_the_same_answers_to_what_is_odd(name: str) -> None:
     heard = agree((ODD[name] + NEXT,))

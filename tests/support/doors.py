@@ -22,7 +22,8 @@ STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([0-9]{3}) [^\r\n]*")
 _CHANGING: Final[tuple[tuple[str, str], ...]] = (
     (r"req_[0-9a-f]{32}", "ID"),
     (r"chatcmpl-[0-9A-Za-z]+", "ID"),
-    (r'"created": *[0-9]+', "CREATED"),
+    (r"(?:msg|resp|cmpl)[_-][0-9a-f]{24}", "ID"),
+    (r'"created(?:_at)?": *[0-9]+', "CREATED"),
     (r"ms=[0-9]+", "MS"),
     (r"after [0-9.]+ m?s", "AFTER"),
     (r"dur=[0-9.]+", "DUR"),
