@@ -63,6 +63,8 @@ def _told(seen: Document, uptime: float) -> Iterator[tuple[str, str]]:
     if seen["headroom"] is not None:
         yield "rate limit", f"{seen['headroom']:.0%} of it was left, as its last good answer told"
     yield from _model(seen.get("model") or {})
+    if refused := seen.get("refused_parameters"):
+        yield "goes without", f"{', '.join(refused)}: refused before; `holdfast breaker reset` forgets that"
     yield from _answers(seen)
 
 

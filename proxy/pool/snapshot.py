@@ -74,6 +74,8 @@ class DeploymentPicture(NamedTuple):
     """Attempts at once."""
     headroom: float | None
     """The share of its rate limits that was left by its last good answer, where it told."""
+    refused_parameters: tuple[str, ...]
+    """What its requests go without since it was refused; `wire:...` is a language of clients that it lacks."""
     attempts: int
     succeeded: int
     failed: int
@@ -113,6 +115,7 @@ def picture(pool: Pool, id: DeploymentId, now: float, rules: Rules | None = None
         in_flight=state.in_flight,
         limit=min((guard.limit.limit for guard in state.guards), default=None),
         headroom=state.headroom,
+        refused_parameters=tuple(sorted(state.refused_parameters)),
         attempts=state.succeeded + state.failed,
         succeeded=state.succeeded,
         failed=state.failed,

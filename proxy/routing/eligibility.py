@@ -204,7 +204,9 @@ def objection(needs: Needs, facts: ModelFacts, deployment: DeploymentId, known: 
     if window is not None and tokens * _MARGIN + output > window:
         asked = f" with {output:,} more for the answer" if output else ""
         reason = f"about {_rounded(tokens):,} tokens{asked} do not fit {window:,}"
-        return Objection(WINDOW, reason, window, doubtful=tokens / doubt + output <= window)
+        # Many servers take a cap that is too high, and end the answer where the window ends.
+        only_cap = tokens * _MARGIN <= window
+        return Objection(WINDOW, reason, window, doubtful=only_cap or tokens / doubt + output <= window)
     for most in (facts.max_input, known.window):
         if most is not None and tokens * _MARGIN > most:
             reason = f"about {_rounded(tokens):,} tokens do not fit {most:,}"

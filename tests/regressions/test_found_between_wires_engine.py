@@ -322,3 +322,32 @@ def test_a_refused_field_has_its_own_name_in_each_language(path: str) -> None:
             assert [True, False] == [name in asked for _, asked in server.asked]
 
     run_virtual(scenario())
+
+
+def test_a_cap_as_large_as_the_window_is_no_prompt_that_is_too_long() -> None:
+    """Clients of local servers set it so; those end an answer where their window ends."""
+
+    async def scenario() -> None:
+        async with fleet(routes(one="kind: simulated, models: {m: {context: 4096}}")) as running:
+            assert 200 == (await running.chat(max_tokens=4096)).status
+            seen = await running.chat(max_tokens=1, messages=[{"role": "user", "content": "word " * 9000}])
+            assert (400, "context_length_exceeded") == (seen.status, seen.error["code"])
+
+    run_virtual(scenario())
+
+
+def test_operators_see_what_a_deployment_goes_without() -> None:
+    def answer(path: str, _: Any) -> Page:
+        return (200, JSON, json.dumps(CHAT).encode()) if "chat" in path else told(404, "No such path.")
+
+    async def scenario() -> None:
+        where = "/admin/v1/deployments/one/m"
+        async with canned(answer) as server:
+            text = routes(one=f"kind: openai, base_url: '{server.url}/v1', api_key: k")
+            async with fleet(text) as running:
+                await post(running, "/v1/responses", input="hi")
+                assert ["wire:responses"] == (await running.request("GET", where)).json["refused_parameters"]
+                assert 200 == (await running.request("POST", f"{where}/reset", json={})).status
+                assert [] == (await running.request("GET", where)).json["refused_parameters"]
+
+    run_virtual(scenario())
