@@ -88,6 +88,9 @@ class ClientWire(Protocol):
     def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:
         """The same request as a chat completion's top level. Raises NotCarriedError."""
 
+    names: Mapping[str, Sequence[str]]
+    """Fields of chat whose names are others here: what they are made of, the first that a request has."""
+
     def dropped(self, request: ModelRequest) -> Sequence[str]:
         """What `to_chat` leaves out of a request that it carries, by the client's names. Never raises."""
 

@@ -50,6 +50,7 @@ class EmbeddingsWire:
     """Implements `ClientWire`, as far as embeddings go: no answer is ever streamed or translated."""
 
     wire = Wire.EMBEDDINGS
+    names: Mapping[str, Sequence[str]] = {}
 
     def parse(self, body: bytes | bytearray) -> ModelRequest:
         """As `ClientWire.parse`."""

@@ -27,7 +27,7 @@ from proxy.core.wire import Wire, own_form_of
 from proxy.dialects import headroom
 from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.bound import BOUND, EXTENSIONS, without_bound, without_extensions
-from proxy.dialects.client_wire import Speaking
+from proxy.dialects.client_wire import ClientWire, Speaking
 from proxy.dialects.dialect import NotCarriedError, Outgoing
 from proxy.dialects.failures import classify
 from proxy.dialects.languages import CLIENT_WIRES, chat_fields
@@ -262,9 +262,15 @@ def _cleaned(fields: Mapping[str, Raw], way: Way, ask: Ask) -> Mapping[str, Raw]
 
 
 def _with_all_dropped(sent: Outgoing, request: ModelRequest) -> Outgoing:
-    """What is sent, with the names of what was left out on the way to a chat completion, too."""
-    before = CLIENT_WIRES[request.wire].dropped(request)
-    return structs.replace(sent, dropped=tuple(dict.fromkeys((*before, *sent.dropped)))) if before else sent
+    """What is sent, with the client's own names of all that was left out on the way."""
+    spoken = CLIENT_WIRES[request.wire]
+    names = [*spoken.dropped(request), *(_own_name(name, spoken, request) for name in sent.dropped)]
+    return structs.replace(sent, dropped=tuple(dict.fromkeys(names))) if names else sent
+
+
+def _own_name(name: str, spoken: ClientWire, request: ModelRequest) -> str:
+    """What a field of chat is called in the client's request."""
+    return next((own for own in spoken.names.get(name, ()) if own in request.fields), name)
 
 
 def _in_own_words(completion: Completion, letter: Letter) -> Completion:

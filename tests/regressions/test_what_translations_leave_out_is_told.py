@@ -29,7 +29,7 @@ MESSAGES: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "cont
         (
             "/v1/messages",
             {**MESSAGES, "tools": [SEARCH], "context_management": {}, "metadata": {"user_id": "u"}},
-            "context_management, tools.web_search_20250305, user",
+            "context_management, tools.web_search_20250305, metadata",
         ),
         ("/v1/messages", {**MESSAGES, "stream": True, "service_tier": "auto"}, "service_tier"),
         ("/v1/messages", MESSAGES, None),
@@ -38,6 +38,7 @@ MESSAGES: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "cont
             {"input": "hi", "truncation": "auto", "store": True, "metadata": {"a": "b"}, "user": "u"},
             "truncation, store, user",
         ),
+        ("/v1/responses", {"input": "hi", "text": {"verbosity": "low"}}, "text"),
         ("/v1/responses", {"input": "hi", "truncation": "disabled", "store": False, "include": []}, None),
         ("/v1/completions", {"prompt": "hi", "user": "u"}, "user"),
     ],

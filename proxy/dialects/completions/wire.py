@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
@@ -23,6 +23,7 @@ class CompletionsWire:
     """Implements `ClientWire`."""
 
     wire = Wire.COMPLETIONS
+    names: Mapping[str, Sequence[str]] = {}
 
     def parse(self, body: bytes | bytearray) -> ModelRequest:
         """As `ClientWire.parse`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Raw
@@ -27,6 +27,14 @@ class MessagesWire:
     """As `ClientWire`."""
 
     wire = Wire.MESSAGES
+    names: Mapping[str, Sequence[str]] = {
+        "max_completion_tokens": ("max_tokens",),
+        "parallel_tool_calls": ("tool_choice",),
+        "reasoning_effort": ("thinking", "output_config"),
+        "response_format": ("output_config", "output_format"),
+        "stop": ("stop_sequences",),
+        "user": ("metadata",),
+    }
 
     def parse(self, body: bytes | bytearray) -> ModelRequest:
         """Understand a request body. Raises ClientError (400) that names the field and the cure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
@@ -26,6 +26,12 @@ class ResponsesWire:
     """Implements `ClientWire`."""
 
     wire = Wire.RESPONSES
+    names: Mapping[str, Sequence[str]] = {
+        "max_completion_tokens": ("max_output_tokens",),
+        "reasoning_effort": ("reasoning",),
+        "response_format": ("text",),
+        "verbosity": ("text",),
+    }
 
     def parse(self, body: bytes | bytearray) -> ModelRequest:
         """As `ClientWire.parse`."""
