@@ -20,6 +20,7 @@ OPTIONAL_FIELDS = frozenset(
         # Extras beside the answer.
         "logprobs", "top_logprobs", "stream_options",
         # Bookkeeping between the client and one provider.
+        "client_metadata", "access_programs",
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
         # Speed only.
         "prediction", "parallel_tool_calls",

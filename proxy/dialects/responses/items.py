@@ -18,6 +18,9 @@ from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.parts import content_of, is_text, joined, parts_of, word
 
 _ROLES = ("user", "system", "developer")
+_DONE_ELSEWHERE = frozenset({"code_interpreter_call", "file_search_call", "mcp_list_tools", "web_search_call"})
+"""Items in which OpenAI tells what it did: nobody else can read them, and the messages behind them say what came of
+it."""
 _PARAGRAPH = rb"\n\n"
 _SHOWN = Raw(b'"The output is in the next message."')
 _NO_ARGUMENTS = Raw(b'"{}"')
@@ -148,7 +151,7 @@ def _add(turns: _Turns, item: dict[str, Raw], place: str) -> None:
         _add_answer(turns, item, place)
     elif kind == "reasoning":
         _add_reasoning(turns, item, place)
-    else:
+    elif kind not in _DONE_ELSEWHERE:
         raise NotCarriedError(f"An item of the type {kind[:50]!r} has no counterpart in a chat completion.", place)
 
 

@@ -5,6 +5,7 @@ Fields that both wires have keep their bytes, and so do fields that nobody here 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +29,8 @@ _ELSEWHERE = frozenset(
         # Of the stored response, which there is none of; metadata are told back to the client all the same.
         "metadata", "store",
         # Of tools that OpenAI runs, of what its answers tell besides, and of how it keeps them within the window.
-        "access_programs", "context_management", "image", "include", "max_tool_calls", "stream_options",
-        "top_logprobs", "truncation",
+        "access_programs", "client_metadata", "context_management", "image", "include", "max_tool_calls",
+        "stream_options", "top_logprobs", "truncation",
         # Of chat completions, where they would ask for what a response cannot hold.
         "audio", "function_call", "functions", "logprobs", "messages", "modalities", "n",
     }
@@ -52,6 +53,9 @@ _AS_IT_IS = {
     "truncation": b'"disabled"',
 }
 """What asks for nothing more than what is done."""
+_SEARCHES = re.compile("web_search(_preview)?(_[0-9_]+)?")
+"""Tools that agents offer in every request, of use or not. All others that OpenAI runs would be missed: the model would
+answer without what it was to find out, or make."""
 _CHOICES = ("none", "auto", "required")
 _FUNCTION = ("name", "description", "parameters", "strict")
 _SCHEMA = ("name", "description", "schema", "strict")
@@ -81,12 +85,24 @@ def to_chat(request: ModelRequest) -> dict[str, Raw]:
 
 
 def dropped(request: ModelRequest) -> tuple[str, ...]:
-    """What `to_chat` leaves out. Never raises."""
-    return tuple(
+    """What `to_chat` leaves out: fields, and the types of tools as `tools.<type>`. Never raises."""
+    fields = tuple(
         name
         for name, value in request.fields.items()
         if name in _ELSEWHERE - _TOLD_OR_TRANSLATED and value != NULL and bytes(value) != _AS_IT_IS.get(name)
     )
+    return (*fields, *(f"tools.{kind}" for kind in _searches(request.fields.get("tools", NULL))))
+
+
+def _searches(tools: Raw) -> list[str]:
+    """The types of the tools that are left out."""
+    if b'"web_search' not in bytes(tools):
+        return []
+    try:
+        kinds = [word(tool.get("type", NULL), "tools") for tool in _decode_objects(tools)]
+    except (NotCarriedError, ValueError, RecursionError):
+        return []
+    return [kind for kind in kinds if _SEARCHES.fullmatch(kind)]
 
 
 def _object(fields: Mapping[str, Raw], name: str, place: str = "") -> dict[str, Raw]:
@@ -145,11 +161,15 @@ def _functions(value: Raw) -> list[dict[str, Any]]:
         tools = _decode_objects(value)
     except (ValueError, RecursionError):
         raise NotCarriedError("'tools' must be a list of objects.", "tools") from None
-    return [_function(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
+    written = [_function(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
+    return [function for function in written if function is not None]
 
 
-def _function(tool: dict[str, Raw], place: str) -> dict[str, Any]:
+def _function(tool: dict[str, Raw], place: str) -> dict[str, Any] | None:
+    """A tool as a function; None for one that is left out."""
     kind = word(tool.get("type", NULL), f"{place}.type")
+    if _SEARCHES.fullmatch(kind):
+        return None
     if kind != "function":
         # Left out, it would be missed: the model would answer without what it was to find out.
         message = f"Only OpenAI runs a tool of the type {kind[:50]!r}; this deployment has functions only."

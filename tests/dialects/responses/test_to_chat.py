@@ -302,7 +302,8 @@ def test_fields_that_nobody_knows_survive() -> None:
 
 
 NOT_CARRIED: list[tuple[dict[str, Any], str]] = [
-    ({"tools": [{"type": "web_search"}]}, "tools[0]"),
+    ({"tools": [{"type": "file_search"}]}, "tools[0]"),
+    ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
     ({"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]}, "tools[1]"),
     ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tools": 5}, "tools"),
@@ -313,7 +314,7 @@ NOT_CARRIED: list[tuple[dict[str, Any], str]] = [
     ({"text": "json"}, "text"),
     ({"reasoning": "low"}, "reasoning"),
     ({"instructions": ["x"]}, "instructions"),
-    ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "input[0]"),
+    ({"input": [{"type": "image_generation_call", "id": "ig_1"}]}, "input[0]"),
     ({"input": [5]}, "input"),
     ({"input": [{"type": 5}]}, "input[0].type"),
     ({"input": [{"type": "function_call", "name": "f"}]}, "input[0].call_id"),
@@ -374,3 +375,21 @@ def test_a_file_is_not_fetched_however_its_name_is_spelled() -> None:
 
     with pytest.raises(NotCarriedError, match="file_id"):
         RESPONSES.to_chat(RESPONSES.parse(body))
+
+
+def test_searches_that_agents_offer_are_left_out_and_told() -> None:
+    function = {"type": "function", "name": "f", "parameters": {}}
+    search = {"type": "web_search", "external_web_access": False}
+    body = {"model": "m", "input": "hi", "tools": [function, search], "client_metadata": {"a": "b"}}
+    request = RESPONSES.parse(json.dumps(body).encode())
+    chat = RESPONSES.to_chat(request)
+    assert ["f"] == [tool["function"]["name"] for tool in json.loads(bytes(chat["tools"]))]
+    assert "client_metadata" not in chat
+    assert ("client_metadata", "tools.web_search") == RESPONSES.dropped(request)
+
+
+def test_what_openai_did_in_earlier_turns_is_left_out() -> None:
+    """An agent that has searched goes on elsewhere."""
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Found."}]}
+    searched = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {}}
+    assert [user("hi"), {"role": "assistant", "content": "Found."}] == messages_of([user("hi"), searched, said])
