@@ -29,6 +29,7 @@ from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.languages import CLIENT_WIRES, DIALECTS, chat_fields
 from proxy.dialects.messages.encoder import STOP_EVENT
+from proxy.dialects.messages.fitting import fitted
 from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_answer, write_request
 from proxy.dialects.openai.continuing import wanted
 from proxy.dialects.openai.graft import ChatGraft, Resumption
@@ -129,12 +130,17 @@ class _SameWire:
     def write(self, letter: Letter) -> Outgoing:
         without = letter.ask.without
         dropped: tuple[str, ...] = ()
-        fields = without_own_items(letter.fields) if self.wire is Wire.RESPONSES else letter.fields
+        fields = letter.fields
+        if self.wire is Wire.RESPONSES:
+            fields = without_own_items(fields)
+        elif self.wire is Wire.MESSAGES and self._kind.dialect == "anthropic":
+            fields, dropped = fitted(fields, letter.model)
         body: dict[str, Raw | str] = {**fields, "model": letter.model}
         if without:
             told = _TOLD_AS.get(self.wire, {})
-            dropped = tuple(name for name in body if told.get(name, name) in without)
-            body = {name: value for name, value in body.items() if name not in dropped}
+            refused = tuple(name for name in body if told.get(name, name) in without)
+            dropped += refused
+            body = {name: value for name, value in body.items() if name not in refused}
         large = _LARGE_FIELDS.get(self.wire, "messages")
         return Outgoing(_path_to(letter, self._path), pieces(body, large), dropped, letter.ask.request.headers)
 
