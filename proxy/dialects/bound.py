@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from proxy.core.wire import Wire
+from proxy.core.wire import Wire, own_form_of
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.error_text import ErrorText
 
@@ -22,6 +22,9 @@ BOUND: Final = "provider_bound"
 """Under this name it is told that a part is another account's, as if it were a field of the request."""
 EXTENSIONS: Final = "message_extensions"
 """Under this name it is told that messages have members which are not known there. That holds for every request."""
+
+IN_MESSAGES: Final = own_form_of(Wire.MESSAGES)
+"""Under this name it is told that Messages are no language for a conversation: a chat completion may be."""
 
 _CODES: Final = frozenset({"invalid_encrypted_content", "thinking_signature_invalid"})
 _WORDINGS: Final = tuple(
@@ -34,6 +37,10 @@ _WORDINGS: Final = tuple(
         r"^item with id [`'\"]?[\w-]+[`'\"]? not found",  # OpenAI, of what another account keeps, or nobody
         r"^item [`'\"]?[\w-]+[`'\"]? of type .{1,40} was provided without its required\b",  # OpenAI
     )
+)
+_MISSES_THOUGHTS: Final = re.compile(
+    r"the [`'\"]?content\S{1,12} in the thinking mode must be passed back\b",
+    re.IGNORECASE,
 )
 _OF_MESSAGES: Final = ("thinking_blocks", "reasoning_details", "extra_content")
 _UNKNOWN_MEMBERS: Final = (*_OF_MESSAGES, "reasoning_content", "reasoning", "cache_control", "annotations")
@@ -57,6 +64,14 @@ def refuses_bound(error: ErrorText) -> bool:
     if error.names & _CODES:
         return True
     return any(wording.search(error.message[:400]) for wording in _WORDINGS)
+
+
+def misses_thoughts(error: ErrorText) -> bool:
+    """Whether DeepSeek says, in Messages, that thoughts are missing which others have not shown.
+
+    Only in a chat completion is there something that stands for them: see `openai/history.py`.
+    """
+    return _MISSES_THOUGHTS.match(error.message) is not None
 
 
 def refuses_extensions(error: ErrorText) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.bound import BOUND, EXTENSIONS, refuses_bound, refuses_extensions
+from proxy.dialects.bound import BOUND, EXTENSIONS, IN_MESSAGES, misses_thoughts, refuses_bound, refuses_extensions
 from proxy.dialects.context_hints import ContextHint, context_hint
 from proxy.dialects.error_text import ErrorText, read_error
 from proxy.dialects.refused_field import OPTIONAL_FIELDS, refused_field, refuses_prefill
@@ -335,6 +335,8 @@ def _class_of(kind: str, status: int, error: ErrorText) -> tuple[FailureClass, s
             return found, None
         if status in _PREFILL_REFUSALS and refuses_prefill(error):
             return _C.PARAMETER_UNSUPPORTED, PREFILL
+        if status in _BAD and misses_thoughts(error):
+            return _C.PARAMETER_UNSUPPORTED, IN_MESSAGES
         if status in _BOUND_REFUSALS and refuses_bound(error):
             return _C.PARAMETER_UNSUPPORTED, BOUND
         if status in _BAD and refuses_extensions(error):
@@ -408,7 +410,9 @@ def _failure(
         status,
         wait,
         param=field or error.param,
-        value_only=field == BOUND or "unsupported_value" in error.names or bool(_OF_THIS_REQUEST.match(message)),
+        value_only=field in {BOUND, IN_MESSAGES}
+        or "unsupported_value" in error.names
+        or bool(_OF_THIS_REQUEST.match(message)),
         error_type=error.type,
         error_code=error.code,
         prompt=hint.prompt,

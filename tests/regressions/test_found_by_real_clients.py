@@ -63,3 +63,28 @@ def test_an_item_that_an_account_does_not_keep_is_asked_about_once_more_without_
             assert 2 == len(received[2][1]["input"])
 
     asyncio.run(scenario())
+
+
+def test_deepseek_is_asked_for_a_chat_completion_where_messages_miss_the_thoughts_of_others() -> None:
+    """9router#2397: in chat a blank may stand for thoughts that another model has not shown."""
+    missed = {"message": "The `content[].thinking` in the thinking mode must be passed back to the API."}
+    said = {"role": "assistant", "content": "Done."}
+    completion = {"id": "1", "model": "m", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "1"}]},
+    ]
+
+    async def scenario() -> None:
+        answers = [(400, {"error": missed}), (200, completion)]
+        async with answering(answers) as (url, received), fleet(routes("deepseek", url)) as running:
+            seen = await running.request(
+                "POST", "/v1/messages", json={"model": "chat", "max_tokens": 9, "messages": messages}
+            )
+            assert (200, [{"type": "text", "text": "Done."}]) == (seen.status, seen.json["content"])
+            assert ["/anthropic/v1/messages", "/chat/completions"] == [path for path, _ in received]
+            assert " " == received[1][1]["messages"][1]["reasoning_content"]
+
+    asyncio.run(scenario())
