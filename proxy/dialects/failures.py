@@ -276,6 +276,7 @@ _known: dict[tuple[str, int, bytes], Failure] = {}
 """Failures that say nothing of time, by kind, status and body: the last few."""
 _OF_THIS_REQUEST = re.compile(r"unsupported value|.{0,120}\bexpected [`'\"]?thinking\b", re.IGNORECASE)
 """A field that is refused for what else the request holds says nothing about other requests."""
+_OF_ONE = frozenset({BOUND, IN_MESSAGES})
 _QUOTE = re.compile(r"""(?<!\w)(["'`“])[^"'`”]*? [^"'`”]*? [^"'`”]*(?:["'`”]|$)""")
 _OWN_WORDS = 240
 """Characters at the beginning of a refusal that are taken for the upstream's own words rather than the prompt's."""
@@ -410,9 +411,7 @@ def _failure(
         status,
         wait,
         param=field or error.param,
-        value_only=field in {BOUND, IN_MESSAGES}
-        or "unsupported_value" in error.names
-        or bool(_OF_THIS_REQUEST.match(message)),
+        value_only=field in _OF_ONE or "unsupported_value" in error.names or bool(_OF_THIS_REQUEST.match(message)),
         error_type=error.type,
         error_code=error.code,
         prompt=hint.prompt,
