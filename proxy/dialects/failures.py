@@ -208,8 +208,7 @@ _WORDING: tuple[Rule, ...] = (
         "input was flagged",  # OpenRouter, 403
     ),
     _wording(_C.CONTENT_REFUSED, (403,), "moderation"),  # Mistral
-    # OpenAI, Azure, vLLM: what the client refers to is missing, not the model.
-    _wording(_C.CALLER_FAULT, (404,), "response with id .. not found", "conversation with id .. not found"),
+    _wording(_C.CALLER_FAULT, (404,), "response with id .. not found", "conversation with id .. not found"),  # vLLM
     _wording(
         _C.MODEL_GONE,
         (400, 403, 404, 422, _NO_STATUS),
