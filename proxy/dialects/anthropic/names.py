@@ -80,8 +80,8 @@ class CallIds:
 
     __slots__ = ("_open", "_spelling")
 
-    def __init__(self) -> None:
-        self._spelling = _Spelling(_LONGEST_ID)
+    def __init__(self, longest: int = _LONGEST_ID) -> None:
+        self._spelling = _Spelling(longest)
         self._open: dict[str, list[str]] = {}
 
     def turn(self) -> None:

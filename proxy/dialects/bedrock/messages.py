@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from proxy.dialects.anthropic.names import CallIds
 from proxy.dialects.bedrock.content import Blocks
 from proxy.dialects.bedrock.spelling import Spelling
 from proxy.dialects.conversation import CalledFunction, Message, Part, ThoughtBlock, read_arguments
@@ -17,6 +18,7 @@ _SYSTEM: Final = frozenset({"system", "developer"})
 _FILLER: Final = {"text": "Continue."}
 """Said in the user's name where the wire wants something of the user's, and there is nothing."""
 _NO_RESULT: Final = {"text": "(no content)"}
+_LONGEST_ID: Final = 64
 _BY_USER: Final = frozenset({"image", "document", "audio"})
 
 
@@ -30,7 +32,7 @@ class Turns:
         self._blocks = blocks
         self._thoughts = thoughts
         self._names = names
-        self._ids = Spelling()
+        self._ids = CallIds(_LONGEST_ID)
         self._results: dict[str, dict[str, Any]] = {}
         self.called: dict[str, None] = {}
         """The names of the tools that the history speaks of, as sent."""
@@ -56,6 +58,8 @@ class Turns:
         if message.role == "tool":
             self._result(message)
         elif message.role == "assistant":
+            if not self.messages or self.messages[-1]["role"] != "assistant":
+                self._ids.turn()
             self._say("assistant", self._answer(message))
         elif message.role == "user":
             self._say("user", self._blocks.of(message.parts) or [_FILLER])
@@ -83,15 +87,19 @@ class Turns:
             function = call.function or CalledFunction()
             name = self._names(function.name)
             self.called[name] = None
-            used = {"toolUseId": self._ids(call.id), "name": name, "input": read_arguments(function.arguments)}
+            used = {"toolUseId": self._ids.call(call.id), "name": name, "input": read_arguments(function.arguments)}
             blocks.append({"toolUse": used})
         return blocks
 
     def _result(self, message: Message) -> None:
-        id_ = self._ids(message.tool_call_id or "")
+        id_ = self._ids.result(message.tool_call_id or "")
         blocks = self._blocks.of(message.parts)
         if any("audio" in block for block in blocks):
             raise NotCarriedError("Bedrock takes no sound as the result of a tool.", "messages")
+        if id_ is None:
+            # Nobody asked for it, be it that the history was cut: it is refused as a result, but may matter.
+            self._say("user", [{"text": "<tool_result>"}, *blocks, {"text": "</tool_result>"}] if blocks else [])
+            return
         points = [block for block in blocks if "cachePoint" in block][-1:]
         content = [block for block in blocks if "cachePoint" not in block]
         if (known := self._results.get(id_)) is not None:

@@ -88,7 +88,7 @@ def conversation(messages: Raw, family: Family, names: Names) -> Conversation:
 class _Writer:
     """Makes contents of messages, one after the other."""
 
-    __slots__ = ("_answered", "_contents", "_family", "_names", "_system", "_tools")
+    __slots__ = ("_answered", "_contents", "_family", "_names", "_open", "_system", "_tools")
 
     def __init__(self, family: Family, names: Names) -> None:
         self._family = family
@@ -97,6 +97,8 @@ class _Writer:
         self._system: list[dict[str, Any]] = []
         self._tools: dict[str, str] = {}
         """The names of the tools that were called, by the ids of the calls."""
+        self._open: set[str] = set()
+        """Ids of the calls of the newest turn."""
         self._answered: set[str] = set()
         """Ids of calls of the newest turn whose results are there: a second result for one is refused."""
 
@@ -157,6 +159,9 @@ class _Writer:
             parts.append(part)
         if message.tool_calls:
             self._answered.clear()
+            if not self._contents or self._contents[-1]["role"] != "model":
+                self._open.clear()
+            self._open.update(call.id for call in message.tool_calls if call.id)
         self._add("model", parts)
 
     def _call(self, call: _Call) -> dict[str, Any]:
@@ -174,6 +179,11 @@ class _Writer:
     def _take_result(self, message: _Message) -> None:
         id_ = message.tool_call_id or ""
         if id_ and id_ in self._answered:
+            return
+        if id_ and id_ not in self._open:
+            # Nobody asked for it, be it that the history was cut: it is refused as a result, but may matter.
+            parts = self._parts(message.content)
+            self._add("user", [{"text": "<tool_result>"}, *parts, {"text": "</tool_result>"}] if parts else [])
             return
         self._answered.add(id_)
         said = [message.content] if isinstance(message.content, str) else []

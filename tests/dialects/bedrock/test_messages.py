@@ -115,14 +115,20 @@ def test_signed_thoughts_let_a_model_think_on() -> None:
     assert thinks([user("q"), answer, result, user("next")])
 
 
-# picoclaw#1793: a result twice.
+def test_a_result_that_nobody_asked_for_is_told_as_text() -> None:
+    """As a result it is refused: there must be as many as calls before it."""
+    result = {"role": "tool", "tool_call_id": "c9", "content": "x"}
+    assert [{"text": "<tool_result>"}, {"text": "x"}, {"text": "</tool_result>"}] == messages(result)[0][1]
+
+
+# picoclaw#1793: a result twice; and servers that count from zero in every answer.
 def test_one_result_of_each_call() -> None:
     results = [{"role": "tool", "tool_call_id": "c1", "content": text} for text in ("a", "a", "b")]
     answer = {"role": "assistant", "tool_calls": [call("c1")]}
 
     expected = [{"toolResult": {"toolUseId": "c1", "content": [{"text": "a"}, {"text": "b"}]}}]
     said = messages(user("q"), answer, *results, answer, results[0])
-    assert [("user", expected), ("user", [{"toolResult": {"toolUseId": "c1", "content": [{"text": "a"}]}}])] == [
+    assert [("user", expected), ("user", [{"toolResult": {"toolUseId": "c1_2", "content": [{"text": "a"}]}}])] == [
         said[2],
         said[4],
     ]

@@ -188,13 +188,19 @@ def test_a_second_result_for_one_call_is_left_out_but_ids_may_come_again() -> No
     assert [1, 1, 1, 1, 1] == [len(content["parts"]) for content in found]
 
 
-def test_a_result_of_an_unknown_call_has_the_name_that_it_tells() -> None:
-    names = [
-        contents(user("a"), message)[0]["parts"][1]["functionResponse"]["name"]
-        for message in (result("9", "x", name="look"), result("9", "x"), {"role": "tool", "content": "x"})
-    ]
+def test_a_result_that_nobody_asked_for_is_told_as_text() -> None:
+    """As a result it is refused: there must be as many as calls before it."""
+    asked = (user("a"), calling(("1", "look", "{}")), result("1", "x"), result("9", "y", name="look"))
+    first, *told = contents(*asked)[2]["parts"]
 
-    assert ["look", "tool", "tool"] == names
+    assert "1" == first["functionResponse"]["id"]
+    assert [{"text": "<tool_result>"}, {"text": "y"}, {"text": "</tool_result>"}] == told
+
+
+def test_a_result_that_does_not_say_of_what_has_a_name() -> None:
+    part = contents(user("a"), {"role": "tool", "content": "x"})[0]["parts"][1]
+
+    assert {"name": "tool", "response": {"result": "x"}} == part["functionResponse"]
 
 
 def test_an_image_in_a_result() -> None:
