@@ -32,6 +32,7 @@ from proxy.dialects.messages.encoder import STOP_EVENT
 from proxy.dialects.messages.fitting import fitted
 from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_answer, write_request
 from proxy.dialects.openai.continuing import wanted
+from proxy.dialects.openai.families import refused_by
 from proxy.dialects.openai.graft import ChatGraft, Resumption
 from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.registry import Kind, Quirks, path_at
@@ -50,6 +51,8 @@ _TOLD_AS: Final[Mapping[Wire, Mapping[str, str]]] = {
     Wire.MESSAGES: {"thinking": "reasoning_effort", "max_tokens": "(required)"},
 }
 """Fields of clients' own languages, by the names under which a refusal of them is told and remembered."""
+_OPENAIS: Final = frozenset({"openai", "azure"})
+"""Kinds at which a model's name may be OpenAI's."""
 _LARGE_FIELDS: Final = {Wire.COMPLETIONS: "prompt", Wire.RESPONSES: "input", Wire.EMBEDDINGS: "input"}
 
 
@@ -104,7 +107,10 @@ class _PlainChat:
         self._path = kind.paths[Wire.CHAT]
 
     def write(self, letter: Letter) -> Outgoing:
-        body, dropped = write_request(letter.fields, letter.model, self._kind.quirks, letter.ask.without)
+        without = letter.ask.without
+        if self._kind.name in _OPENAIS and (refused := refused_by(letter.model)):
+            without = {*without, *refused}
+        body, dropped = write_request(letter.fields, letter.model, self._kind.quirks, without)
         return Outgoing(_path_to(letter, self._path), body, dropped)
 
     def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:

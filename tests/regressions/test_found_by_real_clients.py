@@ -13,6 +13,7 @@ from tests.support.raw import serving
 
 MISSING = {"message": "Item with id 'rs_68' not found.", "type": "invalid_request_error", "param": "input"}
 SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi."}]}
+SAYING = {"role": "assistant", "content": "Hi."}
 RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [SAID]}
 
 
@@ -86,5 +87,19 @@ def test_deepseek_is_asked_for_a_chat_completion_where_messages_miss_the_thought
             assert (200, [{"type": "text", "text": "Done."}]) == (seen.status, seen.json["content"])
             assert ["/anthropic/v1/messages", "/chat/completions"] == [path for path, _ in received]
             assert " " == received[1][1]["messages"][1]["reasoning_content"]
+
+    asyncio.run(scenario())
+
+
+def test_a_model_whose_name_tells_what_it_refuses_is_asked_but_once() -> None:
+    completion = {"id": "1", "model": "m", "choices": [{"index": 0, "message": SAYING, "finish_reason": "stop"}]}
+
+    async def scenario() -> None:
+        async with answering([(200, completion)]) as (url, received):
+            async with fleet(routes("openai", f"{url}/v1", "gpt-5-mini")) as running:
+                seen = await running.chat(stream=False, max_tokens=9, temperature=0.2)
+            assert (200, "temperature") == (seen.status, seen.headers["x-holdfast-dropped"])
+            body = {name: value for name, value in received[0][1].items() if name != "messages"}
+            assert {"model": "gpt-5-mini", "stream": False, "max_completion_tokens": 9} == body
 
     asyncio.run(scenario())
