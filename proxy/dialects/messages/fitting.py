@@ -1,11 +1,12 @@
 """What a Messages request says of thinking, as the model that is asked can take it.
 
 A client writes for the model that it believes to ask. In a chain it may be another generation of Claude, which refuses
-a request over the way in which it is told to think.
+a request over the way in which it is told to think, or over thoughts that another maker's model had before.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,9 +18,14 @@ from proxy.dialects.messages.shapes import NULL
 
 _LEAST: Final = 1024
 _BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
+_UNSIGNED: Final = re.compile(rb'"signature"\s*:\s*""')
+_THINKING: Final = Raw(b'"thinking"')
+_NOTHING: Final = (NULL, Raw(b'""'))
+_BRACKET: Final = ord("[")
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 _encode = msgspec.json.Encoder().encode
+_decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -46,12 +52,34 @@ class Fitted(NamedTuple):
 
 def fitted(fields: Mapping[str, Raw], model: str) -> Fitted:
     """A request whose thinking is that of one of Anthropic's own models. What cannot be read stays as it is."""
-    if fields.keys().isdisjoint({"thinking", "output_config"}) or not knows(model):
+    if not knows(model):
         return Fitted(fields)
     try:
+        if _UNSIGNED.search(fields.get("messages", NULL)) is not None:
+            fields = {**fields, "messages": _signed(fields["messages"])}
+        if fields.keys().isdisjoint({"thinking", "output_config"}):
+            return Fitted(fields)
         return _fitted(fields, family_of(model))
     except (ValueError, RecursionError):
         return Fitted(fields)
+
+
+def _signed(messages: Raw) -> Raw:
+    """The conversation without thoughts that nobody has signed: they are another model's, and refused."""
+    kept = []
+    for message in _decode_objects(messages):
+        content = message.get("content", NULL)
+        if _UNSIGNED.search(content) is not None and memoryview(content)[0] == _BRACKET:
+            blocks = [block for block in _decode_objects(content) if not _is_unsigned(block)]
+            if not blocks:
+                continue
+            message["content"] = Raw(_encode(blocks))
+        kept.append(message)
+    return Raw(_encode(kept))
+
+
+def _is_unsigned(block: Mapping[str, Raw]) -> bool:
+    return block.get("type") == _THINKING and block.get("signature", NULL) in _NOTHING
 
 
 def _fitted(fields: Mapping[str, Raw], family: Family) -> Fitted:

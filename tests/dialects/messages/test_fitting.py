@@ -82,3 +82,18 @@ def test_efforts_become_lower_ones_or_go() -> None:
 def test_a_model_with_a_budget_thinks_only_where_it_may(more: dict[str, Any], thinks: bool) -> None:
     """litellm#18926."""
     assert thinks is ("thinking" in fit(BUDGETED, thinking=ADAPTIVE, **more)[0])
+
+
+def test_thoughts_that_nobody_has_signed_are_left_out() -> None:
+    """They come from a translated answer, and each request of the conversation was refused once for them."""
+    unsigned = {**THOUGHT, "signature": ""}
+    said = {"type": "text", "text": '"signature": ""'}
+    messages = [
+        ASKED,
+        {"role": "assistant", "content": [unsigned, THOUGHT, said]},
+        {"role": "user", "content": [said]},
+        {"role": "assistant", "content": [unsigned]},
+    ]
+    expected = [ASKED, {"role": "assistant", "content": [THOUGHT, said]}, {"role": "user", "content": [said]}]
+    assert {"messages": expected} == fit(NEWEST, messages=messages)[0]
+    assert {"messages": messages} == fit("river-7b", messages=messages)[0]
