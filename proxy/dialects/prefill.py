@@ -47,6 +47,10 @@ class Prefill:
 
 _CLAUDE: Final = re.compile(r"claude-3([-.].+)?|claude-[a-z]+-4([-.][015])?([-@](\d{8}|latest))?")
 """Up to the generation 4.5, by alias or with a date. Later ones refuse."""
+_CLAUDE_ON_BEDROCK: Final = re.compile(
+    r"(?:[a-z-]+\.)?anthropic\.(?:claude-3[-.].+|claude-[a-z]+-4(?:-[015])?-\d{8}-v.+)"
+)
+"""The same, also behind the name of a region."""
 _GEMINI: Final = re.compile(r"gemini-(2\.|3-|3\.1-).+")
 """From 3.5 on some refuse, and all that came later."""
 _DEEPSEEK: Final = re.compile(r"deepseek-(?!reasoner|r1).+")
@@ -62,6 +66,7 @@ PREFILLS: Final[Mapping[str, Prefill]] = MappingProxyType(
     {
         # Thinking is off unless it is asked for, and a beginning without thoughts is refused while it is on.
         "anthropic": Prefill(Echo.NEVER, _CLAUDE, drop=_THINKING),
+        "bedrock": Prefill(Echo.NEVER, _CLAUDE_ON_BEDROCK, drop=_THINKING),
         "gemini": Prefill(models=_GEMINI),
         # Its models think unless told otherwise.
         "deepseek": Prefill(

@@ -21,6 +21,8 @@ CONTINUING = [
     ("anthropic", "claude-sonnet-4-5-20250929"),
     ("anthropic", "claude-sonnet-4-5@20250929"),
     ("anthropic", "anthropic/claude-haiku-4.5"),
+    ("bedrock", "anthropic.claude-3-haiku-20240307-v1:0"),
+    ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
     ("gemini", "gemini-2.0-flash"),
     ("gemini", "models/gemini-2.5-pro"),
     ("gemini", "gemini-3-pro-preview"),
@@ -102,7 +104,8 @@ def test_every_row_is_of_a_kind_that_there_is() -> None:
 
 def test_what_is_known_of_the_echo() -> None:
     echoes = {kind: row.echo for kind, row in PREFILLS.items() if row.echo is not Echo.UNKNOWN}
-    assert {"anthropic": Echo.NEVER, "vllm": Echo.NEVER, "mistral": Echo.ALWAYS} == echoes
+    never = dict.fromkeys(("anthropic", "bedrock", "vllm"), Echo.NEVER)
+    assert {**never, "mistral": Echo.ALWAYS} == echoes
 
 
 ADDRESSES = [

@@ -16,9 +16,11 @@ from proxy.dialects.client_wire import ClientWire, Encoder, Speaking
 from proxy.dialects.completions.wire import COMPLETIONS
 from proxy.dialects.failures import classify
 from proxy.dialects.messages.wire import MESSAGES
+from proxy.dialects.prefill import prefill_of
 from proxy.dialects.responses.wire import RESPONSES
 from proxy.execution.translating import Overheard
 from proxy.routing.explain import returned_error
+from proxy.simulator.server import Simulator
 from proxy.streams.transcript import Said
 from tests.support.fleet import fleet
 
@@ -174,3 +176,32 @@ def test_errors_are_of_types_that_clients_know(told: str | None) -> None:
     failure = Failure(FailureClass.CALLER_FAULT, "http_400", "no", 400, error_type=told, error_code="400")
     error = json.loads(returned_error(failure).body())["error"]
     assert ("invalid_request_error", None) == (error["type"], error["code"])
+
+
+@pytest.mark.parametrize("wire", ["messages", "chat/completions"])
+async def test_whoever_goes_on_shows_no_second_thoughts(wire: str) -> None:
+    """Thoughts that were signed came through, as a block of their own in the middle of the text."""
+    async with Simulator(["claude"]) as simulator:
+        claude = simulator.upstream("claude")
+        claude.voice.reasoning, claude.voice.answer = "Let me see.", "One two three four."
+        routes = f"""\
+version: 1
+server: {{port: 0}}
+upstreams:
+  primary: {{kind: simulated}}
+  claude: {{kind: anthropic, base_url: "{simulator.base_url("claude")}", api_key: sk-of-claude}}
+routes: {{chat: {{chain: [primary/m, claude/claude-sonnet-4-5]}}}}
+"""
+        body = {"model": "chat", "stream": True, "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]}
+        async with fleet(routes) as running:
+            running.simulator.upstream("primary").voice.answer = claude.voice.answer
+            await running.simulator.inject("primary", "cut:after=2")
+            seen = await running.request("POST", f"/v1/{wire}", json=body)
+    assert b"four." in seen.body
+    assert b"Let me see." not in seen.body and b"signature" not in seen.body
+
+
+def test_claude_on_bedrock_is_not_made_to_think_before_it_goes_on() -> None:
+    """A beginning without thoughts is refused while thinking is asked for."""
+    known = prefill_of("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", None)
+    assert known is not None and {"thinking", "reasoning_effort"} <= known.drop

@@ -20,7 +20,7 @@ from proxy.dialects.openai.said import IDENTITY, REASONING, text_of
 from proxy.streams.resume import Continuation, ResumeMode, may_be_over, not_joined
 from proxy.streams.seam import Echo, Join, Replay, Seam
 
-_THOUGHTS: Final = (*REASONING, "reasoning_details", "thinking")
+_THOUGHTS: Final = (*REASONING, "reasoning_details", "thinking", "thinking_blocks")
 _MESSAGE_TOKENS: Final = 4
 """Tokens of the wrapping of one message; OpenAI's cookbook counts three to four."""
 
