@@ -252,9 +252,8 @@ _ROWS = (
         stream_type="application/x-ndjson",
         options=MappingProxyType({"num_ctx": int, "keep_alive": str}),
     ),
-    # Local servers ignore what they do not know, so nothing is dropped. Its own responses are left alone: it makes a
-    # chat of them, too, but leaves `text.format` out, calls what reached the cap `completed`, and refuses foreign
-    # thoughts.
+    # Local servers ignore what they do not know, so nothing is dropped. Its own responses are left alone: it makes
+    # chats of them, but leaves out `text.format`, calls what reached the cap `completed`, and refuses others' thoughts.
     Kind(
         "llamacpp",
         "http://127.0.0.1:8080/v1",
