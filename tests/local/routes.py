@@ -24,7 +24,7 @@ upstreams:
 defaults:
   deadline: 30s
   timeout: {{connect: 1s, first_token: 10s, idle: 5s}}
-  health: {{probe: never}}
+  health: {{probe: never, learn: false}}
 routes:
   chat: {{chain: [local/{MODEL}, backup/m]}}
   alone: {{chain: [local/{MODEL}]}}

@@ -22,7 +22,7 @@ upstreams:
   unused: {{kind: simulated}}
 defaults:
   deadline: 60s
-  health: {{probe: never}}
+  health: {{probe: never, learn: false}}
 routes:
   chat: {{chain: [local/{MODEL}, other/{MODEL}]}}
 """

@@ -22,7 +22,7 @@ def probed(running: Fleet) -> list[str]:
 
 
 async def test_test_prompts_find_the_server_well_and_later_dead(mortal: LocalServer) -> None:
-    async with fleet(routes(mortal.url).replace("health: {probe: never}", PROBED)) as running:
+    async with fleet(routes(mortal.url).replace("health: {probe: never, learn: false}", PROBED)) as running:
         await until(lambda: probed(running))
         assert ["ok"] == probed(running)
 
