@@ -234,8 +234,8 @@ class Holdfast:
         if known is None:
             return
         changed = known.learn(told)
-        for model in changed:
-            if model in told and told[model].facts.context is not None:
+        for model, each in told.items():
+            if model in changed and (each.facts.context or each.facts.max_input):
                 self._sizes.forget_window(DeploymentId(upstream, model))
         if changed:
             self._context.now.planner.forget()

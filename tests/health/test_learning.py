@@ -89,7 +89,7 @@ async def test_what_is_told_becomes_known() -> None:
     servers = Servers()
     await servers.at(0.0)
 
-    assert (4096, True) == (servers.facts("local", "m").context, servers.facts("local", "m").tools)
+    assert (4096, True) == (servers.facts("local", "m").max_input, servers.facts("local", "m").tools)
     assert 1000 == servers.facts("router", "a/b").context
     assert {"local", "router"} == {name for name, _ in servers.told}
     assert [["a/b"]] == [list(told) for name, told in servers.told if name == "router"]
@@ -127,12 +127,12 @@ async def test_a_model_that_was_not_loaded_and_has_answered_is_asked_about() -> 
     servers = Servers()
     servers.answers["/api/ps"] = {"models": []}
     await servers.at(0.0)
-    assert servers.facts("local", "m").context is None
+    assert servers.facts("local", "m").max_input is None
     servers.answers["/api/ps"] = {"models": [{"name": "m", "context_length": 8192}]}
     servers.pool.deployment(DeploymentId("local", "m")).record_success(0, 20.0)
 
     assert LOCAL == await servers.at(21.0)
-    assert 8192 == servers.facts("local", "m").context
+    assert 8192 == servers.facts("local", "m").max_input
     assert [] == await servers.at(60.0)
 
 
@@ -161,7 +161,7 @@ async def test_what_is_loaded_nobody_knows_of_a_server_that_is_silent() -> None:
     await servers.at(OFTEN_S)
 
     told = servers.settings.upstreams["local"].live["m"]
-    assert (None, 4096) == (told.loaded, told.facts.context)
+    assert (None, 4096) == (told.loaded, told.facts.max_input)
 
 
 async def test_a_server_that_hangs_holds_up_nobody_else() -> None:

@@ -48,16 +48,16 @@ async def shown(made: Fleet) -> Any:
 
 
 KINDS = {
-    "ollama": (["/api/ps", "/api/show"], True),
-    "llamacpp": (["/props"], True),
-    "vllm": (["/v1/models"], True),
-    "openai": (["/v1/models"], None),
+    "ollama": (["/api/ps", "/api/show"], True, "max_input"),
+    "llamacpp": (["/props"], True, "max_input"),
+    "vllm": (["/v1/models"], True, "context"),
+    "openai": (["/v1/models"], None, "context"),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prompt_that_does_not_fit_goes_elsewhere_at_once(kind: str) -> None:
-    asked, loaded = KINDS[kind]
+    asked, loaded, window = KINDS[kind]
 
     async def scenario() -> None:
         async with running(kind) as (made, own):
@@ -67,7 +67,7 @@ def test_a_prompt_that_does_not_fit_goes_elsewhere_at_once(kind: str) -> None:
             assert ([("own", "ok")], [("backup", "ok")]) == (short.trail, long.trail)
             assert asked == questions(own)
             model = await shown(made)
-            assert (loaded, {"is": WINDOW, "from": "server"}) == (model["loaded"], model["facts"]["context"])
+            assert (loaded, {"is": WINDOW, "from": "server"}) == (model["loaded"], model["facts"][window])
             gauge = 'holdfast_model_loaded{upstream="own",model="m"} 1'
             assert (loaded is True) == (gauge in (await made.request("GET", "/metrics")).body.decode())
             plan = (await made.chat(headers={"x-holdfast-explain": "true"})).json
@@ -76,14 +76,25 @@ def test_a_prompt_that_does_not_fit_goes_elsewhere_at_once(kind: str) -> None:
     run_virtual(scenario())
 
 
+@pytest.mark.parametrize(("kind", "answered_by"), [("llamacpp", "own"), ("ollama", "own"), ("vllm", "backup")])
+def test_a_high_cap_counts_where_the_server_would_refuse_it(kind: str, answered_by: str) -> None:
+    async def scenario() -> None:
+        async with running(kind) as (made, _):
+            await until(lambda: "m" in made.proxy.settings.upstreams["own"].live)
+
+            assert [(answered_by, "ok")] == (await made.chat(max_tokens=4000)).trail
+
+    run_virtual(scenario())
+
+
 def test_a_window_that_has_changed_is_found_out() -> None:
     async def scenario() -> None:
         async with running("llamacpp") as (made, own):
             upstream = made.proxy.settings.upstreams["own"]
-            await until(lambda: upstream.facts("m").context == WINDOW)
+            await until(lambda: upstream.facts("m").max_input == WINDOW)
             assert [("backup", "ok")] == (await made.chat(messages=LONG)).trail
             own.voice.context_window = 10 * WINDOW
-            await until(lambda: upstream.facts("m").context == 10 * WINDOW, patience=300)
+            await until(lambda: upstream.facts("m").max_input == 10 * WINDOW, patience=300)
 
             assert [("own", "ok")] == (await made.chat(messages=LONG)).trail
 

@@ -1,6 +1,7 @@
 """llama.cpp: `/props` tells the window of each slot. In router mode it has none; there `/models` tells who is loaded.
 
-A server with one model answers to any name, so what it tells holds for all.
+A server with one model answers to any name, so what it tells holds for all. The window is told as the longest prompt:
+an answer that comes to the window's end stops there, so a high cap on it is no reason to ask somebody else.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _props(document: Mapping[str, Any]) -> Learned | None:
         return None
     window = tokens(mapping(document.get("default_generation_settings")).get("n_ctx"))
     senses = mapping(document.get("modalities"))
-    facts = ModelFacts(context=window, vision=flag(senses.get("vision")), audio=flag(senses.get("audio")))
+    facts = ModelFacts(max_input=window, vision=flag(senses.get("vision")), audio=flag(senses.get("audio")))
     slots = tokens(document.get("total_slots"))
     asleep = flag(document.get("is_sleeping"))
     return Learned(facts, loaded=None if window is None else not asleep, slots=slots)

@@ -1,7 +1,8 @@
 """Ollama: what a model can, from `/api/show`, and which models are loaded with which window, from `/api/ps`.
 
-The window of a model is what it was loaded with. What `/api/show` calls its context length is the most that it was
-trained for, of which the server gives it a part by rules of its own; so that alone tells no window.
+The window of a model is what it was loaded with. It is told as the longest prompt: an answer that comes to the end of
+the window stops there, so a high cap on it is no reason to ask somebody else. What `/api/show` calls its context length
+is the most that it was trained for, of which the server gives it a part by rules of its own; that alone tells no window.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _read_loaded(reply: Reply, *, own_window: bool) -> Heard:
     found: dict[str, Learned] = {}
     for row in rows_of(document, "models"):
         window = None if own_window else tokens(row.get("context_length"))
-        told = Learned(ModelFacts(context=window), listed=True, loaded=True, gpu=_share(row))
+        told = Learned(ModelFacts(max_input=window), listed=True, loaded=True, gpu=_share(row))
         found |= dict.fromkeys(filter(None, (name_of(row, "name"), name_of(row, "model"))), told)
     return Heard(found, Learned(loaded=False))
 
@@ -78,11 +79,11 @@ def _read_model(reply: Reply, *, model: str, own: int | None) -> Heard:
     window = own if own is not None else _parameter(document.get("parameters"))
     if window is not None:
         window = least(window, _trained(mapping(document.get("model_info"))))
-    facts = ModelFacts(context=window)
+    facts = ModelFacts(max_input=window)
     can = words(document.get("capabilities"))
     if can:
         facts = ModelFacts(
-            context=window,
+            max_input=window,
             vision="vision" in can,
             # That it takes sound is said by new versions only.
             audio=True if "audio" in can else None,

@@ -43,7 +43,7 @@ def listed(**states: str) -> dict[str, Any]:
 
 
 def test_a_server_with_one_model_answers_for_any_name() -> None:
-    facts = ModelFacts(context=8192, vision=False, audio=False)
+    facts = ModelFacts(max_input=8192, vision=False, audio=False)
     expected = Learned(facts, loaded=True, slots=4)
 
     assert {"gpt-oss": expected, "other": expected} == told("llamacpp", {"/props": PROPS}, ("gpt-oss", "other"))
@@ -52,7 +52,7 @@ def test_a_server_with_one_model_answers_for_any_name() -> None:
 def test_an_old_version_tells_the_window_alone() -> None:
     old = {"default_generation_settings": {"n_ctx": 4096}}
 
-    assert {"m": Learned(ModelFacts(context=4096), loaded=True)} == told("llamacpp", {"/props": old})
+    assert {"m": Learned(ModelFacts(max_input=4096), loaded=True)} == told("llamacpp", {"/props": old})
 
 
 def test_asleep_is_not_loaded() -> None:
@@ -77,7 +77,7 @@ def test_a_router_is_asked_for_its_list_and_for_what_is_loaded() -> None:
 
     assert ["/props", "/models", one] == asked
     assert {
-        "a/big:Q4": Learned(ModelFacts(context=8192, vision=True, audio=False), listed=True, loaded=True, slots=4),
+        "a/big:Q4": Learned(ModelFacts(max_input=8192, vision=True, audio=False), listed=True, loaded=True, slots=4),
         "small": Learned(listed=True, loaded=False),
         "tired": Learned(listed=True, loaded=False),
         "gone": Learned(listed=False),

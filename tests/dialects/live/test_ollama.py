@@ -57,7 +57,7 @@ def test_the_examples_are_what_the_server_says() -> None:
 
 
 def test_a_loaded_model_has_the_window_with_which_it_was_loaded() -> None:
-    facts = ModelFacts(context=16384, vision=False, tools=True, reasoning=True)
+    facts = ModelFacts(max_input=16384, vision=False, tools=True, reasoning=True)
 
     assert Learned(facts, listed=True, loaded=True, gpu=0.75) == learned(SHOWN, LOADED)
 
@@ -79,17 +79,17 @@ def test_what_a_model_was_trained_for_is_not_its_window() -> None:
     ],
 )
 def test_a_window_that_is_set(parameters: object, options: dict[str, object], expected: int | None) -> None:
-    assert expected == learned(shown(parameters=parameters), EMPTY, options=options).facts.context
+    assert expected == learned(shown(parameters=parameters), EMPTY, options=options).facts.max_input
 
 
 def test_a_window_of_our_own_stands_above_that_with_which_somebody_has_loaded_it() -> None:
     found = learned(SHOWN, LOADED, options={"num_ctx": 32768})
 
-    assert (32768, True) == (found.facts.context, found.loaded)
+    assert (32768, True) == (found.facts.max_input, found.loaded)
 
 
 def test_a_window_with_which_it_was_loaded_stands_above_its_parameters() -> None:
-    assert 16384 == learned(shown(parameters="num_ctx 2048"), LOADED).facts.context
+    assert 16384 == learned(shown(parameters="num_ctx 2048"), LOADED).facts.max_input
 
 
 @pytest.mark.parametrize("model", ["llama3.2", "llama3.2:latest", "hub.io:5000/me/llama3.2"])
@@ -123,11 +123,11 @@ def test_each_model_is_asked_about() -> None:
 def test_what_a_server_says_of_others_is_heard_where_others_may_be_asked_for() -> None:
     found = told("ollama", {"/api/ps": LOADED}, (), every=True)
 
-    assert ["qwen3:8b"] == list(found) and 16384 == found["qwen3:8b"].facts.context
+    assert ["qwen3:8b"] == list(found) and 16384 == found["qwen3:8b"].facts.max_input
 
 
 def test_a_model_that_sees_has_several_lengths() -> None:
     info = {"general.architecture": "gemma3", "clip.context_length": 77, "gemma3.context_length": 8192}
 
-    assert 8192 == learned(shown(model_info=info, parameters="num_ctx 20000")).facts.context
-    assert 77 == learned(shown(model_info={"clip.context_length": 77}, parameters="num_ctx 99")).facts.context
+    assert 8192 == learned(shown(model_info=info, parameters="num_ctx 20000")).facts.max_input
+    assert 77 == learned(shown(model_info={"clip.context_length": 77}, parameters="num_ctx 99")).facts.max_input
