@@ -265,8 +265,8 @@ class Worker(Holdfast):
             case ("order", order):
                 carry_out(self.pool, order, self._rules_of)
                 self._room.look_around()
-            case ("learned", upstream, told):
-                super()._learn(upstream, told)
+            case ("models", upstream, told):
+                self._hear_of_models(upstream, told)
             case ("settings", settings):
                 self._follow(*unpickled(settings))
             case ("last_reload", summary, mark):
@@ -309,6 +309,8 @@ class Worker(Holdfast):
             self._events.tell_last()
         else:
             self._sync.leave_it()
+            while self._sizes.doubts:
+                self._link.tell_leader_soon("models", self._sizes.doubts.pop(), None)
         self._events.tell_counts()
 
     # One configuration after another.
@@ -344,7 +346,14 @@ class Worker(Holdfast):
 
     def _learn(self, upstream: str, told: Mapping[str, Learned]) -> None:
         super()._learn(upstream, told)
-        self._link.tell("learned", upstream, dict(told))
+        self._link.tell("models", upstream, dict(told))
+
+    def _hear_of_models(self, upstream: str, told: Mapping[str, Learned] | None) -> None:
+        """What a server tells of its models, or None: that it should be asked again."""
+        if told is None:
+            self._sizes.doubts.add(upstream)
+        else:
+            super()._learn(upstream, told)
 
     def _tell_changes(self, events: Iterable[Happening]) -> None:
         if self._leads:

@@ -2,7 +2,7 @@
 
 The window of a model is what it was loaded with. It is told as the longest prompt: an answer that comes to the end of
 the window stops there, so a high cap on it is no reason to ask somebody else. What `/api/show` calls its context length
-is the most that it was trained for, of which the server gives it a part by rules of its own; that alone tells no window.
+is the most that it was trained for, of which the server gives it a part by rules of its own: no window.
 """
 
 from __future__ import annotations
