@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
+from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.content import split
 from proxy.dialects.responses.document import REASONS, ResponseDocument, refusal_part, text_part
+from proxy.dialects.responses.freeform import input_of, names_in
 from proxy.dialects.responses.open_items import Call, Foreign, Message, Part, Reasoning
 from proxy.dialects.responses.usage import from_chat_usage
 from proxy.dialects.sent_events import number_at, sent_events, text_at
@@ -36,6 +38,7 @@ class ResponsesEncoder:
         "_calls",
         "_document",
         "_ended",
+        "_freeform",
         "_incomplete",
         "_items",
         "_open",
@@ -48,6 +51,8 @@ class ResponsesEncoder:
 
     def __init__(self, speaking: Speaking) -> None:
         self._document = ResponseDocument(speaking)
+        self._freeform = names_in(speaking.request.fields.get("tools", NULL))
+        """Names of tools whose calls are told as those of tools that take any text."""
         self._sequence = 0
         self._out: list[bytes] = []
         """Events that the feed under way has given so far."""
@@ -261,6 +266,7 @@ class ResponsesEncoder:
         """What the client has not been told of a call."""
         if not call.begun:
             self._close_open("completed")
+            call.freeform = call.name in self._freeform
             taken = {item.call_id for item in self._items if isinstance(item, Call)}
             call.begin(len(self._items), taken)
             self._add(call)
@@ -272,7 +278,12 @@ class ResponsesEncoder:
         if not call.pieces:
             call.pieces.append("{}")
         self._tell_call(call)
-        self._event("response.function_call_arguments.done", {**call.where, "arguments": call.arguments})
+        if call.freeform:
+            told = {**call.where, "delta": input_of(call.arguments)}
+            self._event("response.custom_tool_call_input.delta", told)
+            self._event("response.custom_tool_call_input.done", {**call.where, "input": told["delta"]})
+        else:
+            self._event("response.function_call_arguments.done", {**call.where, "arguments": call.arguments})
         self._close_item(call, status)
 
     # The response.

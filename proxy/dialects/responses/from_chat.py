@@ -10,6 +10,7 @@ import msgspec
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.openai.said import REASONING
+from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.content import split
 from proxy.dialects.responses.document import (
     REASONS,
@@ -21,6 +22,7 @@ from proxy.dialects.responses.document import (
     refusal_part,
     text_part,
 )
+from proxy.dialects.responses.freeform import freeform_item, input_of, names_in
 from proxy.dialects.responses.usage import from_chat_usage
 
 _decode = msgspec.json.Decoder().decode
@@ -31,7 +33,7 @@ def from_chat(answer: bytes, speaking: Speaking) -> bytes:
     completion = _object(_read(answer))
     choice = _object(next(iter(_list(completion.get("choices"))), None))
     incomplete = REASONS.get(_text(choice.get("finish_reason")))
-    items = _items(_object(choice.get("message")), speaking.id)
+    items = _items(_object(choice.get("message")), speaking.id, names_in(speaking.request.fields.get("tools", NULL)))
     status = "incomplete" if incomplete else "completed"
     if items:
         # Only what was said last can have been cut.
@@ -52,7 +54,7 @@ def _read(answer: bytes) -> object:
         return None
 
 
-def _items(message: dict[str, Any], id_: str) -> list[dict[str, Any]]:
+def _items(message: dict[str, Any], id_: str, freeform: frozenset[str]) -> list[dict[str, Any]]:
     text, thoughts = split(message.get("content"))
     thoughts = next(filter(None, (_text(message.get(name)) for name in REASONING)), thoughts)
     refusal = _text(message.get("refusal"))
@@ -69,7 +71,11 @@ def _items(message: dict[str, Any], id_: str) -> list[dict[str, Any]]:
         place = len(items)
         arguments = _text(function.get("arguments")) or "{}"
         call_id = _text(call.get("id")) or f"call_{id_}{place}"
-        items.append(call_item(item_id("fc", id_, place), call_id, _text(function.get("name")), arguments, "completed"))
+        name = _text(function.get("name"))
+        if name in freeform:
+            items.append(freeform_item(item_id("ctc", id_, place), call_id, name, input_of(arguments), "completed"))
+        else:
+            items.append(call_item(item_id("fc", id_, place), call_id, name, arguments, "completed"))
     return items
 
 

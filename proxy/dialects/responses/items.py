@@ -15,12 +15,14 @@ from msgspec import Raw
 
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.responses.freeform import arguments_of
 from proxy.dialects.responses.parts import content_of, is_text, joined, parts_of, word
 
 _ROLES = ("user", "system", "developer")
 _DONE_ELSEWHERE = frozenset({"code_interpreter_call", "file_search_call", "mcp_list_tools", "web_search_call"})
 """Items in which OpenAI tells what it did: nobody else can read them, and the messages behind them say what came of
 it."""
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _PARAGRAPH = rb"\n\n"
 _SHOWN = Raw(b'"The output is in the next message."')
 _NO_ARGUMENTS = Raw(b'"{}"')
@@ -147,7 +149,10 @@ def _add(turns: _Turns, item: dict[str, Raw], place: str) -> None:
         _add_message(turns, item, place)
     elif kind == "function_call":
         _add_call(turns, item, place)
-    elif kind == "function_call_output":
+    elif kind == "custom_tool_call":
+        _check_text(item, "input", place)
+        _add_call(turns, {**item, "arguments": arguments_of(item["input"])}, place)
+    elif kind in _OUTPUTS:
         _add_answer(turns, item, place)
     elif kind == "reasoning":
         _add_reasoning(turns, item, place)
@@ -182,11 +187,15 @@ def _add_call(turns: _Turns, item: dict[str, Raw], place: str) -> None:
     if item.get("namespace", NULL) != NULL:
         raise NotCarriedError("Tools of a namespace have no counterpart in a chat completion.", f"{place}.namespace")
     for name in ("call_id", "name"):
-        if not is_text(item.get(name, NULL)):
-            raise NotCarriedError(f"'{place}.{name}' must be a string.", f"{place}.{name}")
+        _check_text(item, name, place)
     arguments = item.get("arguments", NULL)
     empty = len(arguments) == 2 or arguments == NULL
     turns.call(item["call_id"], {"name": item["name"], "arguments": _NO_ARGUMENTS if empty else arguments})
+
+
+def _check_text(item: dict[str, Raw], name: str, place: str) -> None:
+    if not is_text(item.get(name, NULL)):
+        raise NotCarriedError(f"'{place}.{name}' must be a string.", f"{place}.{name}")
 
 
 def _add_answer(turns: _Turns, item: dict[str, Raw], place: str) -> None:

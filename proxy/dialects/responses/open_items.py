@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.responses.document import call_item, item_id, message_item, reasoning_item, refusal_part, text_part
+from proxy.dialects.responses.freeform import freeform_item, input_of
 
 _EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -115,13 +116,15 @@ class Message:
 class Call:
     """A call of a function, of which pieces come before it is known what it is called."""
 
-    __slots__ = ("_random", "_told", "call_id", "head", "id", "name", "pieces", "place", "tail", "whole")
+    __slots__ = ("_random", "_told", "call_id", "freeform", "head", "id", "name", "pieces", "place", "tail", "whole")
 
     def __init__(self, id_: str) -> None:
         self._random = id_
         self.id = ""
         self.call_id = ""
         self.name = ""
+        self.freeform = False
+        """Whether it is one of a tool that takes any text. Such a call is told when it is whole."""
         self.pieces: list[str] = []
         self.place = -1
         self.whole: bytes | None = None
@@ -148,13 +151,15 @@ class Call:
     def begin(self, place: int, taken: set[str]) -> None:
         """It gets its place; `taken` are the ids of other calls, since clients refuse to hear of one twice."""
         self.place = place
-        self.id = item_id("fc", self._random, place)
+        self.id = item_id("ctc" if self.freeform else "fc", self._random, place)
         if not self.call_id or self.call_id in taken:
             self.call_id = f"call_{self._random}{place}"
         self.tail = _tail(self.where)
 
     def untold(self) -> Iterator[str]:
         """Pieces of the arguments that the client has not been told; now they count as told."""
+        if self.freeform:
+            return
         pieces = self.pieces[self._told :]
         self._told = len(self.pieces)
         yield from pieces
@@ -162,6 +167,8 @@ class Call:
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""
         arguments = "" if status == "in_progress" else self.arguments
+        if self.freeform:
+            return freeform_item(self.id, self.call_id, self.name, arguments and input_of(arguments), status)
         return call_item(self.id, self.call_id, self.name, arguments, status)
 
 

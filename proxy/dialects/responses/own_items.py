@@ -16,7 +16,7 @@ from msgspec import Raw
 from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.document import OWN
 
-_OWN_ID: Final = re.compile(rb'"(?:msg|rs|fc)%b[0-9a-z]+"' % OWN.encode())
+_OWN_ID: Final = re.compile(rb'"(?:msg|rs|fc|ctc)%b[0-9a-z]+"' % OWN.encode())
 _REASONING: Final = Raw(b'"reasoning"')
 
 _encode = msgspec.json.Encoder().encode

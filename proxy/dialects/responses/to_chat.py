@@ -15,6 +15,7 @@ from msgspec import Raw
 from proxy.core.request import ModelRequest
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.responses.freeform import as_function
 from proxy.dialects.responses.items import messages_of
 from proxy.dialects.responses.parts import is_text, word
 from proxy.dialects.responses.request import tie_of
@@ -170,6 +171,8 @@ def _function(tool: dict[str, Raw], place: str) -> dict[str, Any] | None:
     kind = word(tool.get("type", NULL), f"{place}.type")
     if _SEARCHES.fullmatch(kind):
         return None
+    if kind == "custom":
+        return as_function(tool, place)
     if kind != "function":
         # Left out, it would be missed: the model would answer without what it was to find out.
         message = f"Only OpenAI runs a tool of the type {kind[:50]!r}; this deployment has functions only."
@@ -190,7 +193,7 @@ def _choice(value: Raw) -> tuple[str | dict[str, Any] | None, set[bytes] | None]
         raise NotCarriedError(f"'tool_choice' must be one of {', '.join(_CHOICES)}.", "tool_choice")
     members = _object({"tool_choice": value}, "tool_choice")
     kind = word(members.get("type", NULL), "tool_choice.type")
-    if kind == "function" and is_text(members.get("name", NULL)):
+    if kind in {"function", "custom"} and is_text(members.get("name", NULL)):
         return {"type": "function", "function": {"name": members["name"]}}, None
     if kind == "allowed_tools":
         mode = word(members.get("mode", NULL), "tool_choice.mode")

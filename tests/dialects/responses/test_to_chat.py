@@ -304,7 +304,8 @@ def test_fields_that_nobody_knows_survive() -> None:
 NOT_CARRIED: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "file_search"}]}, "tools[0]"),
     ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
-    ({"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]}, "tools[1]"),
+    ({"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": 1}]}, "tools[1].name"),
+    ({"input": [{"type": "custom_tool_call", "call_id": "c", "name": "f", "input": 1}]}, "input[0].input"),
     ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tools": 5}, "tools"),
     ({"tool_choice": {"type": "web_search_preview"}}, "tool_choice"),
