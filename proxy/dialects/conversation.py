@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.dialects.dialect import ChatAsked, NotCarriedError
+from proxy.dialects.lenient_json import arguments_object
 from proxy.dialects.openai.shapes import NULL
 
 _ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options", "n", "modalities", "response_format"})
@@ -27,7 +28,6 @@ _ANY_OBJECT: Final = Raw(b'{"type":"object","properties":{}}')
 _MAGIC: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
 
 _T = TypeVar("_T")
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class CacheControl(Struct, gc=False):
@@ -314,19 +314,11 @@ def read_cap(fields: Mapping[str, Raw]) -> int | None:
     return next((cap for name in _CAPS if (cap := read_value(fields, name, int)) is not None), None)
 
 
-def read_arguments(arguments: Raw) -> Raw:
+def read_arguments(arguments: Raw) -> object:
     """A call's arguments as an object; what is none stays readable to the model under `_raw`."""
-    try:
-        text = msgspec.json.decode(arguments, type=str).strip() if _is_text(arguments) else bytes(arguments)
-    except (ValueError, RecursionError):
-        text = bytes(arguments)
-    if not text or arguments == NULL:
-        return _CLOSED
-    try:
-        _decode_object(text)
-        return Raw(text.encode() if isinstance(text, str) else text)
-    except (ValueError, RecursionError):
-        return Raw(msgspec.json.encode({"_raw": text if isinstance(text, str) else text.decode("utf-8", "replace")}))
+    if _is_text(arguments):
+        return arguments_object(msgspec.json.decode(arguments, type=str))
+    return arguments_object(None if arguments == NULL else bytes(arguments).decode("utf-8", "replace"))
 
 
 def read_data_url(url: str) -> DataUrl | None:

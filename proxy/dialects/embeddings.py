@@ -18,7 +18,8 @@ from proxy.core.wire import Wire
 from proxy.dialects.client_wire import Encoder, EventReader, Speaking
 from proxy.dialects.dialect import NotCarriedError, Reading, Translator
 from proxy.dialects.failures import classify_in_band
-from proxy.dialects.no_answer import bad_answer, no_answer, readable, without_bom
+from proxy.dialects.lenient_json import peek
+from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.shapes import NULL
 
@@ -103,7 +104,7 @@ class EmbeddingsWire:
         The codes are those of `no_answer`, and `empty_answer`: there are no vectors, or not as many as were asked for.
         """
         body = without_bom(body)
-        answer = _read(body)
+        answer = peek(_decode, body)
         if answer is None:
             return no_answer(body, "a list of embeddings", kind, now)
         if answer.error != NULL:
@@ -165,16 +166,6 @@ def _items(given: Raw) -> Sequence[Raw]:
 def _is_count(value: Raw) -> bool:
     raw = bytes(value)
     return raw.isdigit() and raw[:1] != b"0" and len(raw) <= _MOST_DIGITS
-
-
-def _read(body: bytes) -> _Vectors | None:
-    data = readable(body)
-    if data is None:
-        return None
-    try:
-        return _decode(data)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _is_vector(embedding: Raw) -> bool:

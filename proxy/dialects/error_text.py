@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from proxy.dialects.lenient_json import mended
+
 MAX_MESSAGE = 2048
 """Characters of a message that are kept for classification."""
 
@@ -32,7 +34,6 @@ _SPANS = {"PerDay": "quota_per_day", "PerMinute": "quota_per_minute"}
 
 _SCRIPTS = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _TAGS = re.compile(r"<[!/?]?[A-Za-z-][^<>]*>")
-_SURROGATES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,6 @@ def clean(text: str) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(text.split())
-
-
-def mended(data: bytes) -> bytes:
-    """JSON with what a strict decoder refuses inside strings replaced by U+FFFD: broken UTF-8, halves of surrogates.
-
-    Upstreams that cut texts by bytes or by UTF-16 units produce both. Only for looking into: forward the original.
-    """
-    return _SURROGATES.sub(rb"\\ufffd", data.decode("utf-8", "replace").encode())
 
 
 def _document(body: bytes) -> object:

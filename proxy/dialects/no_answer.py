@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.dialects.error_text import clean, mended, read_error
+from proxy.dialects.error_text import clean, read_error
 from proxy.dialects.failures import classify_in_band
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -54,13 +54,3 @@ def without_bom(body: bytes) -> bytes:
     """The body without a byte order mark, which breaks clients; the same object if there is none."""
     data = body.lstrip()
     return data.removeprefix(_BOM) if data.startswith(_BOM) else body
-
-
-def readable(data: bytes) -> bytes | None:
-    """Bytes that a decoder may look into: UTF-8, halves of surrogate pairs mended; None if they are not UTF-8."""
-    try:
-        if not data.isascii():
-            data.decode()  # skipped strings are not checked by the decoder
-    except UnicodeDecodeError:
-        return None
-    return mended(data) if b"\\ud" in data or b"\\uD" in data else data

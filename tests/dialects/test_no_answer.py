@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.failure import FailureClass
-from proxy.dialects.no_answer import no_answer, readable, without_bom
+from proxy.dialects.no_answer import no_answer, without_bom
 
 
 @pytest.mark.parametrize(
@@ -32,22 +32,7 @@ def test_a_byte_order_mark_is_dropped_and_nothing_else() -> None:
     assert b"\n{}" == without_bom(b"\n{}")
 
 
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b'"x"', b'"x"'),
-        ('"\u00e4"'.encode(), '"\u00e4"'.encode()),
-        (b'"\\ud83d"', b'"\\ufffd"'),
-        (b'"\\uD83D"', b'"\\ufffd"'),
-        (b'"\xff"', None),
-    ],
-)
-def test_what_a_decoder_may_look_into(data: bytes, expected: bytes | None) -> None:
-    assert expected == readable(data)
-
-
 @given(st.binary(max_size=60))
 def test_nothing_is_raised(body: bytes) -> None:
     no_answer(body, "a response", "", 0.0)
     without_bom(body)
-    readable(body)

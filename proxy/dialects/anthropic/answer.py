@@ -7,10 +7,10 @@ from typing import Any
 
 from proxy.core.failure import Failure
 from proxy.dialects.anthropic.names import ANSWER
-from proxy.dialects.anthropic.values import read_json
 from proxy.dialects.anthropic.wordings import chat_usage, finish_reason, refusal_in
 from proxy.dialects.chat_events import chat_completion, to_json, tool_call
 from proxy.dialects.dialect import Reading
+from proxy.dialects.lenient_json import read_json
 from proxy.dialects.no_answer import unreadable, without_bom
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from proxy.dialects.anthropic.names import CallIds, ToolNames
 from proxy.dialects.anthropic.parts import Block, blocks_of, cached, refuse, text_block, texts_of
-from proxy.dialects.anthropic.values import object_in
+from proxy.dialects.lenient_json import arguments_object
 
 _SYSTEM: Final = ("system", "developer")
 _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -134,7 +134,7 @@ class _Reader:
         if not isinstance(id_, str) or not isinstance(name, str) or not name:
             refuse("a tool call without an id or a name")
         block = {"type": "tool_use", "id": self._ids.call(id_), "name": self._names.sent(name)}
-        return {**block, "input": _input(arguments)}
+        return {**block, "input": arguments_object(arguments)}
 
     def _result(self, message: Mapping[str, Any]) -> None:
         id_ = message.get("tool_call_id")
@@ -178,16 +178,6 @@ def _marked(blocks: list[Block], message: Mapping[str, Any]) -> list[Block]:
     if blocks and "cache_control" in message and "thinking" not in blocks[-1]["type"]:
         cached(blocks[-1], message)
     return blocks
-
-
-def _input(arguments: object) -> object:
-    """The arguments of a call, byte for byte if they are an object, as all of Messages' are."""
-    if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
-        return {}
-    if isinstance(arguments, str):
-        found = object_in(arguments)
-        return {"_raw": arguments} if found is None else found
-    return arguments if isinstance(arguments, dict) else {"_raw": arguments}
 
 
 def _thoughts(blocks: object) -> list[Block]:

@@ -18,8 +18,8 @@ from proxy.dialects.anthropic.parts import Block, cached, refuse, text_block
 from proxy.dialects.anthropic.schemas import closed
 from proxy.dialects.anthropic.thinking import NOT_HEEDED, NOTHING_SAID, Effort, effort_of, passed_on
 from proxy.dialects.anthropic.tools import answer_tool, names_in, tools_called, write_choice, write_tools
-from proxy.dialects.anthropic.values import read_asked
 from proxy.dialects.dialect import ChatAsked, NotCarriedError, Outgoing
+from proxy.dialects.lenient_json import decoded
 
 _DEFAULT_CAP: Final = 4096
 """Tokens of an answer where neither the client nor the catalogue has a limit: every model can do it."""
@@ -40,6 +40,7 @@ _CARRIED: Final = frozenset(
 """Fields that are looked at; all others are left out and named."""
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
 def write_request(asked: ChatAsked) -> Outgoing:
@@ -106,8 +107,8 @@ class _Writer:
     def _value(self, name: str) -> Any:
         raw = self._given.get(name)
         try:
-            return None if raw is None else read_asked(raw)
-        except ValueError:
+            return None if raw is None else decoded(_decode, bytes(raw))
+        except (ValueError, RecursionError):
             refuse(f"a '{name}' that is not valid JSON", name)
 
     def _cap(self) -> int:

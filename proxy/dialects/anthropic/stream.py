@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from proxy.dialects.anthropic.names import ANSWER
-from proxy.dialects.anthropic.values import read_json
 from proxy.dialects.anthropic.wordings import chat_usage, finish_reason, refusal_in
 from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event, to_json
 from proxy.dialects.dialect import Reading
+from proxy.dialects.lenient_json import read_json
 from proxy.streams.sse import Event, EventFramer, EventTooLargeError
 
 _DELTA: Final = b"event: content_block_delta\ndata: "

@@ -10,8 +10,8 @@ from msgspec import Raw, Struct
 from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.chat_events import chat_completion, tool_call, usage_of
 from proxy.dialects.dialect import Reading
-from proxy.dialects.error_text import mended
 from proxy.dialects.failures import IN_BAND
+from proxy.dialects.lenient_json import decoded_or_none
 from proxy.dialects.no_answer import unreadable
 
 _CLOSED: Final = Raw(b"{}")
@@ -105,7 +105,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
     """A whole answer as a chat completion, or the failure that it is. Never raises."""
-    answer = _read(body)
+    answer = decoded_or_none(_decode, body)
     if answer is None or answer.output.message is None:
         return unreadable(body, "an answer of Converse")
     if answer.stop_reason.startswith(MALFORMED_OUTPUT):
@@ -114,17 +114,6 @@ def read_answer(body: bytes, reading: Reading) -> bytes | Failure:
     finish = finish_reason(answer.stop_reason, called="tool_calls" in message)
     usage = answer.usage.on_chat() if answer.usage is not None else None
     return chat_completion(reading.id, reading.created, reading.model, message, finish, usage)
-
-
-def _read(body: bytes) -> _Answer | None:
-    try:
-        return _decode(body)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return _decode(mended(body)) if b"\\u" in body else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _message(blocks: list[Block], reading: Reading) -> dict[str, Any]:

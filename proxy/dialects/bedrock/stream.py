@@ -11,7 +11,7 @@ from proxy.dialects.bedrock.answer import MALFORMED_OUTPUT, Usage, finish_reason
 from proxy.dialects.bedrock.frames import Frame, FrameReader
 from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event, to_json
 from proxy.dialects.dialect import Reading
-from proxy.dialects.error_text import mended
+from proxy.dialects.lenient_json import decoded_or_none
 
 
 class _ToolStart(Struct, gc=False, rename="camel"):
@@ -52,17 +52,6 @@ class _Event(Struct, gc=False, rename="camel"):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
-
-
-def _read(payload: bytes) -> _Event | None:
-    try:
-        return _decode(payload)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return _decode(mended(payload)) if b"\\u" in payload else None
-    except (ValueError, RecursionError):
-        return None
 
 
 class BedrockTranslator:
@@ -107,7 +96,7 @@ class BedrockTranslator:
         if kind != "event":
             return self._end_with(_exception(frame))
         name = frame.headers.get(":event-type", "")
-        event = _read(frame.payload)
+        event = decoded_or_none(_decode, frame.payload)
         if event is None:
             return self._end_with(MALFORMED)
         if self._started:
@@ -178,7 +167,7 @@ class BedrockTranslator:
 
 def _exception(frame: Frame) -> bytes:
     headers = frame.headers
-    event = _read(frame.payload)
+    event = decoded_or_none(_decode, frame.payload)
     message = headers.get(":error-message") or (event.message if event is not None else "") or ""
     return _error(headers.get(":exception-type") or headers.get(":error-code") or "unknown", message)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 from proxy.core.errors import error_event
 from proxy.dialects.chat_events import DONE, Chunk, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
+from proxy.dialects.lenient_json import converted
 from proxy.dialects.openai.said import text_of
 from proxy.dialects.sent_events import sent_events, text_at
 
@@ -40,24 +40,13 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 def from_chat(answer: bytes, speaking: Speaking) -> bytes:
     """A whole chat completion, found good, as a completion."""
-    completion = _read(answer)
+    completion = converted(_decode, _Answer, answer) or _Answer()
     choices = [
         _choice(choice.index or place, _said(choice.message), _reason(choice.finish_reason) or "stop")
         for place, choice in enumerate(completion.choices or ())
     ]
     told = {**_head(speaking, completion.model), "choices": choices}
     return to_json({**told, "usage": completion.usage} if isinstance(completion.usage, dict) else told)
-
-
-def _read(answer: bytes) -> _Answer:
-    try:
-        return _decode(answer)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return msgspec.convert(json.loads(answer), _Answer)  # halves of surrogate pairs
-    except (ValueError, RecursionError):
-        return _Answer()
 
 
 def _head(speaking: Speaking, model: str | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -13,7 +12,8 @@ from proxy.dialects.chat_events import DONE, MALFORMED, error_event, to_json
 from proxy.dialects.dialect import Reading
 from proxy.dialects.error_text import read_error
 from proxy.dialects.failures import classify_in_band
-from proxy.dialects.no_answer import bad_answer, no_answer, readable, without_bom
+from proxy.dialects.lenient_json import converted, peek
+from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.shapes import NULL
 from proxy.streams.event_view import SAYS, EventKind, EventView
@@ -47,23 +47,13 @@ _NOTHING = EventView(EventKind.NO_CONTENT)
 _FIRST = [0]
 
 
-def _document(data: bytes) -> _Document | None:
-    clear = readable(data)
-    if clear is None:
-        return None
-    try:
-        return _decode(clear)
-    except (ValueError, RecursionError):
-        return None
-
-
 def read_completion(body: bytes, kind: str, now: float) -> Completion | Failure:
     """A whole answer, or the failure that it is. Never raises.
 
     The codes are those of `no_answer`, and `empty_answer`: there is no text, and no finish reason.
     """
     body = without_bom(body)
-    document = _document(body)
+    document = peek(_decode, body)
     if document is None:
         return no_answer(body, "a completion", kind, now)
     if document.error != NULL:
@@ -80,7 +70,7 @@ def read_completion(body: bytes, kind: str, now: float) -> Completion | Failure:
 
 def read_event(data: bytes) -> EventView:
     """What the stream machine needs to know of one event."""
-    document = _document(data)
+    document = peek(_decode, data)
     if document is None:
         return _DONE if data == b"[DONE]" else _MALFORMED
     if document.error != NULL:
@@ -157,7 +147,7 @@ class CompletionsTranslator:
         out.append(error_event(to_json({"error": error})))
 
     def _take(self, data: bytes, out: list[bytes]) -> None:
-        event = _event(data)
+        event = converted(_decode_event, _Event, data)
         if event is None:
             out.append(MALFORMED)
             return
@@ -184,14 +174,3 @@ class CompletionsTranslator:
             delta["content"] = choice.text
         told = {"index": index, "delta": delta, "finish_reason": choice.finish_reason or None}
         return b'%b,"choices":[%b]}\n\n' % (self._head, to_json(told))
-
-
-def _event(data: bytes) -> _Event | None:
-    try:
-        return _decode_event(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return msgspec.convert(json.loads(data), _Event)  # halves of surrogate pairs
-    except (ValueError, RecursionError):
-        return None

@@ -15,14 +15,13 @@ from msgspec import Raw, Struct
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.gemini.families import Family
 from proxy.dialects.gemini.media import at_address, file, sound
-from proxy.dialects.gemini.reading_json import decoded
 from proxy.dialects.gemini.tools import Names
+from proxy.dialects.lenient_json import arguments_object, decoded, object_in
 
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 """What Google documents for calls that another model has made."""
 _NOTHING: Final = {"text": " "}
 """A part that says nothing, where there must be one."""
-_EMPTY_OBJECT: Final = Raw(b"{}")
 _SIGNATURE: Final = re.compile(r"(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)?")
 """Base64. A signature that was cut on its way is refused, so that it is as good as none."""
 _SYSTEM: Final = frozenset({"system", "developer"})
@@ -61,8 +60,6 @@ class _Message(Struct):
 
 
 _decode = msgspec.json.Decoder(list[_Message]).decode
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
 class Conversation(Struct):
@@ -166,7 +163,7 @@ class _Writer:
 
     def _call(self, call: _Call) -> dict[str, Any]:
         name = call.function.name
-        sent: dict[str, Any] = {"name": self._names.sent(name), "args": _arguments(call.function.arguments)}
+        sent: dict[str, Any] = {"name": self._names.sent(name), "args": arguments_object(call.function.arguments)}
         if call.id:
             sent["id"] = call.id
             self._tools[call.id] = name
@@ -234,32 +231,10 @@ def _url(value: Any) -> Any:
     return value.get("url") if isinstance(value, dict) else value
 
 
-def _arguments(given: Any) -> Any:
-    """A call's arguments as an object: what the model wrote may be none."""
-    if isinstance(given, dict):
-        return given
-    if not isinstance(given, str) or not given.strip():
-        return _EMPTY_OBJECT
-    found = _object(given)
-    return {"_raw": given} if found is None else found
-
-
 def _response(text: str) -> Any:
     """A tool's result as an object. What is no object goes into one, and so does one with references in it.
 
     Gemini takes `$ref` anywhere in a result for a pointer to a file beside it, and refuses one that it cannot find.
     """
-    found = _object(text) if "$ref" not in text and "\\u0024" not in text else None
+    found = object_in(text) if "$ref" not in text and "\\u0024" not in text else None
     return {"result": text} if found is None else found
-
-
-def _object(text: str) -> Raw | None:
-    """The text, if it is a JSON object. It is not decoded any further, and sent as it is."""
-    if text.lstrip()[:1] != "{":
-        return None
-    try:
-        data = text.encode()
-        _decode_object(data)
-    except (ValueError, RecursionError):
-        return None
-    return Raw(data)

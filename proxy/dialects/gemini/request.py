@@ -13,9 +13,9 @@ from proxy.dialects.chat_events import to_json
 from proxy.dialects.dialect import ChatAsked, NotCarriedError, Outgoing
 from proxy.dialects.gemini.contents import conversation
 from proxy.dialects.gemini.families import Family, family_of
-from proxy.dialects.gemini.reading_json import decoded
 from proxy.dialects.gemini.schema import adapted
 from proxy.dialects.gemini.tools import Names, chosen, declared
+from proxy.dialects.lenient_json import decoded
 
 _NULL: Final = Raw(b"null")
 _SAME: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import Raw, Struct
 
 from proxy.dialects.chat_events import to_json, usage_of
 from proxy.dialects.dialect import Reading
-from proxy.dialects.gemini.reading_json import decoded
+from proxy.dialects.lenient_json import decoded_or_none
 
 NULL: Final = Raw(b"null")
 _BLOCKED: Final = "content_filter"
@@ -100,16 +101,9 @@ class Response(Struct, gc=False):
     error: Raw = NULL
 
 
-_decode = msgspec.json.Decoder(Response).decode
+read_response = partial(decoded_or_none, msgspec.json.Decoder(Response).decode)
+"""The answer or event; None if the bytes are no JSON, or if a member has a type that the wire rules out."""
 _decode_counts = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-def read_response(data: bytes) -> Response | None:
-    """The answer or event; None if the bytes are no JSON, or if a member has a type that the wire rules out."""
-    try:
-        return decoded(_decode, data)
-    except (ValueError, RecursionError):
-        return None
 
 
 def failure_of(response: Response, candidate: Candidate | None) -> bytes | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from proxy.core.errors import ClientError
 from proxy.core.plain import count
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
+from proxy.dialects.lenient_json import arguments_object, converted
 from proxy.dialects.messages.counting import estimate
 from proxy.dialects.messages.names import client_names, tool_use_id
 from proxy.dialects.messages.shapes import decoded, given
@@ -60,12 +60,11 @@ class _Answer(Struct):
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def message(answer: bytes, speaking: Speaking) -> bytes:
     """A whole chat completion, found good, as a message."""
-    read = _read(answer)
+    read = converted(_decode, _Answer, answer, strict=False) or _Answer()
     choice = read.choices[0] if read.choices else _Choice()
     said = choice.message or _Message()
     content = _thoughts(said) + _texts(said.content, said.refusal) + _calls(said, speaking)
@@ -167,18 +166,6 @@ def _parts(content: object) -> list[Mapping[str, Any]]:
     return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
 
 
-def _read(answer: bytes) -> _Answer:
-    try:
-        return _decode(answer)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # Halves of surrogate pairs, or a member of another type than the wire has: as much as can be read.
-        return msgspec.convert(json.loads(answer), _Answer, strict=False)
-    except (ValueError, RecursionError):
-        return _Answer()
-
-
 def _thoughts(said: _Message) -> list[dict[str, Any]]:
     if blocks := thoughts_of(said.thinking_blocks):
         return blocks
@@ -207,23 +194,10 @@ def _calls(said: _Message, speaking: Speaking) -> list[dict[str, Any]]:
                 "type": "tool_use",
                 "id": tool_use_id(call.id or f"toolu_{speaking.id}{index}"),
                 "name": names.get(name, name),
-                "input": _input(function.arguments),
+                "input": arguments_object(function.arguments),
             }
         )
     return blocks
-
-
-def _input(arguments: object) -> object:
-    """The input of a call: an object, whatever the model wrote."""
-    if isinstance(arguments, Mapping):
-        return arguments
-    if not isinstance(arguments, str) or not arguments.strip():
-        return {}
-    try:
-        _decode_object(arguments)
-    except (ValueError, RecursionError):
-        return {"_raw": arguments}
-    return Raw(arguments.encode())
 
 
 def _sequences(speaking: Speaking) -> list[str]:

@@ -14,8 +14,9 @@ from msgspec import Raw, Struct
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.plain import count
 from proxy.dialects.chat_events import to_json, usage_of
-from proxy.dialects.error_text import mended, read_error
+from proxy.dialects.error_text import read_error
 from proxy.dialects.failures import classify_in_band
+from proxy.dialects.lenient_json import peek
 from proxy.dialects.messages.shapes import NULL
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
@@ -89,7 +90,7 @@ def read_message(body: bytes, kind: str = "", now: float = 0.0) -> Completion | 
     `kind` and `now` are those of `classify_in_band`. The usage is told as chat tells it.
     """
     body = without_bom(body)
-    answer = _answer(body)
+    answer = peek(_decode_answer, body)
     if answer is None:
         return no_answer(body, "a message", kind, now)
     if answer.type == "error" or answer.error != NULL or (answer.content is None and read_error(body).told):
@@ -124,7 +125,7 @@ class MessagesEvents:
 
     def __call__(self, data: bytes) -> EventView:
         """What the stream machine needs to know of one event. Never raises."""
-        event = _event(data)
+        event = peek(_decode_event, data)
         if event is None:
             return _ERROR if read_error(data).told else _MALFORMED
         if event.type == "content_block_delta":
@@ -187,35 +188,6 @@ def _says_something(block: _Block) -> bool:
     if block.type not in _TEXTS:
         return block.type is not None
     return any(len(leaf) > 2 and leaf != NULL for leaf in (block.text, block.thinking))
-
-
-def _event(data: bytes) -> _Event | None:
-    try:
-        if not data.isascii():
-            data.decode()  # skipped strings are not checked by the decoder
-        return _decode_event(data)
-    except (ValueError, RecursionError):
-        pass
-    if b"\\u" not in data:
-        return None
-    # Halves of a surrogate pair come from upstreams that cut texts by UTF-16 units. Clients' decoders take them.
-    try:
-        data.decode()
-        return _decode_event(mended(data))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _answer(body: bytes) -> _Answer | None:
-    try:
-        body.decode()
-        return _decode_answer(body)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return _decode_answer(mended(body)) if b"\\u" in body else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _usage(raw: Raw) -> Usage | None:

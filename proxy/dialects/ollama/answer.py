@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import Raw, Struct
 from proxy.core.failure import Failure
 from proxy.dialects.chat_events import chat_completion, tool_call, usage_of
 from proxy.dialects.dialect import Reading
-from proxy.dialects.error_text import mended
+from proxy.dialects.lenient_json import decoded_or_none
 from proxy.dialects.no_answer import unreadable
 from proxy.dialects.openai.shapes import NULL
 
@@ -54,19 +55,8 @@ class Answer(Struct, gc=False):
     error: Raw = NULL
 
 
-_decode = msgspec.json.Decoder(Answer).decode
-
-
-def read_line(line: bytes) -> Answer | None:
-    """An answer or a line of it; None for anything else."""
-    try:
-        return _decode(line)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return _decode(mended(line)) if b"\\u" in line else None
-    except (ValueError, RecursionError):
-        return None
+read_line = partial(decoded_or_none, msgspec.json.Decoder(Answer).decode)
+"""An answer or a line of it; None for anything else."""
 
 
 def read_answer(body: bytes, reading: Reading) -> bytes | Failure:

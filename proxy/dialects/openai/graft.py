@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.failure import Failure
+from proxy.dialects.lenient_json import read_json
 from proxy.dialects.openai.said import IDENTITY, REASONING, text_of
 from proxy.streams.resume import Continuation, ResumeMode, may_be_over, not_joined
 from proxy.streams.seam import Echo, Join, Replay, Seam
@@ -161,11 +162,8 @@ def _count(usage: dict[str, Any], name: str) -> int:
 
 
 def _read(data: bytes) -> dict[str, Any]:
-    """An event that has been checked already; Python's own decoder takes halves of surrogate pairs, too."""
-    try:
-        event = msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        event = json.loads(data)
+    """An event that has been checked already."""
+    event = read_json(data)
     return event if isinstance(event, dict) else {}
 
 

@@ -6,10 +6,12 @@ and nothing that a provider adds can break it.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.dialects.error_text import mended
+from proxy.dialects.lenient_json import peek
 
 NULL = Raw(b"null")
 
@@ -54,26 +56,9 @@ class Document(Struct, gc=False):
     usage: Raw = NULL
 
 
-_decode = msgspec.json.Decoder(Document).decode
+read_document = partial(peek, msgspec.json.Decoder(Document).decode)
+"""The document; None if the bytes are no valid JSON, or if what is looked at has types that the wire rules out."""
 _decode_part = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-def read_document(data: bytes) -> Document | None:
-    """The document; None if the bytes are no valid JSON, or if what is looked at has types that the wire rules out."""
-    try:
-        if not data.isascii():
-            data.decode()  # skipped strings are not checked by the decoder
-        return _decode(data)
-    except (ValueError, RecursionError):
-        pass
-    if b"\\u" not in data:
-        return None
-    # Halves of a surrogate pair come from upstreams that cut texts by UTF-16 units. Clients' decoders take them.
-    try:
-        data.decode()
-        return _decode(mended(data))
-    except (ValueError, RecursionError):
-        return None
 
 
 def says_something(message: Message) -> bool:

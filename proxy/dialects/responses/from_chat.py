@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
+from proxy.dialects.lenient_json import read_json
 from proxy.dialects.openai.said import REASONING
 from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.content import split
@@ -45,11 +45,7 @@ def from_chat(answer: bytes, speaking: Speaking) -> bytes:
 
 def _read(answer: bytes) -> object:
     try:
-        return _decode(answer)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(answer)  # halves of surrogate pairs, which strict decoders refuse
+        return read_json(answer)
     except (ValueError, RecursionError):
         return None
 

@@ -14,7 +14,8 @@ from proxy.core.failure import Failure
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.error_text import read_error
 from proxy.dialects.failures import classify_in_band
-from proxy.dialects.no_answer import bad_answer, no_answer, readable, without_bom
+from proxy.dialects.lenient_json import peek
+from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.shapes import NULL, is_filled
 from proxy.dialects.responses.usage import chat_usage_of
@@ -85,10 +86,8 @@ def read_response(body: bytes, kind: str, now: float) -> Completion | Failure:
     The codes are those of `no_answer`, and `empty_answer`: nothing was said, and no limit explains it.
     """
     body = without_bom(body)
-    data = readable(body)
-    try:
-        response = _decode_response(data or b"")
-    except (ValueError, RecursionError):
+    response = peek(_decode_response, body)
+    if response is None:
         return no_answer(body, "a response", kind, now)
     if response.status in _FAILED or response.error != NULL:
         return classify_in_band(kind, body, now) if response.error != NULL else _ended(response.status)
@@ -96,7 +95,7 @@ def read_response(body: bytes, kind: str, now: float) -> Completion | Failure:
         return no_answer(body, "a response", kind, now)
     if not says_something(response.output) and response.status not in {"incomplete", *_UNFINISHED}:
         return bad_answer("empty_answer", "the answer holds no content")
-    usage = chat_usage_of(data or b"")
+    usage = chat_usage_of(body)
     return Completion(body, None if usage is None else to_json(usage))
 
 
@@ -117,9 +116,8 @@ def _ended(status: str | None) -> Failure:
 
 def failure_of(data: bytes, kind: str, now: float) -> Failure:
     """The failure that the data of an error event is: of `error`, or of `response.failed`. Never raises."""
-    try:
-        event = _decode_failing(readable(data) or b"")
-    except (ValueError, RecursionError):
+    event = peek(_decode_failing, data)
+    if event is None:
         return classify_in_band(kind, data, now)
     holder = event.response or event
     if holder.error != NULL:
@@ -149,7 +147,7 @@ def read_event(data: bytes, *, said: bool = False) -> EventView:
     The last event ends the stream: it is the terminal marker and finishes the answer. Where nothing came before, it may
     hold the whole of it.
     """
-    event = _event(data)
+    event = peek(_decode_event, data)
     if event is None:
         return _MALFORMED
     name = event.type
@@ -166,21 +164,6 @@ def read_event(data: bytes, *, said: bool = False) -> EventView:
     if name.startswith("response."):
         return _NOTHING
     return _ASIDE if name else (_ERROR if read_error(data).told else _MALFORMED)
-
-
-def _event(data: bytes) -> _Event | None:
-    try:
-        if not data.isascii():
-            data.decode()
-        return _decode_event(data)
-    except (ValueError, RecursionError):
-        pass
-    if b"\\u" not in data or (mended := readable(data)) is None:
-        return None
-    try:
-        return _decode_event(mended)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _delta(event: _Event) -> EventView:
@@ -206,10 +189,10 @@ def _ending(data: bytes, name: str, *, said: bool) -> EventView:
         return _END_MAY_BE_EMPTY
     if said:
         return _END
-    try:
-        response = _decode_ending(readable(data) or b"").response
-    except (ValueError, RecursionError):
+    ending = peek(_decode_ending, data)
+    if ending is None:
         return _MALFORMED
+    response = ending.response
     if response is not None and response.output and says_something(response.output):
         return _END_MAY_BE_EMPTY  # all in one: not empty, although nothing came before
     return _END

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event, to_json
 from proxy.dialects.dialect import Reading
+from proxy.dialects.lenient_json import converted
 from proxy.dialects.responses.usage import usage_of_event
 from proxy.streams.sse import EventFramer, EventTooLargeError
 
@@ -90,7 +91,7 @@ class ResponsesTranslator:
         return b""
 
     def _take(self, data: bytes, out: list[bytes]) -> None:
-        event = _read(data)
+        event = converted(_decode, _Event, data)
         if event is None:
             out.append(MALFORMED)
             return
@@ -204,18 +205,6 @@ class ResponsesTranslator:
             reason = details.get("reason") if isinstance(details, dict) else None
             return "content_filter" if reason == "content_filter" else "length"
         return "tool_calls" if self._calls else "stop"
-
-
-def _read(data: bytes) -> _Event | None:
-    try:
-        return _decode(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # Halves of surrogate pairs, which strict decoders refuse.
-        return msgspec.convert(json.loads(data), _Event)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _error_of(event: _Event) -> bytes:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from proxy.dialects.chat_events import to_json, usage_of
+from proxy.dialects.lenient_json import peek
 
 
 class _InputDetails(Struct):
@@ -63,18 +64,14 @@ def from_chat_usage(usage: object) -> dict[str, Any] | None:
 
 def chat_usage_of(body: bytes) -> dict[str, Any] | None:
     """The usage of a whole response, in the chat form. Never raises."""
-    try:
-        return _chat_usage(_decode_response(body).usage)
-    except (ValueError, RecursionError):
-        return None
+    response = peek(_decode_response, body)
+    return _chat_usage(response.usage if response else None)
 
 
 def usage_of_event(data: bytes) -> bytes | None:
     """`{"usage": ...}` in the chat form, of the event that ends a stream; None if it tells none. Never raises."""
-    try:
-        response = _decode_event(data).response
-    except (ValueError, RecursionError):
-        return None
+    event = peek(_decode_event, data)
+    response = event.response if event else None
     usage = _chat_usage(response.usage if response else None)
     return None if usage is None else to_json({"usage": usage})
 
