@@ -6,17 +6,15 @@ refused with NotCarriedError, since nobody could say what its translation means.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxy.dialects.dialect import ChatAsked, NotCarriedError
 from proxy.dialects.lenient_json import arguments_object
+from proxy.dialects.media import DataUrl, read_data_url
 from proxy.dialects.openai.shapes import NULL
 
 _ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options", "n", "modalities", "response_format"})
@@ -25,7 +23,6 @@ _CAPS: Final = ("max_completion_tokens", "max_tokens")
 _QUOTE: Final = ord('"')
 _CLOSED: Final = Raw(b"{}")
 _ANY_OBJECT: Final = Raw(b'{"type":"object","properties":{}}')
-_MAGIC: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
 
 _T = TypeVar("_T")
 
@@ -204,15 +201,6 @@ class OutputFormat(NamedTuple):
     description: str | None = None
 
 
-class DataUrl(NamedTuple):
-    """The content of a `data:` URL."""
-
-    media_type: str
-    """In lower case, without parameters; "" if the URL names none."""
-    data: str
-    """Base64."""
-
-
 def given(asked: ChatAsked) -> dict[str, Raw]:
     """The fields that say something: neither null nor refused by the model."""
     return {name: value for name, value in asked.fields.items() if value != NULL and name not in asked.without}
@@ -321,17 +309,6 @@ def read_arguments(arguments: Raw) -> object:
     return arguments_object(None if arguments == NULL else bytes(arguments).decode("utf-8", "replace"))
 
 
-def read_data_url(url: str) -> DataUrl | None:
-    """The content of a data URL; None for any other address."""
-    if url[:5].lower() != "data:":
-        return None
-    head, _, data = url.partition(",")
-    media_type, *parameters = head[5:].lower().split(";")
-    if "base64" in (parameter.strip() for parameter in parameters):
-        return DataUrl(media_type.strip(), data)
-    return DataUrl(media_type.strip(), base64.b64encode(unquote_to_bytes(data)).decode())
-
-
 def image_of(part: Part) -> DataUrl:
     """An image that is in the request itself. Raises NotCarriedError for one that would have to be fetched."""
     link = part.image_url
@@ -339,15 +316,3 @@ def image_of(part: Part) -> DataUrl:
     if content is None or not content.data:
         raise NotCarriedError("This upstream takes images as data URLs only, not by address.", "messages")
     return content
-
-
-def image_format(image: DataUrl) -> str:
-    """`png`, `jpeg`, `gif` or `webp`: what the bytes say, since clients often name another; else what was named."""
-    try:
-        head = base64.b64decode(image.data[:16], validate=True)
-    except (ValueError, binascii.Error):
-        head = b""
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "webp"
-    told = image.media_type.removeprefix("image/").replace("jpg", "jpeg")
-    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), told)

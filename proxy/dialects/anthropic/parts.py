@@ -10,16 +10,14 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote_to_bytes
 
 from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.media import DataUrl, media_type, read_data_url
 
 Block = dict[str, Any]
 
 _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _PDF: Final = "application/pdf"
-_HEAD: Final = 64
-"""Characters of base64 that are decoded to see what they begin."""
 _TTLS: Final = ("5m", "1h")
 
 
@@ -83,24 +81,23 @@ def _image(image: object) -> Block:
     url = image.get("url") if isinstance(image, dict) else image
     if not isinstance(url, str):
         refuse("an image without a URL")
-    scheme = url[:8].lower()
-    if scheme.startswith("data:"):
-        declared, data = _data_url(url)
-        kind = _kind_of(data) or declared
+    content = _content(url)
+    if content is not None:
+        kind = media_type(content)
         if kind not in _IMAGES:
             refuse("an image that is neither JPEG, PNG, GIF nor WebP")
-        return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
-    if scheme.startswith("https://"):
+        return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": content.data}}
+    if url[:8].lower() == "https://":
         return {"type": "image", "source": {"type": "url", "url": url}}
     refuse("an image from an address that is not https")
 
 
 def _file(file: object) -> Block:
-    data_url = file.get("file_data") if isinstance(file, dict) else None
-    if not isinstance(file, dict) or not isinstance(data_url, str):
+    given = file.get("file_data") if isinstance(file, dict) else None
+    if not isinstance(file, dict) or not isinstance(given, str):
         refuse("a file that is not in the request itself")
-    declared, data = _data_url(data_url) if data_url[:5].lower() == "data:" else ("", data_url)
-    kind = _kind_of(data) or declared
+    content = _content(given) or DataUrl("", given)
+    kind, data = media_type(content), content.data
     if kind in _IMAGES:
         return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
     if kind == _PDF:
@@ -114,29 +111,11 @@ def _file(file: object) -> Block:
     return {"type": "document", "source": source, **titled}
 
 
-def _data_url(url: str) -> tuple[str, str]:
-    """The declared media type and the base64 of a data URL."""
-    head, comma, data = url[5:].partition(",")
-    kind, *parameters = head.split(";")
-    if not comma or not data:
+def _content(url: str) -> DataUrl | None:
+    content = read_data_url(url)
+    if content is not None and not content.data:
         refuse("a data URL without data")
-    if "base64" not in (parameter.strip().lower() for parameter in parameters):
-        data = base64.b64encode(unquote_to_bytes(data)).decode()
-    kind = kind.strip().lower()
-    return "image/jpeg" if kind == "image/jpg" else kind, data
-
-
-def _kind_of(data: str) -> str:
-    """The media type that the first bytes tell, since what clients declare is often wrong; "" if they tell none."""
-    head = data[:_HEAD]
-    try:
-        begin = base64.b64decode(head[: len(head) // 4 * 4])
-    except (binascii.Error, ValueError):
-        return ""
-    if begin.startswith(b"RIFF") and begin[8:12] == b"WEBP":
-        return "image/webp"
-    signs = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"%PDF-": _PDF}
-    return next((kind for sign, kind in signs.items() if begin.startswith(sign)), "")
+    return content
 
 
 def _text(data: str) -> str:

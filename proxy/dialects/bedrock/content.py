@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from proxy.dialects.conversation import CacheControl, File, Part, image_format, image_of, read_data_url
+from proxy.dialects.conversation import CacheControl, File, Part, image_of
 from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.media import image_format, read_data_url
 
 _CACHE_POINTS: Final = 4
 """How many a request may have."""

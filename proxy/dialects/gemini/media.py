@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.gemini.families import Family
+from proxy.dialects.media import DataUrl, media_type, read_data_url
 
-_MAGIC: Final = (
-    (0, b"\x89PNG", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF8", "image/gif"),
-    (8, b"WEBP", "image/webp"),
-    (4, b"ftypheic", "image/heic"),
-    (4, b"ftypmif1", "image/heif"),
-    (0, b"%PDF", "application/pdf"),
-    (8, b"WAVE", "audio/wav"),
-    (0, b"ID3", "audio/mp3"),
-    (0, b"OggS", "audio/ogg"),
-    (0, b"fLaC", "audio/flac"),
-)
-"""Where files show what they are: an offset, the bytes there, and the media type that is said to Gemini."""
-_MAGIC_CHARACTERS: Final = 24
-"""Of base64: eighteen bytes, more than any row of the table looks at."""
 _BY_ENDING: Final = {
     "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "heic": "image/heic",
     "heif": "image/heif", "gif": "image/gif", "pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown",
@@ -41,12 +25,10 @@ def at_address(url: Any, family: Family, param: str = "messages") -> dict[str, A
     """The part for an image, a video or a file at a URL: `data:` with base64, `https:`, or `gs:`."""
     if not isinstance(url, str):
         raise NotCarriedError("An image or file must have a URL.", param)
-    if url[:5].lower() == "data:":
-        head, comma, data = url.partition(",")
-        media, *more = head[5:].split(";")
-        if not comma or "base64" not in more:
-            raise NotCarriedError("A data URL must hold base64 to be carried over to Gemini.", param)
-        return inline(data, media)
+    if (content := read_data_url(url)) is not None:
+        if not any(content):
+            raise NotCarriedError("A data URL must hold something.", param)
+        return _inline(content)
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -66,7 +48,7 @@ def sound(audio: Any) -> dict[str, Any]:
     if not isinstance(data, str):
         raise NotCarriedError("An 'input_audio' must have its data.", "messages")
     form = audio.get("format")
-    return inline(data, f"audio/{form}" if isinstance(form, str) and form else "audio/wav")
+    return _inline(DataUrl(f"audio/{form}".lower() if isinstance(form, str) and form else "audio/wav", data))
 
 
 def file(file: Any, family: Family) -> dict[str, Any]:
@@ -78,24 +60,15 @@ def file(file: Any, family: Family) -> dict[str, Any]:
         return at_address(data, family)
     name = file.get("filename")
     ending = name.rpartition(".")[2].lower() if isinstance(name, str) else ""
-    return inline(data, _BY_ENDING.get(ending, "application/pdf"))
+    return _inline(DataUrl(_BY_ENDING.get(ending, "application/pdf"), data))
 
 
-def inline(data: str, told: str) -> dict[str, Any]:
-    """The part for base64 data; what it is told to be counts only where the bytes do not show it."""
-    media = _shown(data) or told.lower().replace("image/jpg", "image/jpeg") or "application/octet-stream"
+def _inline(content: DataUrl) -> dict[str, Any]:
+    media = media_type(content) or "application/octet-stream"
     _check(media)
-    return {"inlineData": {"mimeType": media, "data": data}}
+    return {"inlineData": {"mimeType": media, "data": content.data}}
 
 
 def _check(media: str) -> None:
     if media in _REFUSED:
         raise NotCarriedError(f"Gemini takes no {media}.", "messages")
-
-
-def _shown(data: str) -> str | None:
-    try:
-        head = binascii.a2b_base64(data[:_MAGIC_CHARACTERS])
-    except ValueError:
-        return None
-    return next((media for place, magic, media in _MAGIC if head.startswith(magic, place)), None)

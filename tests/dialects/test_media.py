@@ -1,8 +1,8 @@
-"""What is read of a chat request, whatever the language that it goes into."""
+"""Data URLs, and what their bytes are."""
 
 import pytest
 
-from proxy.dialects.conversation import DataUrl, image_format, read_data_url
+from proxy.dialects.media import DataUrl, image_format, read_data_url
 
 
 @pytest.mark.parametrize(
