@@ -63,6 +63,7 @@ class CountTokens:
             "two_answers",
             "one_call",
             "thoughtful_tools",
+            "moved",
             "structured",
             "reasoning",
             "refusal",

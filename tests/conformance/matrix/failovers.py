@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.core.wire import Wire
-from tests.conformance.matrix.arena import ANSWER, backed, last
+from tests.conformance.matrix.arena import ANSWER, THINKING, alone, backed, last
 from tests.conformance.matrix.cell import Cell, case, is_whole, raises_in_stream, trail
 from tests.conformance.matrix.client import Ask
 from tests.conformance.matrix.errors import ERRORS
@@ -26,6 +26,17 @@ def elsewhere(cell: Cell) -> None:
         heard = cell.client.ask(backed(cell.upstream, cell.wire))
         is_whole(cell, heard, next_to(cell.upstream, cell.wire))
         cell.arena.clean()
+
+
+@case("a conversation with thoughts and calls goes on at an upstream of another language")
+def moved(cell: Cell) -> None:
+    cell.arena.voice(tool_calls=2, reasoning=THINKING)
+    called = cell.ask(Ask(tools=True, reasoning=True))
+    there = next_to(cell.upstream)
+    heard = cell.client.ask(alone(there), Ask(tools=True, reasoning=True, answered=called))
+    is_whole(cell, heard, there)
+    sent = cell.arena.received(there)[-1].body.decode()
+    assert all(f"{name} is fine" in sent for name in ("weather", "news"))
 
 
 @case("the last of a chain of all languages answers, whatever goes wrong with those before it")
