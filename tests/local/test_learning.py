@@ -28,9 +28,17 @@ async def test_its_window_and_what_it_cannot_see(server: LocalServer) -> None:
         model = await learned(running)
 
         assert (True, 2) == (model["loaded"], model["slots"])
-        assert {"is": WINDOW, "from": "server"} == model["facts"]["context"]
+        assert {"is": WINDOW, "from": "server"} == model["facts"]["max_input"]
         assert {"is": False, "from": "server"} == model["facts"]["vision"]
 
         assert [("backup", "ok")] == (await running.chat(messages=LONG)).trail
         assert [("backup", "ok")] == (await running.chat(messages=[{"role": "user", "content": [IMAGE]}])).trail
         assert [("local", "ok")] == (await running.chat(max_tokens=3)).trail
+
+
+async def test_its_list_tells_the_window_to_whoever_takes_it_for_any_server(server: LocalServer) -> None:
+    async with fleet(routes(server.url, "openai").replace("learn: false", "learn: true")) as running:
+        model = await learned(running)
+
+        assert (None, True) == (model["loaded"], model["listed"])
+        assert {"max_input": {"is": WINDOW, "from": "server"}} == model["facts"]

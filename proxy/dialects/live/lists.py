@@ -63,14 +63,17 @@ def _read_openai(reply: Reply, *, loaded: bool | None) -> Heard:
         return NOTHING_HEARD
     rows = {name_of(row, "id"): row for row in rows_of(document, "data")}
     rows.pop("", None)
-    found = {}
+    found: dict[str, Learned] = {}
     for name, row in rows.items():
         window = _window(row)
         # An adapter has the window of the model that it adapts.
         if window is None and (parent := rows.get(name_of(row, "parent"))) is not None:
             window = _window(parent)
         most = next((most for key in _OUTPUTS if (most := tokens(row.get(key))) is not None), None)
-        found[name] = Learned(ModelFacts(context=window, max_output=most), listed=True, loaded=loaded)
+        # llama.cpp's own list, whose window bounds the prompt.
+        prompt = tokens(mapping(row.get("meta")).get("n_ctx"))
+        told = Learned(ModelFacts(context=window, max_input=prompt, max_output=most), listed=True, loaded=loaded)
+        found |= {each: told for each in (name, *(words(row.get("aliases")) or ())) if each not in found}
     return Heard(found, Learned(listed=False, loaded=None if loaded is None else False))
 
 

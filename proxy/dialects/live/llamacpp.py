@@ -23,6 +23,7 @@ from proxy.dialects.live.question import (
     name_of,
     rows_of,
     tokens,
+    words,
 )
 
 _IN_MEMORY: Final = {"loaded": True, "loading": False, "unloaded": False, "sleeping": False, "downloading": False}
@@ -71,7 +72,8 @@ def _read_list(reply: Reply, *, models: tuple[str, ...]) -> Heard:
     for row in rows_of(document, "data"):
         if name := name_of(row, "id"):
             state = mapping(row.get("status")).get("value")
-            found[name] = Learned(listed=True, loaded=_IN_MEMORY.get(state) if isinstance(state, str) else None)
+            told = Learned(listed=True, loaded=_IN_MEMORY.get(state) if isinstance(state, str) else None)
+            found |= dict.fromkeys((name, *(words(row.get("aliases")) or ())), told)
     loaded = [name for name in models if name in found and found[name].loaded]
     # Asking must not load what is not loaded any more.
     further = tuple(

@@ -43,6 +43,8 @@ def test_vllm_has_loaded_what_it_lists() -> None:
         ({"max_model_len": 4096}, ModelFacts(context=4096)),
         ({"context_window": 131072, "max_completion_tokens": 65536}, ModelFacts(context=131072, max_output=65536)),
         ({"context_length": 8192, "max_output_tokens": 1024}, ModelFacts(context=8192, max_output=1024)),
+        ({"owned_by": "llamacpp", "meta": {"n_ctx": 1024, "n_ctx_train": 32768}}, ModelFacts(max_input=1024)),
+        ({"meta": [], "aliases": "m"}, ModelFacts()),
         ({"context_length": "8192", "max_context_length": 0}, ModelFacts()),
         ({"context_length": -1, "context_window": True}, ModelFacts()),
         ({"context_length": 10**30, "max_model_len": 1.5}, ModelFacts()),
@@ -53,6 +55,12 @@ def test_any_server_that_speaks_openais_language(kind: str, row: dict[str, Any],
     found = told(kind, {"/models": rows({"id": "m", "object": "model", **row})}, ("m", "n"))
 
     assert {"m": Learned(expected, listed=True), "n": Learned(listed=False)} == found
+
+
+def test_another_name_of_a_model_is_as_good() -> None:
+    found = told("openai", {"/models": rows({"id": "a.gguf", "aliases": ["m"], "context_length": 5})})
+
+    assert {"m": Learned(ModelFacts(context=5), listed=True)} == found
 
 
 def test_mistral_tells_windows_and_abilities_under_every_name_of_a_model() -> None:

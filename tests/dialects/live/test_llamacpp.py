@@ -92,6 +92,12 @@ def test_a_state_that_nobody_knows(state: object) -> None:
     assert {"m": Learned(listed=True)} == told("llamacpp", {"/props": ROUTER, "/models": rows})
 
 
+def test_another_name_of_a_model_is_as_good() -> None:
+    rows = {"data": [{"id": "a.gguf", "aliases": ["m"], "status": {"value": "unloaded"}}]}
+
+    assert {"m": Learned(listed=True, loaded=False)} == told("llamacpp", {"/props": ROUTER, "/models": rows})
+
+
 def test_a_server_that_has_no_such_page_tells_nothing() -> None:
     assert {} == told("llamacpp", {})
     assert {} == told("llamacpp", {"/props": (501, {"error": "This server does not support it"})})
