@@ -28,6 +28,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDeployment, SameDeployment
+from proxy.core.wire import Wire, own_form_of
 from proxy.policies.backoff import backoff
 from proxy.pool.standing import Hold, Standing
 from proxy.routing.plan import Plan
@@ -35,8 +36,8 @@ from proxy.streams.resume import ResumeMode
 
 _SOON_S = 1.0
 """What a client is told to wait for what ends soon, though nobody knows when: a place, the end of a probe."""
-_WAYS = frozenset(ResumeMode)
-"""Of an attempt to go on with a broken answer, what may have been refused instead of a field of the request."""
+_WAYS = frozenset({*ResumeMode, *map(own_form_of, Wire)})
+"""What may have been refused instead of a field of the request: a way to go on with a broken answer, or a language."""
 _ABOUT_THE_REQUEST: Final = frozenset({FailureClass.CONTEXT_TOO_LONG, FailureClass.NOT_CARRIED})
 """What nobody could serve for a reason of the request's own: its client is told that, and may change it."""
 _USEFUL_S = 1.0
@@ -84,7 +85,7 @@ class History(Struct):
         return [tried for tried in self.tried if plan.steps[tried.step].deployment == deployment]
 
     def retries(self, plan: Plan, step: int) -> int:
-        """How many of these count as tries: one that only refused a way of going on has cost nothing to speak of."""
+        """How many of these count as tries: one that only refused a way of asking has cost nothing to speak of."""
         return sum(tried.failure.param not in _WAYS for tried in self.of(plan, step))
 
     def refused_fields(self, plan: Plan, step: int) -> set[str]:

@@ -351,3 +351,18 @@ def test_operators_see_what_a_deployment_goes_without() -> None:
                 assert [] == (await running.request("GET", where)).json["refused_parameters"]
 
     run_virtual(scenario())
+
+
+def test_asking_in_another_language_is_no_further_try() -> None:
+    """With one try for each deployment, the first request in a language that a server lacks was lost."""
+
+    def answer(path: str, _: Any) -> Page:
+        return (200, JSON, json.dumps(CHAT).encode()) if "chat" in path else told(404, "No such path.")
+
+    async def scenario() -> None:
+        async with canned(answer) as server:
+            one = f"kind: openai, base_url: '{server.url}/v1', api_key: k, retry: {{attempts: 1}}"
+            async with fleet(routes(one=one)) as running:
+                assert 200 == (await post(running, "/v1/responses", input="hi")).status
+
+    run_virtual(scenario())
