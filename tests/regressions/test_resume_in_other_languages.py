@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.client_wire import Speaking
@@ -186,3 +188,70 @@ def test_what_was_sent_may_be_anything() -> None:
         encoder = CLIENT_WIRES[wire].encoder(Speaking(ModelRequest({}, "m", wire=wire), "x", 1))
         encoder.adopt(hostile)
         assert encoder.error("broken", "x", reason="y", retryable=False)
+
+
+def chat(said: str) -> bytes:
+    """One chat event."""
+    choice = {"index": 0, "delta": {"content": said}, "finish_reason": None}
+    told = {"id": "chatcmpl-2", "object": "chat.completion.chunk", "created": 8, "model": "m", "choices": [choice]}
+    return f"data: {json.dumps(told)}\n\n".encode()
+
+
+TWICE: dict[str, tuple[str, bytes, dict[str, Any]]] = {
+    "/v1/responses": ("openai", RESPONSE, {"input": "hi"}),
+    "/v1/messages": (
+        "anthropic",
+        message(begun(0, type="text", text=""), delta(0, SAID)),
+        {"messages": ASKED, "max_tokens": 50},
+    ),
+}
+
+
+def broken_twice(path: str, chain: str) -> Seen:
+    """A stream whose continuation breaks, too."""
+    kind, broken, body = TWICE[path]
+
+    async def scenario() -> Seen:
+        def page(asked: str, _: Any) -> Page:
+            return 200, EVENTS, chat(" three") if asked.endswith("/chat/completions") else broken
+
+        async with canned(page) as server:
+            one = f"kind: {kind}, base_url: '{server.url}/v1', api_key: k"
+            two = f"kind: vllm, base_url: '{server.url}/v1'"
+            async with fleet(routes(one=one, two=two, chain=chain)) as running:
+                running.simulator.upstream("played").voice.answer = WHOLE
+                seen = await post(running, path, stream=True, **body)
+                last = running.records[-1]
+                for deployment in chain.strip("[]").split(", "):
+                    where = f"/admin/v1/deployments/{deployment}"
+                    assert 0 == (await running.request("GET", where)).json["in_flight"]
+                assert ["two", "played"][: len(last.resumes)] == [each.target.upstream for each in last.resumes]
+                return seen
+
+    return run_virtual(scenario())
+
+
+@pytest.mark.parametrize("path", TWICE)
+def test_an_answer_may_break_twice(path: str) -> None:
+    events = broken_twice(path, "[one/m, two/m, played/m]").events
+
+    if path == "/v1/messages":
+        check_blocks(events)
+        said = "".join(each["delta"]["text"] for each in events if each["type"] == "content_block_delta")
+        assert ["message_delta", "message_stop"] == [each["type"] for each in events[-2:]]
+    else:
+        assert list(range(len(events))) == [event["sequence_number"] for event in events]
+        said = events[-1]["response"]["output"][1]["content"][0]["text"]
+        assert "resp_theirs" == events[-1]["response"]["id"]
+    assert WHOLE == said
+
+
+@pytest.mark.parametrize("path", TWICE)
+def test_where_nobody_is_left_the_error_is_in_the_language_of_the_client(path: str) -> None:
+    last = broken_twice(path, "[one/m, two/m]").events[-1]
+
+    if path == "/v1/messages":
+        assert ("error", "no_deployment_left") == (last["type"], last["error"]["details"]["reason"])
+    else:
+        assert ("response.failed", "resp_theirs") == (last["type"], last["response"]["id"])
+        assert "One two three" == last["response"]["output"][1]["content"][0]["text"]
