@@ -41,6 +41,13 @@ def _is_deadline(outcome: Outcome) -> bool:
     return isinstance(outcome, Failure) and outcome.code == DEADLINE_EXCEEDED
 
 
+def _is_aside(ask: Ask, outcome: Outcome) -> bool:
+    """Whether an outcome says nothing of how a deployment answers: a count of tokens asks no model."""
+    if ask.request.wire is not Wire.COUNT_TOKENS:
+        return False
+    return outcome.verdict.counts if isinstance(outcome, Failure) else outcome == SUCCEEDED
+
+
 class Attempts:
     """Makes attempts, and keeps the books about them."""
 
@@ -90,7 +97,10 @@ class Attempts:
             if not isinstance(result, StreamAnswer):
                 silent = _is_deadline(outcome) and self._clock() - started >= min(patience, silence)
                 usage = result.usage if isinstance(result, JsonAnswer) else None
-                self._end(permit, outcome, started, ended, usage, charged=_SILENT if silent else None)
+                charged: Outcome | None = _SILENT if silent else None
+                if _is_aside(ask, outcome):
+                    charged = IGNORED
+                self._end(permit, outcome, started, ended, usage, charged=charged)
         return result
 
     async def reach(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
@@ -159,14 +169,14 @@ class Attempts:
         started: float,
         ended: list[AttemptEnded],
         usage: bytes | None,
-        charged: Failure | None = None,
+        charged: Outcome | None = None,
     ) -> None:
         """Report, and write down; `charged` is what the pool is told instead of the outcome."""
         duration = self._clock() - started
         cost = None
         if usage is not None and permit.priced and (price := self._client.price(permit.deployment.id)) is not None:
             cost = cost_of(usage, price)
-        self.report(permit, charged or outcome)
+        self.report(permit, outcome if charged is None else charged)
         if isinstance(outcome, Failure):
             record = AttemptEnded(permit.deployment.id, outcome.code, duration, outcome.status, cost)
         elif outcome == SUCCEEDED:

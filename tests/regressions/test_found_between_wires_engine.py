@@ -366,3 +366,31 @@ def test_asking_in_another_language_is_no_further_try() -> None:
                 assert 200 == (await post(running, "/v1/responses", input="hi")).status
 
     run_virtual(scenario())
+
+
+MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+
+
+@pytest.mark.parametrize("failing", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_a_count_of_tokens_says_nothing_of_the_answers(failing: str) -> None:
+    """Good counts between failed answers kept the breaker closed, and failed ones opened it before good answers."""
+    good = {
+        "/v1/messages": {**MESSAGE, "content": [{"type": "text", "text": "Hello."}]},
+        "/v1/messages/count_tokens": {"input_tokens": 3},
+    }
+
+    def answer(path: str, _: Any) -> Page:
+        return told(500, "Internal error") if path == failing else (200, JSON, json.dumps(good[path]).encode())
+
+    async def scenario() -> None:
+        async with canned(answer) as claude:
+            one = f"kind: anthropic, base_url: '{claude.url}', api_key: k, retry: {{attempts: 1}}"
+            async with fleet(routes(one=one)) as running:
+                for _ in range(6):
+                    await post(running, "/v1/messages/count_tokens", messages=ASKED)
+                    seen = await post(running, "/v1/messages", messages=ASKED, max_tokens=5)
+                (breaker,) = (await running.request("GET", "/admin/v1/deployments/one/m")).json["breakers"]
+
+            assert ((503, "open") if failing == "/v1/messages" else (200, "closed")) == (seen.status, breaker["state"])
+
+    run_virtual(scenario())
