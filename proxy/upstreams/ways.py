@@ -23,6 +23,7 @@ from proxy.config.settings import UpstreamSettings
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire, own_form_of
+from proxy.dialects.caps import within
 from proxy.dialects.client_wire import ClientWire
 from proxy.dialects.dialect import ChatAsked, Dialect, NotCarriedError, Outgoing, Reading, Translator
 from proxy.dialects.embeddings import EMBEDDINGS
@@ -110,7 +111,8 @@ class _PlainChat:
         without = letter.ask.without
         if self._kind.name in _OPENAIS and (refused := refused_by(letter.model)):
             without = {*without, *refused}
-        body, dropped = write_request(letter.fields, letter.model, self._kind.quirks, without)
+        fields = within(letter.fields, self.wire, letter.upstream.facts(letter.model).max_output)
+        body, dropped = write_request(fields, letter.model, self._kind.quirks, without)
         return Outgoing(_path_to(letter, self._path), body, dropped)
 
     def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
@@ -136,7 +138,7 @@ class _SameWire:
     def write(self, letter: Letter) -> Outgoing:
         without = letter.ask.without
         dropped: tuple[str, ...] = ()
-        fields = letter.fields
+        fields = within(letter.fields, self.wire, letter.upstream.facts(letter.model).max_output)
         if self.wire is Wire.RESPONSES:
             fields = without_own_items(fields)
         elif self.wire is Wire.MESSAGES and self._kind.dialect == "anthropic":

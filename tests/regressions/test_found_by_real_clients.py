@@ -26,6 +26,10 @@ async def answering(answers: Sequence[tuple[int, Any]]) -> AsyncIterator[tuple[s
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if head.startswith("get "):
+                # It is asked for its models, and has no list of them.
+                writer.write(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n")
+                continue
             size = int(head.split("content-length:")[1].split("\r\n")[0])
             received.append((head.split()[1], json.loads(await reader.readexactly(size))))
             status, document = left.pop(0)
@@ -101,5 +105,20 @@ def test_a_model_whose_name_tells_what_it_refuses_is_asked_but_once() -> None:
             assert (200, "temperature") == (seen.status, seen.headers["x-holdfast-dropped"])
             body = {name: value for name, value in received[0][1].items() if name != "messages"}
             assert {"model": "gpt-5-mini", "stream": False, "max_completion_tokens": 9} == body
+
+    asyncio.run(scenario())
+
+
+def test_a_model_is_not_asked_for_more_than_it_can_give() -> None:
+    """Claude Code asks for 32,000 tokens, and gpt-4o refused each of its requests."""
+    completion = {"id": "1", "model": "m", "choices": [{"index": 0, "message": SAYING, "finish_reason": "stop"}]}
+
+    async def scenario() -> None:
+        async with answering([(200, completion)]) as (url, received):
+            told = routes("openai", f"{url}/v1").replace("api_key:", "models: {m: {max_output: 16384}}, api_key:")
+            async with fleet(told) as running:
+                body = {"model": "chat", "max_tokens": 32000, "messages": [{"role": "user", "content": "hi"}]}
+                assert 200 == (await running.request("POST", "/v1/messages", json=body)).status
+            assert 16384 == received[0][1]["max_completion_tokens"]
 
     asyncio.run(scenario())

@@ -74,7 +74,7 @@ def write_request(asked: ChatAsked) -> Outgoing:
     thought = _thinking(asked, fields, toolbox, conversation)
     lost += [] if thought.known else ["reasoning_effort"]
     thinks = "budget_tokens" in thought.fields.get("thinking", {})
-    body |= _inference(asked.model, fields, lost, thinks=thinks)
+    body |= _inference(asked, fields, lost, thinks=thinks)
     body |= _additional(asked.model, fields, thought, lost, thinks=thinks)
     body |= _output(wanted, thought)
     if (tier := read_value(fields, "service_tier", str)) in _TIERS:
@@ -106,13 +106,20 @@ def _thinking(
     if asked.facts.reasoning is False:
         return Thinking(known=effort == "none")
     may_begin = not toolbox.forced and has_signed_thoughts(conversation)
-    return thinking(asked.model, effort, read_cap(fields), may_begin=may_begin)
+    return thinking(asked.model, effort, _cap(asked, fields), may_begin=may_begin)
 
 
-def _inference(model: str, fields: Mapping[str, Raw], lost: list[str], *, thinks: bool) -> dict[str, Any]:
+def _cap(asked: ChatAsked, fields: Mapping[str, Raw]) -> int | None:
+    """The most tokens of the answer; one above the model's own is refused."""
+    cap, most = read_cap(fields), asked.facts.max_output
+    return cap if cap is None or most is None else min(cap, most)
+
+
+def _inference(asked: ChatAsked, fields: Mapping[str, Raw], lost: list[str], *, thinks: bool) -> dict[str, Any]:
     """`inferenceConfig`. Names what the model does not take in `lost`."""
+    model = asked.model
     config: dict[str, Any] = {}
-    if (cap := read_cap(fields)) is not None:
+    if (cap := _cap(asked, fields)) is not None:
         config["maxTokens"] = cap
     for name, sent in _SAMPLING.items():
         value = read_value(fields, name, float)

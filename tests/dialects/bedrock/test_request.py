@@ -134,6 +134,12 @@ def test_thinking_that_cannot_be_asked_for(model: str, fields: dict[str, Any], f
     assert ("reasoning_effort",) == BEDROCK.write(question).dropped
 
 
+def test_a_model_is_not_asked_for_more_than_it_can_give() -> None:
+    question = asked({"max_tokens": 32000}, NOVA, facts=knowing(max_output=10000))
+
+    assert {"maxTokens": 10000} == sent(question)["inferenceConfig"]
+
+
 def test_a_thinking_model_draws_as_it_likes() -> None:
     fields = {"reasoning_effort": "high", "temperature": 0.2, "top_k": 4}
 
