@@ -31,6 +31,7 @@ from proxy.dialects.failures import classify_in_band
 from proxy.dialects.languages import CLIENT_WIRES, DIALECTS, chat_fields
 from proxy.dialects.messages.encoder import STOP_EVENT
 from proxy.dialects.messages.fitting import fitted
+from proxy.dialects.no_answer import without_bom
 from proxy.dialects.openai.chat import Completion, event_reader, pieces, read_answer, write_request
 from proxy.dialects.openai.continuing import wanted
 from proxy.dialects.openai.families import refused_by
@@ -198,7 +199,7 @@ class _Translated:
         return self._dialect.write(asked)
 
     def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
-        answer = self._dialect.read(body, _reading(letter, sent))
+        answer = self._dialect.read(without_bom(body), _reading(letter, sent))
         return answer if isinstance(answer, Failure) else read_answer(answer, _PLAIN, self._kind.name, time.time())
 
     def splice(self, letter: Letter, sent: Outgoing) -> Splice:

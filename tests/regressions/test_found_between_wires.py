@@ -14,7 +14,9 @@ from proxy.core.request import ModelRequest
 from proxy.dialects.chat_events import ChatEvents
 from proxy.dialects.client_wire import ClientWire, Encoder, Speaking
 from proxy.dialects.completions.wire import COMPLETIONS
+from proxy.dialects.dialect import Reading
 from proxy.dialects.failures import classify
+from proxy.dialects.gemini.dialect import GEMINI
 from proxy.dialects.messages.wire import MESSAGES
 from proxy.dialects.prefill import prefill_of
 from proxy.dialects.responses.wire import RESPONSES
@@ -205,3 +207,32 @@ def test_claude_on_bedrock_is_not_made_to_think_before_it_goes_on() -> None:
     """A beginning without thoughts is refused while thinking is asked for."""
     known = prefill_of("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", None)
     assert known is not None and {"thinking", "reasoning_effort"} <= known.drop
+
+
+def test_an_error_in_a_field_of_its_own_ends_a_stream_of_gemini() -> None:
+    """It waited for an end that never came, and the answer that it cut short was taken for whole."""
+    said = b'data: {"candidates":[{"content":{"parts":[{"text":"One"}]}%b}]}\r\n\r\n'
+    translator = GEMINI.translator(Reading("gemini-2.5-pro", "chatcmpl-1", 1))
+    stream = translator.feed(
+        said % b"" + b'error: {"code":500,"message":"no"}\r\n\r\n' + said % b',"finishReason":"STOP"'
+    )
+    stream += translator.end()
+    assert b"One" in stream and b'"stop"' not in stream and b"[DONE]" not in stream
+
+
+@pytest.mark.parametrize("kind", ["gemini", "bedrock", "ollama", "anthropic"])
+async def test_a_mark_before_a_document_is_none_of_it(kind: str) -> None:
+    async with Simulator(["own"]) as simulator:
+        await simulator.inject("own", "bom")
+        root = simulator.base_url("own").removesuffix("/v1")
+        routes = f"""\
+version: 1
+server: {{port: 0}}
+upstreams:
+  played: {{kind: simulated}}
+  own: {{kind: {kind}, base_url: "{root}", api_key: sk-of-the-upstream}}
+routes: {{chat: {{chain: [own/claude-sonnet-4-5]}}}}
+"""
+        async with fleet(routes) as running:
+            seen = await running.chat(stream=False)
+    assert seen.text.startswith("Simulated answer from own:")

@@ -70,6 +70,9 @@ class Documents:
             line = line.removesuffix(b"\r")  # noqa: PLW2901
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
+            elif line.startswith(b"error:"):
+                # Where other servers tell errors. It is no document, as whoever reads it finds out.
+                found.append(line)
             elif line and not line.startswith(_IGNORED):
                 self._bare.append(line)
                 if self._bare_is_whole():
