@@ -53,7 +53,11 @@ def chain(cell: Cell) -> None:
         assert [*(each.name for each in before), cell.upstream.name] == list(dict.fromkeys(tried))
 
 
-_BREAKS = ("cut:after=4", "cut:after=1", f"cut:after={len(ANSWER.split())}", "cut_clean", "error_later", "malformed")
+_BREAKS = (
+    "cut:after=4", "cut:after=1", f"cut:after={len(ANSWER.split())}", "cut_clean", "truncated_json", "malformed",
+    "error_later", "error_then_done", "error_field",
+)  # fmt: skip
+"""The first is tried everywhere."""
 
 
 @case("an answer that breaks off is brought whole by an upstream of another language")
