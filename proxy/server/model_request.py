@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+
+from multidict import MultiMapping
 
 from proxy.config.resolve import find_route, nearest_route
 from proxy.config.settings import RouteSettings, Settings
@@ -135,12 +138,17 @@ async def _counted(context: Context, run: Run) -> Answer:
 def _parse(door: Door, wire: Wire, body: bytes | bytearray) -> ModelRequest:
     request = CLIENT_WIRES[wire].parse(body)
     headers = door.head.headers
-    own = {name: headers[name] for name in _OWN_HEADERS.get(wire, ()) if name in headers}
+    own = {name: _whole(headers, name) for name in _OWN_HEADERS.get(wire, ()) if name in headers}
     for name, value in own.items():
         if not (value.isascii() and value.isprintable()):
             raise bad_request(f"{name} must be visible ASCII.")
     request.headers = own
     return request
+
+
+def _whole(headers: Mapping[str, str], name: str) -> str:
+    """The value of a header that may stand in several lines."""
+    return ", ".join(headers.getall(name)) if isinstance(headers, MultiMapping) else headers[name]
 
 
 def _route(settings: Settings, model: str) -> RouteSettings:

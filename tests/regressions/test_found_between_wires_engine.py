@@ -394,3 +394,18 @@ def test_a_count_of_tokens_says_nothing_of_the_answers(failing: str) -> None:
             assert ((503, "open") if failing == "/v1/messages" else (200, "closed")) == (seen.status, breaker["state"])
 
     run_virtual(scenario())
+
+
+def test_a_header_in_two_lines_goes_on_whole() -> None:
+    """Of two lines of betas the first was sent on."""
+
+    async def scenario() -> None:
+        async with canned(lambda _path, _body: told(400, "no")) as claude:
+            async with fleet(routes(one=f"kind: anthropic, base_url: '{claude.url}', api_key: k")) as running:
+                body = {"model": "chat", "max_tokens": 5, "messages": ASKED}
+                lines = [("anthropic-beta", "one"), ("anthropic-beta", "two")]
+                await running.request("POST", "/v1/messages", json=body, headers=lines)
+
+            assert "anthropic-beta: one, two\r\n" in claude.heads[0]
+
+    run_virtual(scenario())
