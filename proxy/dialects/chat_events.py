@@ -23,7 +23,14 @@ def to_json(value: object) -> bytes:
     try:
         return _encode(value)
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(value, separators=(",", ":"), default=_inner).encode()
+
+
+def _inner(raw: object) -> object:
+    """JSON that stands in a value as it came."""
+    if not isinstance(raw, msgspec.Raw):
+        raise TypeError(type(raw))
+    return json.loads(bytes(raw))
 
 
 def usage_of(

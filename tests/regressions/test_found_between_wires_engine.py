@@ -409,3 +409,19 @@ def test_a_header_in_two_lines_goes_on_whole() -> None:
             assert "anthropic-beta: one, two\r\n" in claude.heads[0]
 
     run_virtual(scenario())
+
+
+def test_half_a_character_beside_a_call_is_an_answer() -> None:
+    """A text that was cut within a surrogate pair, and the arguments of a call as they came: it was our own error."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    said = {"role": "assistant", "content": "\ud83d", "tool_calls": [call]}
+    answer = {**CHAT, "choices": [{"index": 0, "message": said, "finish_reason": "tool_calls"}]}
+
+    async def scenario() -> None:
+        async with canned(lambda _path, _body: (200, JSON, json.dumps(answer).encode())) as server:
+            async with fleet(routes(one=f"kind: openai, base_url: '{server.url}/v1', api_key: k")) as running:
+                seen = await post(running, "/v1/messages", messages=ASKED, max_tokens=5)
+
+            assert (200, {"a": 1}) == (seen.status, seen.json["content"][1]["input"])
+
+    run_virtual(scenario())
