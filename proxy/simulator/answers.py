@@ -140,11 +140,15 @@ def _tool_calls(voice: Voice, asked: Question) -> Sequence[ToolCall]:
     by_name = {str(tool["name"]): tool for tool in asked.tools}
     names = list(asked.forced_tools)
     # Unasked calls stop once a tool has answered, so that an agent's loop comes to its end.
-    if not names and voice.tool_calls and asked.messages[-1].get("role") != "tool":
+    if not names and voice.tool_calls and not _is_answered(asked):
         if not isinstance(voice.tool_calls, int):
             return voice.tool_calls
         names = list(by_name)[: voice.tool_calls]
     return [ToolCall(name, _arguments(by_name[name].get("parameters"))) for name in names]
+
+
+def _is_answered(asked: Question) -> bool:
+    return bool(asked.messages) and asked.messages[-1].get("role") == "tool"
 
 
 def _arguments(schema: object) -> Mapping[str, Any]:

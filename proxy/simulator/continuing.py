@@ -62,7 +62,7 @@ def question_of(messages: Sequence[Mapping[str, Any]]) -> str:
 
 def begun(messages: Sequence[Mapping[str, Any]]) -> Begun | None:
     """The answer that the messages may ask to go on with, None if they show none."""
-    asks = messages[-1].get("role") == "user"
+    asks = bool(messages) and messages[-1].get("role") == "user"
     place = len(messages) - (2 if asks else 1)
     if place < 0 or messages[place].get("role") != "assistant":
         return None

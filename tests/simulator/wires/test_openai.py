@@ -150,6 +150,14 @@ async def test_what_responses_refuses(post, changed, message):
 # Completions.
 
 
+@pytest.mark.parametrize("called", [0, 1])
+async def test_an_input_of_references_alone(sdk, voice, called):
+    """It raised within the simulator: there is no message that could be the last one."""
+    voice.tool_calls = called
+    given = [{"type": "item_reference", "id": "msg_1"}]
+    assert "completed" == (await sdk.responses.create(model="gpt-5", input=given)).status
+
+
 async def test_completions(sdk):
     whole = await sdk.completions.create(model="m", prompt="Hi", stop=[" four"])
     assert ("one two three", "stop") == (whole.choices[0].text, whole.choices[0].finish_reason)
