@@ -270,7 +270,7 @@ def _with_all_dropped(sent: Outgoing, request: ModelRequest) -> Outgoing:
 
 def _own_name(name: str, spoken: ClientWire, request: ModelRequest) -> str:
     """What a field of chat is called in the client's request."""
-    return next((own for own in spoken.names.get(name, ()) if own in request.fields), name)
+    return next((own for own in spoken.names.get(name, ()) if own.partition(".")[0] in request.fields), name)
 
 
 def _in_own_words(completion: Completion, letter: Letter) -> Completion:

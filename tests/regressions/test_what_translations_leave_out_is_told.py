@@ -19,6 +19,7 @@ upstreams:
 routes:
   chat: {chain: [gemini/gemini-2.5-pro]}
 """
+TOOL = {"name": "f", "input_schema": {"type": "object"}}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 MESSAGES: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 
@@ -32,6 +33,11 @@ MESSAGES: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "cont
             "context_management, tools.web_search_20250305, metadata",
         ),
         ("/v1/messages", {**MESSAGES, "stream": True, "service_tier": "auto"}, "service_tier"),
+        (
+            "/v1/messages",
+            {**MESSAGES, "tools": [TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+            "tool_choice.disable_parallel_tool_use",
+        ),
         ("/v1/messages", MESSAGES, None),
         (
             "/v1/responses",

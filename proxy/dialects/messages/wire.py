@@ -29,7 +29,7 @@ class MessagesWire:
     wire = Wire.MESSAGES
     names: Mapping[str, Sequence[str]] = {
         "max_completion_tokens": ("max_tokens",),
-        "parallel_tool_calls": ("tool_choice",),
+        "parallel_tool_calls": ("tool_choice.disable_parallel_tool_use",),
         "reasoning_effort": ("thinking", "output_config"),
         "response_format": ("output_config", "output_format"),
         "stop": ("stop_sequences",),
