@@ -30,6 +30,8 @@ defaults:
   timeout: {connect: 500ms, first_token: 2s, idle: 1s}
   retry: {attempts: 2, backoff: {initial: 1ms, max: 1ms}, budget: {ratio: 1, min_per_second: 1000}}
   breaker: {consecutive: 1000, minimum_requests: 1000}
+  foresight: {trend: false}
+  outlier: {max_ejected: 0}
   health: {probe: never}
 """
 
