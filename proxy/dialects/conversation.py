@@ -186,6 +186,11 @@ class Toolbox(NamedTuple):
     choice: ToolChoice = ToolChoice()
 
     @property
+    def names(self) -> list[str]:
+        """Of all functions."""
+        return [tool.function.name for tool in self.tools if tool.function is not None]
+
+    @property
     def forced(self) -> bool:
         """Whether a call is asked for."""
         return self.choice.mode in {"required", "named"}

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from proxy.dialects.anthropic.names import CallIds, ToolNames
+from proxy.dialects.anthropic.names import LONGEST_ID, ToolNames
 from proxy.dialects.anthropic.parts import Block, blocks_of, cached, refuse, text_block, texts_of
 from proxy.dialects.lenient_json import arguments_object
+from proxy.dialects.spelling import CallIds
 
 _SYSTEM: Final = ("system", "developer")
 _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -79,7 +80,7 @@ class _Reader:
 
     def __init__(self, names: ToolNames, *, stub_results: bool) -> None:
         self._names = names
-        self._ids = CallIds()
+        self._ids = CallIds(LONGEST_ID)
         self._turns: list[Turn] = []
         self._results: dict[str, Block] = {}
         """Of the calls of the assistant's last turn, by the ids of these."""

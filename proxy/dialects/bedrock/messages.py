@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from proxy.dialects.anthropic.names import CallIds
 from proxy.dialects.bedrock.content import Blocks
-from proxy.dialects.bedrock.spelling import Spelling
 from proxy.dialects.conversation import CalledFunction, Message, Part, ThoughtBlock, read_arguments
 from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.spelling import CallIds, Spelling
 
+LONGEST_NAME: Final = 64
+"""Characters of the name of a tool, and of the id of a call."""
 _SYSTEM: Final = frozenset({"system", "developer"})
 _FILLER: Final = {"text": "Continue."}
 """Said in the user's name where the wire wants something of the user's, and there is nothing."""
 _NO_RESULT: Final = {"text": "(no content)"}
-_LONGEST_ID: Final = 64
 _BY_USER: Final = frozenset({"image", "document", "audio"})
 
 
@@ -32,7 +32,7 @@ class Turns:
         self._blocks = blocks
         self._thoughts = thoughts
         self._names = names
-        self._ids = CallIds(_LONGEST_ID)
+        self._ids = CallIds(LONGEST_NAME)
         self._results: dict[str, dict[str, Any]] = {}
         self.called: dict[str, None] = {}
         """The names of the tools that the history speaks of, as sent."""
@@ -85,7 +85,7 @@ class Turns:
         blocks += _only_text(self._blocks.of(message.parts), "assistant")
         for call in message.tool_calls or ():
             function = call.function or CalledFunction()
-            name = self._names(function.name)
+            name = self._names.sent(function.name)
             self.called[name] = None
             used = {"toolUseId": self._ids.call(call.id), "name": name, "input": read_arguments(function.arguments)}
             blocks.append({"toolUse": used})

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from msgspec import Raw
 
 from proxy.dialects.bedrock.content import Blocks
-from proxy.dialects.bedrock.messages import Turns, has_signed_thoughts
+from proxy.dialects.bedrock.messages import LONGEST_NAME, Turns, has_signed_thoughts
 from proxy.dialects.bedrock.models import (
     Thinking,
     can_be_forced,
@@ -19,7 +19,6 @@ from proxy.dialects.bedrock.models import (
     takes_top_k,
     thinking,
 )
-from proxy.dialects.bedrock.spelling import Spelling
 from proxy.dialects.bedrock.tools import tool_config
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.conversation import (
@@ -37,6 +36,7 @@ from proxy.dialects.conversation import (
     read_value,
 )
 from proxy.dialects.dialect import ChatAsked, NotCarriedError, Outgoing
+from proxy.dialects.spelling import Spelling
 
 _SAMPLING: Final = {"temperature": "temperature", "top_p": "topP"}
 _CARRIED: Final = frozenset(
@@ -55,7 +55,8 @@ def write_request(asked: ChatAsked) -> Outgoing:
     check_carried(fields)
     conversation = read_messages(fields)
     toolbox = read_toolbox(fields)
-    names, blocks = Spelling(), Blocks()
+    # The tools come first, so that a history does not change how they are spelled.
+    names, blocks = Spelling(LONGEST_NAME, toolbox.names), Blocks()
     turns = Turns(blocks, names, thoughts=takes_thoughts(asked.model))
     turns.write(conversation)
     body: dict[str, Any] = {"messages": turns.messages}
@@ -81,7 +82,7 @@ def write_request(asked: ChatAsked) -> Outgoing:
         body["serviceTier"] = {"type": tier}
     elif tier not in {None, "auto"}:
         lost.append("service_tier")
-    return Outgoing(_path(asked), (_encoded(body),), lacking(asked, _CARRIED, lost), names=names.changed)
+    return Outgoing(_path(asked), (_encoded(body),), lacking(asked, _CARRIED, lost), names=names.renamed)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

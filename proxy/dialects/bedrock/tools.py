@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from proxy.dialects.bedrock.content import Blocks
-from proxy.dialects.bedrock.spelling import Spelling
 from proxy.dialects.conversation import Function, Toolbox
 from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.spelling import Spelling
 
 _ANY_OBJECT: Final = Raw(b'{"type":"object"}')
 _OBJECT: Final = Raw(b'"object"')
@@ -37,12 +37,12 @@ def tool_config(toolbox: Toolbox, called: Iterable[str], names: Spelling, blocks
     if not tools:
         return None
     if toolbox.choice.mode == "named":
-        return {"tools": tools, "toolChoice": {"tool": {"name": names(toolbox.choice.name)}}}
+        return {"tools": tools, "toolChoice": {"tool": {"name": names.sent(toolbox.choice.name)}}}
     return {"tools": tools, "toolChoice": {"any": {}}} if toolbox.choice.mode == "required" else {"tools": tools}
 
 
 def _specification(function: Function, names: Spelling) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": names(function.name), "inputSchema": {"json": _schema(function.schema)}}
+    written: dict[str, Any] = {"name": names.sent(function.name), "inputSchema": {"json": _schema(function.schema)}}
     if function.description and not function.description.isspace():
         written["description"] = function.description
     if function.strict:

@@ -7,47 +7,23 @@ from typing import Any, Final
 
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.gemini.schema import adapted
+from proxy.dialects.spelling import Spelling
 
-_MAX_NAME: Final = 128
-_GOOD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
-_BAD_CHARACTER: Final = re.compile(r"[^A-Za-z0-9_.:-]")
+_LONGEST_NAME: Final = 128
+_FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_.:-]")
+_FIRST: Final = re.compile(r"[A-Za-z_]")
 _SAYS_SOMETHING: Final = ("properties", "additionalProperties", "$ref", "anyOf", "oneOf")
 """Keywords of which one is in the schema of any function that takes something."""
 _MODES: Final = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY"}
 
 
-class Names:
-    """Spells the names of tools as Gemini takes them; no two become one."""
+class Names(Spelling):
+    """The names of one request's tools."""
 
-    __slots__ = ("_sent", "renamed")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._sent: dict[str, str] = {}
-        self.renamed: dict[str, str] = {}
-        """As sent -> as the client knows them; only those that differ."""
-
-    def sent(self, name: str) -> str:
-        """The name as it is sent."""
-        known = self._sent.get(name)
-        if known is not None:
-            return known
-        spelled = name if _GOOD_NAME.fullmatch(name) else _respelled(name)
-        taken = self._sent.values()
-        count = 2
-        free = spelled
-        while free in taken:
-            end = f"_{count}"
-            free = spelled[: _MAX_NAME - len(end)] + end
-            count += 1
-        self._sent[name] = free
-        if free != name:
-            self.renamed[free] = name
-        return free
-
-
-def _respelled(name: str) -> str:
-    spelled = _BAD_CHARACTER.sub("_", name)[:_MAX_NAME] or "_"
-    return spelled if _GOOD_NAME.fullmatch(spelled) else ("_" + spelled)[:_MAX_NAME]
+        super().__init__(_LONGEST_NAME, forbidden=_FORBIDDEN, first=_FIRST)
 
 
 def declared(tools: Any, names: Names) -> list[dict[str, Any]]:
