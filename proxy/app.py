@@ -7,7 +7,6 @@ What is built once lives as long as the process; what depends on the configurati
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import socket
 import time
@@ -17,7 +16,6 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from prometheus_client import Gauge
 
 from proxy.config.finding import Finding
 from proxy.config.lasting import kept_from, needs_restart, restart_finding
@@ -38,12 +36,13 @@ from proxy.execution.executor import Executor
 from proxy.execution.kept import KeptAnswers
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.execution.walk import World
-from proxy.health.learning import Learning
+from proxy.gauges import Gauges
+from proxy.health.learning import Learning, hand_on
 from proxy.health.prober import Prober
 from proxy.health.rounds import Rounds
 from proxy.playing import Playing
 from proxy.pool.budgets import Budgets
-from proxy.pool.layout import change_between, layout_of, named_steps
+from proxy.pool.layout import budgets_of, change_between, layout_of
 from proxy.pool.orders import Order
 from proxy.pool.pool import Pool
 from proxy.routing.plan import Planner
@@ -58,7 +57,7 @@ from proxy.simulator.server import Simulator
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
 from proxy.stores.sqlite import SqliteStore
-from proxy.stores.sync import Sync
+from proxy.stores.sync import Sync, marks_of
 from proxy.streams.transcript import Room
 from proxy.telemetry.bus import Bus
 from proxy.telemetry.bus import Listener as EventListener
@@ -68,7 +67,6 @@ from proxy.upstreams.asking import ask
 from proxy.upstreams.client import UpstreamClient
 from proxy.upstreams.transport import Transport
 
-_NO_KEY = "none"
 _LAST_WORDS_S = 1.0
 """Seconds for telling the clients of unfinished answers."""
 
@@ -108,8 +106,8 @@ class Holdfast:
             self._bus.listen(listener)
         self._reloader = None if source is None else Reloader(source, self._take, self._bus.emit, told)
         self._started_at = time.time()
+        self._gauges = Gauges(self._metrics, lambda: len(self.lifecycle.running))
         self._kept, self._sizes, self._transcripts, self._ties = KeptAnswers(), Sizes(), Room(), Ties()
-        self._in_flight: Gauge
         self._budgets: Budgets
         self._room: WaitingRoom
         self._rounds: Rounds
@@ -143,7 +141,7 @@ class Holdfast:
             settings, self.pool, partial(ask, self._transport), self._learn, self._sizes.doubts, clock, random.random
         )
         self._sync = Sync(
-            self._new_store(settings), self.pool, _marks(settings), change_between(settings, settings).rules_of, clock
+            self._new_store(settings), self.pool, marks_of(settings), change_between(settings, settings).rules_of, clock
         )
         self._bus.listen(self._sync)
         self._started_at = time.time()
@@ -153,8 +151,7 @@ class Holdfast:
         app[CONTEXT], app[CONTROL] = self._context, self._control
         app.add_routes(urls.routes())
         app.add_routes(control_urls.routes())
-        self._add_gauges()
-        self._watch(settings)
+        self._gauges.watch(settings, self.pool, self._budgets, self._config)
         self._listener = Listener(app, settings.server.timeout, front_lane=settings.server.front_lane)
         try:
             await self._restore()
@@ -290,17 +287,17 @@ class Holdfast:
         """Swap the configuration. Nothing is awaited here, so no request ever sees a part of it."""
         running, clock = self.settings, asyncio.get_running_loop().time
         change = change_between(running, settings)
-        _keep_learned(running, settings)
+        hand_on(running, settings)
         pool, events = self.pool.reconfigure(change, clock())
         self.settings, self.pool = settings, pool
         self._budgets.change(*budgets_of(settings))
         attempts, executor = self._way_of_a_request(settings, pool)
         self._rounds.follow(settings, pool, Prober(attempts, pool, self._bus.emit, clock))
         self._learning.follow(settings, pool)
-        self._sync.follow(pool, _marks(settings), change.rules_of)
+        self._sync.follow(pool, marks_of(settings), change.rules_of)
         self._context.now = self._new_context(settings, pool, executor)
         self._control.now = self._new_control(settings, pool)
-        self._watch(settings)
+        self._gauges.watch(settings, pool, self._budgets, self._config)
         self._listener.patience = settings.server.timeout
         self._listener.front_lane = settings.server.front_lane
         self._room.size = settings.server.max_waiting
@@ -393,24 +390,6 @@ class Holdfast:
         """Show what has become known since the configuration was put in force."""
         self._control.now = self._new_control(self.settings, self.pool)
 
-    def _add_gauges(self) -> None:
-        metrics, budgets, clock = self._metrics, self._budgets, asyncio.get_running_loop().time
-        metrics.gauge("in_flight_requests", "Requests in flight", lambda: len(self.lifecycle.running))
-        metrics.gauge(
-            "retry_budget_remaining_ratio", "What is left of the retry budget", lambda: budgets.remaining(clock())
-        )
-        self._in_flight = metrics.labelled_gauge("upstream_in_flight_attempts", "Attempts in flight", "upstream")
-
-    def _watch(self, settings: Settings) -> None:
-        """Show what the configuration names, and which configuration it is."""
-        self._in_flight.clear()
-        for name in settings.upstreams:
-            self._in_flight.labels(name).set_function(partial(_in_flight, self.pool, name))
-        named = [id_ for id_, _ in named_steps(settings)]
-        clock = asyncio.get_running_loop().time
-        self._metrics.watch_pool(self.pool, self._budgets, named, clock, settings.is_loaded)
-        self._metrics.tell_config(hashlib.sha256(repr(self._config).encode()).hexdigest()[:12])
-
     def _load(self) -> float:
         return len(self.lifecycle.running) / self.settings.server.max_concurrent
 
@@ -419,39 +398,6 @@ def is_local(listening: socket.socket) -> bool:
     """Whether a socket is for this machine only."""
     name = listening.getsockname()
     return not isinstance(name, tuple) or is_loopback(str(name[0]))
-
-
-def budgets_of(settings: Settings) -> tuple[Any, Any, Any]:
-    """The settings of all budgets: over all traffic, of upstreams, and of hedges of routes."""
-    return (
-        settings.budget,
-        {name: upstream.budget for name, upstream in settings.upstreams.items()},
-        {name: route.hedge.ratio for name, route in settings.routes.items() if route.hedge is not None},
-    )
-
-
-def _keep_learned(running: Settings, settings: Settings) -> None:
-    """Let a new configuration have what servers have told that it names, too."""
-    for name, upstream in settings.upstreams.items():
-        before = running.upstreams.get(name)
-        if (
-            before is not None
-            and upstream.learns
-            and (before.kind, before.base_url) == (upstream.kind, upstream.base_url)
-        ):
-            upstream.learn(before.live)
-
-
-def _marks(settings: Settings) -> dict[str, list[str]]:
-    """A rest belongs to a key, not to its place in the list; the key itself is never written."""
-    return {
-        name: [hashlib.sha256(key.encode()).hexdigest()[:16] for key in upstream.keys] or [_NO_KEY]
-        for name, upstream in settings.upstreams.items()
-    }
-
-
-def _in_flight(pool: Pool, upstream: str) -> int:
-    return pool.upstream(upstream).in_flight
 
 
 def _file(loaded: Loaded) -> str:

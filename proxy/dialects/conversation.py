@@ -13,13 +13,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.dialects.dialect import ChatAsked, NotCarriedError
-from proxy.dialects.lenient_json import arguments_object
+from proxy.dialects.lenient_json import arguments_object, decoded
 from proxy.dialects.media import DataUrl, read_data_url
 from proxy.dialects.openai.shapes import NULL
 
 _ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options", "n", "modalities", "response_format"})
 """Fields that every language has its own way for."""
 _CAPS: Final = ("max_completion_tokens", "max_tokens")
+_TTLS: Final = ("5m", "1h")
 _QUOTE: Final = ord('"')
 _CLOSED: Final = Raw(b"{}")
 _ANY_OBJECT: Final = Raw(b'{"type":"object","properties":{}}')
@@ -27,14 +28,15 @@ _ANY_OBJECT: Final = Raw(b'{"type":"object","properties":{}}')
 _T = TypeVar("_T")
 
 
-class CacheControl(Struct, gc=False):
+class CacheControl(NamedTuple):
     """Marks the end of what is worth keeping in the provider's cache; Anthropic's word, which many clients send."""
 
-    ttl: str | None = None
+    ttl: str | None
+    """`5m` or `1h`; None leaves it to the provider."""
 
 
 class ImageUrl(Struct, gc=False):
-    """Where an image is, or all of it."""
+    """Where an image or a video is, or all of it."""
 
     url: str = ""
 
@@ -51,9 +53,9 @@ class File(Struct, gc=False):
 class Audio(Struct, gc=False):
     """The sound of a part."""
 
-    data: str = ""
+    data: str | None = None
     """Base64."""
-    format: str = ""
+    format: str | None = None
 
 
 class Part(Struct, gc=False):
@@ -63,18 +65,25 @@ class Part(Struct, gc=False):
     text: str | None = None
     refusal: str | None = None
     image_url: ImageUrl | str | None = None
+    video_url: ImageUrl | str | None = None
     file: File | None = None
     input_audio: Audio | None = None
-    cache_control: CacheControl | None = None
+    cache_control: Any = None
+    """For `cache_mark`."""
+
+    @property
+    def url(self) -> str | None:
+        """The address of an image or a video."""
+        link = self.image_url or self.video_url
+        return link.url if isinstance(link, ImageUrl) else link
 
 
-class ThoughtBlock(Struct, gc=False):
+class ThoughtBlock(NamedTuple):
     """Thoughts as a model wants them back: signed, or encrypted; an extension that answers carry."""
 
-    type: str = "thinking"
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
+    thinking: str | None
+    signature: str | None
+    data: str | None
     """Of encrypted thoughts."""
 
 
@@ -88,24 +97,30 @@ class CalledFunction(Struct, gc=False):
 class Called(Struct, gc=False):
     """A call of a tool."""
 
-    id: str = ""
+    id: str | None = None
     function: CalledFunction | None = None
+    extra_content: Any = None
+    """An extension: what else the model wants back, such as Google's thought signatures."""
 
 
 class Message(Struct, gc=False):
     """A message of the conversation."""
 
     role: str
-    content: str | list[Part] | None = None
+    content: str | list[Part | str] | None = None
     refusal: str | None = None
     name: str | None = None
     tool_calls: list[Called] | None = None
     tool_call_id: str | None = None
     reasoning_content: Any = None
     reasoning: Any = None
-    thinking_blocks: list[ThoughtBlock] | None = None
+    thinking_blocks: Any = None
+    """For `thought_blocks`."""
+    audio: Any = None
+    """An earlier answer in sound."""
     function_call: Raw = NULL
-    cache_control: CacheControl | None = None
+    cache_control: Any = None
+    """As of a part."""
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -113,7 +128,7 @@ class Message(Struct, gc=False):
         content = self.content if self.content is not None else self.refusal
         if isinstance(content, str):
             return (Part(text=content, cache_control=self.cache_control),)
-        return content or ()
+        return [Part(text=part) if isinstance(part, str) else part for part in content or ()]
 
     @property
     def thoughts(self) -> str | None:
@@ -141,7 +156,8 @@ class Tool(Struct, gc=False):
 
     type: str = "function"
     function: Function | None = None
-    cache_control: CacheControl | None = None
+    cache_control: Any = None
+    """As of a part."""
 
 
 class _Named(Struct, gc=False):
@@ -226,7 +242,7 @@ def read_value(fields: Mapping[str, Raw], name: str, type_: type[_T]) -> _T | No
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw, type=type_)
+        return decoded(msgspec.json.Decoder(type_).decode, bytes(raw))
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise NotCarriedError(f"'{name}' cannot be read: {reason}.", name) from None
@@ -307,6 +323,24 @@ def read_cap(fields: Mapping[str, Raw]) -> int | None:
     return next((cap for name in _CAPS if (cap := read_value(fields, name, int)) is not None), None)
 
 
+def cache_mark(mark: object) -> CacheControl | None:
+    """The mark that a `cache_control` is; None if it is none."""
+    if not isinstance(mark, dict) or mark.get("type", "ephemeral") != "ephemeral":
+        return None
+    ttl = mark.get("ttl")
+    return CacheControl(ttl if ttl in _TTLS else None)
+
+
+def thought_blocks(blocks: object) -> list[ThoughtBlock]:
+    """The thoughts in a message's `thinking_blocks`, as far as they are any."""
+    found = []
+    for block in blocks if isinstance(blocks, list) else ():
+        if isinstance(block, dict):
+            texts = (block.get(name) for name in ThoughtBlock._fields)
+            found.append(ThoughtBlock(*(text if isinstance(text, str) else None for text in texts)))
+    return found
+
+
 def read_arguments(arguments: Raw) -> object:
     """A call's arguments as an object; what is none stays readable to the model under `_raw`."""
     if _is_text(arguments):
@@ -316,8 +350,7 @@ def read_arguments(arguments: Raw) -> object:
 
 def image_of(part: Part) -> DataUrl:
     """An image that is in the request itself. Raises NotCarriedError for one that would have to be fetched."""
-    link = part.image_url
-    content = read_data_url(link if isinstance(link, str) else link.url if link is not None else "")
+    content = read_data_url(part.url or "")
     if content is None or not content.data:
         raise NotCarriedError("This upstream takes images as data URLs only, not by address.", "messages")
     return content

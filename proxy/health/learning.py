@@ -255,3 +255,15 @@ def is_own(upstream: UpstreamSettings) -> bool:
     except ValueError:
         return False
     return is_this_machine(host)
+
+
+def hand_on(running: Settings, settings: Settings) -> None:
+    """Let a new configuration have what servers have told that it names, too."""
+    for name, upstream in settings.upstreams.items():
+        before = running.upstreams.get(name)
+        if (
+            before is not None
+            and upstream.learns
+            and (before.kind, before.base_url) == (upstream.kind, upstream.base_url)
+        ):
+            upstream.learn(before.live)

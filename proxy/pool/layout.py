@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from proxy.config.settings import Rules, Settings, StepSettings, UpstreamSettings
 from proxy.core.names import DeploymentId
+from proxy.policies.retry_budget import RetryBudgetSettings
 from proxy.pool.succession import Change, Layout
 
 
@@ -15,6 +16,17 @@ def layout_of(settings: Settings) -> Layout:
         {name: len(upstream.keys) for name, upstream in settings.upstreams.items()},
         [(id_, step.rules) for id_, step in named_steps(settings)],
         {name: upstream.limit for name, upstream in settings.upstreams.items() if upstream.limit is not None},
+    )
+
+
+def budgets_of(
+    settings: Settings,
+) -> tuple[RetryBudgetSettings, Mapping[str, RetryBudgetSettings], Mapping[str, float]]:
+    """The settings of all budgets: over all traffic, of upstreams, and of hedges of routes."""
+    return (
+        settings.budget,
+        {name: upstream.budget for name, upstream in settings.upstreams.items()},
+        {name: route.hedge.ratio for name, route in settings.routes.items() if route.hedge is not None},
     )
 
 

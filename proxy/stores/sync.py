@@ -7,12 +7,13 @@ burst of it as one; counts and the like follow every few seconds.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from proxy.config.settings import Rules
+from proxy.config.settings import Rules, Settings
 from proxy.core.event import (
     BreakerChanged,
     Controlled,
@@ -34,6 +35,7 @@ _LASTING = (BreakerChanged, Controlled, Ejected, RampStarted, Recovered, RestCle
 _AT_ONCE_S = 0.02
 """Seconds that a change waits for others of the same burst."""
 _INTERVAL_S = 10.0
+_NO_KEY = "none"
 _PORTION = 100
 """Deployments that are written in one go: about two milliseconds."""
 
@@ -164,3 +166,11 @@ class Sync:
             self._write(self._changed())
             self._delete_forgotten()
         await self._store.close()
+
+
+def marks_of(settings: Settings) -> dict[str, list[str]]:
+    """A rest belongs to a key, not to its place in the list; the key itself is never written."""
+    return {
+        name: [hashlib.sha256(key.encode()).hexdigest()[:16] for key in upstream.keys] or [_NO_KEY]
+        for name, upstream in settings.upstreams.items()
+    }

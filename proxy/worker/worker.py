@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from aiohttp.typedefs import Middleware
 
-from proxy.app import Holdfast, budgets_of
+from proxy.app import Holdfast
 from proxy.config.finding import Finding
 from proxy.config.load import Loaded
 from proxy.config.settings import DrainSettings, Rules, Settings
@@ -31,7 +31,7 @@ from proxy.core.names import DeploymentId
 from proxy.execution.shared_room import SharedRoom
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.budgets import Budgets
-from proxy.pool.layout import change_between, layout_of
+from proxy.pool.layout import budgets_of, change_between, layout_of
 from proxy.pool.orders import Order, carry_out
 from proxy.pool.pool import Pool
 from proxy.pool.shared import Known, SharedPool

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from proxy.dialects.conversation import CacheControl, File, Part, image_of
+from proxy.dialects.conversation import File, Part, cache_mark, image_of
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.media import image_format, read_data_url
 
@@ -46,12 +46,13 @@ class Blocks:
                 blocks += self.cache_point(part.cache_control)
         return blocks
 
-    def cache_point(self, control: CacheControl | None) -> list[dict[str, Any]]:
+    def cache_point(self, control: object) -> list[dict[str, Any]]:
         """A mark behind what shall be kept in the cache, if that is wanted and one more is allowed."""
-        if control is None or self._points >= _CACHE_POINTS:
+        mark = None if control is None else cache_mark(control)
+        if mark is None or self._points >= _CACHE_POINTS:
             return []
         self._points += 1
-        ttl = {"ttl": control.ttl} if control.ttl in {"5m", "1h"} else {}
+        ttl = {} if mark.ttl is None else {"ttl": mark.ttl}
         return [{"cachePoint": {"type": "default", **ttl}}]
 
     def _block(self, part: Part) -> dict[str, Any] | None:
@@ -61,7 +62,7 @@ class Blocks:
             return self._document(part.file)
         if part.input_audio is not None:
             audio = part.input_audio
-            return {"audio": {"format": audio.format, "source": {"bytes": audio.data}}}
+            return {"audio": {"format": audio.format or "", "source": {"bytes": audio.data or ""}}}
         text = part.text if part.text is not None else part.refusal
         if text is None:
             raise NotCarriedError(f"Bedrock has nothing for parts of the type '{part.type[:40]}'.", "messages")

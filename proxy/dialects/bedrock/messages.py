@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from proxy.dialects.bedrock.content import Blocks
-from proxy.dialects.conversation import CalledFunction, Message, Part, ThoughtBlock, read_arguments
+from proxy.dialects.conversation import CalledFunction, Message, Part, ThoughtBlock, read_arguments, thought_blocks
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.spelling import CallIds, Spelling
 
@@ -80,14 +80,18 @@ class Turns:
 
     def _answer(self, message: Message) -> list[dict[str, Any]]:
         """Thoughts, text, calls: in this order, or it is refused."""
-        thoughts = message.thinking_blocks if self._thoughts else None
-        blocks = [_thought(block) for block in thoughts or () if block.signature or block.data]
+        thoughts = thought_blocks(message.thinking_blocks) if self._thoughts else ()
+        blocks = [_thought(block) for block in thoughts if block.signature or block.data]
         blocks += _only_text(self._blocks.of(message.parts), "assistant")
         for call in message.tool_calls or ():
             function = call.function or CalledFunction()
             name = self._names.sent(function.name)
             self.called[name] = None
-            used = {"toolUseId": self._ids.call(call.id), "name": name, "input": read_arguments(function.arguments)}
+            used = {
+                "toolUseId": self._ids.call(call.id or ""),
+                "name": name,
+                "input": read_arguments(function.arguments),
+            }
             blocks.append({"toolUse": used})
         return blocks
 
@@ -118,7 +122,7 @@ def has_signed_thoughts(conversation: Sequence[Message]) -> bool:
         if message is last:
             return True
         if message.role == "assistant" and message.tool_calls:
-            return any(block.signature or block.data for block in message.thinking_blocks or ())
+            return any(block.signature or block.data for block in thought_blocks(message.thinking_blocks))
     return True
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw, Struct
 
+from proxy.dialects.conversation import Called, Message, Part, read_arguments, read_messages
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.gemini.families import Family
 from proxy.dialects.gemini.media import at_address, file, sound
 from proxy.dialects.gemini.tools import Names
-from proxy.dialects.lenient_json import arguments_object, decoded, object_in
+from proxy.dialects.lenient_json import object_in
 
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 """What Google documents for calls that another model has made."""
@@ -25,41 +25,6 @@ _NOTHING: Final = {"text": " "}
 _SIGNATURE: Final = re.compile(r"(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)?")
 """Base64. A signature that was cut on its way is refused, so that it is as good as none."""
 _SYSTEM: Final = frozenset({"system", "developer"})
-
-
-class _Part(Struct):
-    type: str = "text"
-    text: str | None = None
-    refusal: str | None = None
-    image_url: Any = None
-    video_url: Any = None
-    input_audio: Any = None
-    file: Any = None
-
-
-class _Function(Struct):
-    name: str
-    arguments: Any = None
-
-
-class _Call(Struct):
-    function: _Function
-    id: str | None = None
-    extra_content: Any = None
-
-
-class _Message(Struct):
-    role: str
-    content: str | list[_Part] | None = None
-    refusal: str | None = None
-    name: str | None = None
-    tool_calls: list[_Call] | None = None
-    tool_call_id: str | None = None
-    audio: Any = None
-    function_call: Any = None
-
-
-_decode = msgspec.json.Decoder(list[_Message]).decode
 
 
 class Conversation(Struct):
@@ -72,12 +37,8 @@ class Conversation(Struct):
 
 def conversation(messages: Raw, family: Family, names: Names) -> Conversation:
     """The conversation that the raw `messages` are. Raises NotCarriedError."""
-    try:
-        read = decoded(_decode, bytes(messages))
-    except (ValueError, RecursionError) as error:
-        raise NotCarriedError(f"'messages' cannot be carried over to Gemini: {error}", "messages") from None
     writer = _Writer(family, names)
-    for message in read:
+    for message in read_messages({"messages": messages}):
         writer.take(message)
     return writer.done()
 
@@ -99,7 +60,7 @@ class _Writer:
         self._answered: set[str] = set()
         """Ids of calls of the newest turn whose results are there: a second result for one is refused."""
 
-    def take(self, message: _Message) -> None:
+    def take(self, message: Message) -> None:
         role = message.role
         if role in _SYSTEM:
             self._take_system(message)
@@ -130,7 +91,7 @@ class _Writer:
         else:
             self._contents.append({"role": role, "parts": parts})
 
-    def _take_system(self, message: _Message) -> None:
+    def _take_system(self, message: Message) -> None:
         parts = self._parts(message.content)
         if not self._contents:
             self._system += parts
@@ -141,11 +102,9 @@ class _Writer:
                 part["text"] = f"<system>\n{part['text']}\n</system>"
         self._add("user", parts)
 
-    def _take_assistant(self, message: _Message) -> None:
+    def _take_assistant(self, message: Message) -> None:
         if message.audio is not None:
             raise NotCarriedError("Spoken answers of another provider cannot be carried over.", "messages")
-        if message.function_call is not None:
-            raise NotCarriedError("'function_call' cannot be carried over; use 'tool_calls'.", "messages")
         parts = self._parts(message.content)
         if message.refusal:
             parts.append({"text": message.refusal})
@@ -161,9 +120,12 @@ class _Writer:
             self._open.update(call.id for call in message.tool_calls if call.id)
         self._add("model", parts)
 
-    def _call(self, call: _Call) -> dict[str, Any]:
-        name = call.function.name
-        sent: dict[str, Any] = {"name": self._names.sent(name), "args": arguments_object(call.function.arguments)}
+    def _call(self, call: Called) -> dict[str, Any]:
+        function = call.function
+        if function is None or not function.name:
+            raise NotCarriedError("A call must have the name of its function.", "messages")
+        name = function.name
+        sent: dict[str, Any] = {"name": self._names.sent(name), "args": read_arguments(function.arguments)}
         if call.id:
             sent["id"] = call.id
             self._tools[call.id] = name
@@ -173,7 +135,7 @@ class _Writer:
             part["thoughtSignature"] = signature
         return part
 
-    def _take_result(self, message: _Message) -> None:
+    def _take_result(self, message: Message) -> None:
         id_ = message.tool_call_id or ""
         if id_ and id_ in self._answered:
             return
@@ -198,21 +160,21 @@ class _Writer:
             result["parts"], shown = shown, []
         self._add("user", [{"functionResponse": result}, *shown])
 
-    def _parts(self, content: str | list[_Part] | None) -> list[dict[str, Any]]:
+    def _parts(self, content: str | list[Part | str] | None) -> list[dict[str, Any]]:
         """The parts of a message's content. Empty texts are left out: Gemini refuses them."""
         if isinstance(content, str):
             return [{"text": content}] if content else []
         return [part for item in content or () if (part := self._part(item)) is not None]
 
-    def _part(self, item: _Part) -> dict[str, Any] | None:
+    def _part(self, item: Part | str) -> dict[str, Any] | None:
+        if isinstance(item, str):
+            return {"text": item} if item else None
         kind = item.type
         if kind in {"text", "refusal"}:
             text = item.text or item.refusal
             return {"text": text} if text else None
-        if kind == "image_url":
-            return at_address(_url(item.image_url), self._family)
-        if kind == "video_url":
-            return at_address(_url(item.video_url), self._family)
+        if kind in {"image_url", "video_url"}:
+            return at_address(item.url, self._family)
         if kind == "input_audio":
             return sound(item.input_audio)
         if kind == "file":
@@ -225,10 +187,6 @@ def signature_of(extra: Any) -> str | None:
     google = extra.get("google") if isinstance(extra, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return signature if isinstance(signature, str) and signature and _SIGNATURE.fullmatch(signature) else None
-
-
-def _url(value: Any) -> Any:
-    return value.get("url") if isinstance(value, dict) else value
 
 
 def _response(text: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from proxy.dialects.conversation import Audio, File
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.gemini.families import Family
 from proxy.dialects.media import DataUrl, media_type, read_data_url
@@ -21,9 +22,9 @@ _OWN_FILES: Final = ("generativelanguage.googleapis.com", "www.youtube.com", "yo
 """Hosts of files that every model takes."""
 
 
-def at_address(url: Any, family: Family, param: str = "messages") -> dict[str, Any]:
+def at_address(url: str | None, family: Family, param: str = "messages") -> dict[str, Any]:
     """The part for an image, a video or a file at a URL: `data:` with base64, `https:`, or `gs:`."""
-    if not isinstance(url, str):
+    if url is None:
         raise NotCarriedError("An image or file must have a URL.", param)
     if (content := read_data_url(url)) is not None:
         if not any(content):
@@ -42,24 +43,21 @@ def at_address(url: Any, family: Family, param: str = "messages") -> dict[str, A
     return {"fileData": {"fileUri": url, "mimeType": media} if media else {"fileUri": url}}
 
 
-def sound(audio: Any) -> dict[str, Any]:
+def sound(audio: Audio | None) -> dict[str, Any]:
     """The part for an `input_audio`."""
-    data = audio.get("data") if isinstance(audio, dict) else None
-    if not isinstance(data, str):
+    if audio is None or audio.data is None:
         raise NotCarriedError("An 'input_audio' must have its data.", "messages")
-    form = audio.get("format")
-    return _inline(DataUrl(f"audio/{form}".lower() if isinstance(form, str) and form else "audio/wav", data))
+    return _inline(DataUrl(f"audio/{audio.format}".lower() if audio.format else "audio/wav", audio.data))
 
 
-def file(file: Any, family: Family) -> dict[str, Any]:
+def file(file: File | None, family: Family) -> dict[str, Any]:
     """The part for a `file`."""
-    data = file.get("file_data") if isinstance(file, dict) else None
-    if not isinstance(data, str) or not data:
+    data = file.file_data if file is not None else None
+    if file is None or not data:
         raise NotCarriedError("A file that was uploaded to another provider cannot be carried over.", "messages")
     if data[:5].lower() == "data:" or data.startswith(("https://", "gs://")):
         return at_address(data, family)
-    name = file.get("filename")
-    ending = name.rpartition(".")[2].lower() if isinstance(name, str) else ""
+    ending = (file.filename or "").rpartition(".")[2].lower()
     return _inline(DataUrl(_BY_ENDING.get(ending, "application/pdf"), data))
 
 

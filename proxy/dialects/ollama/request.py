@@ -156,7 +156,7 @@ def _message(message: Message, called: dict[str, str]) -> dict[str, Any]:
 
 def _call(call: Called, called: dict[str, str]) -> dict[str, Any]:
     function = call.function or CalledFunction()
-    called[call.id] = function.name
+    called[call.id or ""] = function.name
     written = {"function": {"name": function.name, "arguments": read_arguments(function.arguments)}}
     return {"id": call.id, **written} if call.id else written
 
