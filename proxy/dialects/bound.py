@@ -8,7 +8,7 @@ came, since those that know them need them; where one refuses them, it is asked 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -88,10 +88,10 @@ def without_extensions(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
     for name in ("messages", "tools"):
         try:
             items = _decode(fields[name])
+            if (cleaned := [_plain(item) for item in items]) != items:
+                plain[name] = Raw(to_json(cleaned))
         except (KeyError, ValueError, RecursionError):
             continue
-        if (cleaned := [_plain(item) for item in items]) != items:
-            plain[name] = Raw(to_json(cleaned))
     return {**fields, **plain} if plain else fields
 
 
@@ -113,10 +113,10 @@ def without_bound(fields: Mapping[str, Raw], wire: Wire) -> Mapping[str, Raw]:
     name = "input" if wire is Wire.RESPONSES else "messages"
     try:
         items = _decode(fields[name])
+        kept = [cleaned for item in items for cleaned in _cleaned(item, wire)]
+        return fields if kept == items else {**fields, name: Raw(to_json(kept))}
     except (KeyError, ValueError, RecursionError):
         return fields
-    kept = [cleaned for item in items for cleaned in _cleaned(item, wire)]
-    return fields if kept == items else {**fields, name: Raw(to_json(kept))}
 
 
 def _cleaned(item: Any, wire: Wire) -> list[Any]:
@@ -127,7 +127,8 @@ def _cleaned(item: Any, wire: Wire) -> list[Any]:
         if item.get("type") == "reasoning":
             return []
         # An id is looked up, together with the thoughts that it was given with.
-        whole = item.get("type") in _WHOLE_ITEMS and (item.get("type") is not None or "role" in item)
+        kind = item.get("type")
+        whole = _is_one_of(kind, _WHOLE_ITEMS) and (kind is not None or "role" in item)
         return [{name: value for name, value in item.items() if name != "id"} if whole else item]
     item = {name: value for name, value in item.items() if name not in _OF_MESSAGES}
     calls = item.get("tool_calls")
@@ -138,8 +139,13 @@ def _cleaned(item: Any, wire: Wire) -> list[Any]:
         ]
     content = item.get("content")
     if wire is Wire.MESSAGES and isinstance(content, list):
-        said = [part for part in content if not (isinstance(part, dict) and part.get("type") in _THOUGHTS)]
+        said = [part for part in content if not (isinstance(part, dict) and _is_one_of(part.get("type"), _THOUGHTS))]
         if not said:
             return []
         item["content"] = said
     return [item]
+
+
+def _is_one_of(kind: object, kinds: Collection[str | None]) -> bool:
+    """Whether the type of an item, which may be anything, is one of these."""
+    return (kind is None or isinstance(kind, str)) and kind in kinds

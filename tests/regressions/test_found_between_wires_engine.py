@@ -10,7 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from msgspec import Raw
 
+from proxy.core.wire import Wire
+from proxy.dialects.bound import without_bound, without_extensions
 from tests.support.fleet import Fleet, Seen, fleet
 from tests.support.virtual_time import run_virtual
 
@@ -425,3 +428,34 @@ def test_half_a_character_beside_a_call_is_an_answer() -> None:
             assert (200, {"a": 1}) == (seen.status, seen.json["content"][1]["input"])
 
     run_virtual(scenario())
+
+
+TYPELESS: dict[str, dict[str, Any]] = {
+    "/v1/responses": {"input": [{"type": {}, "role": "user", "content": "hi"}]},
+    "/v1/messages": {"messages": [{"role": "user", "content": [{"type": [], "text": "hi"}]}], "max_tokens": 5},
+}
+
+
+@pytest.mark.parametrize("path", TYPELESS)
+def test_types_that_are_none_are_no_error_of_ours(path: str) -> None:
+    """Where an upstream refused parts as bound to another account, looking for them raised."""
+    refusal = told(
+        400, "messages.1.content.0: Invalid `signature` in `thinking` block", code="invalid_encrypted_content"
+    )
+    kind = "anthropic" if path == "/v1/messages" else "openai"
+
+    async def scenario() -> None:
+        async with canned(lambda _path, _body: refusal) as server:
+            one = f"kind: {kind}, base_url: '{server.url}/v1', api_key: k"
+            async with fleet(routes(one=one)) as running:
+                assert 400 == (await post(running, path, **TYPELESS[path])).status
+
+    run_virtual(scenario())
+
+
+def test_what_is_nested_deeply_stays_as_it_is() -> None:
+    nested = "[" * 900 + "]" * 900
+    for content in (nested, '[{"content":' * 400 + "1" + "}]" * 400):
+        fields = {"messages": Raw(b'[{"role": "user", "reasoning": "x", "content": %b}]' % content.encode())}
+        for cleaned in (without_extensions(fields), without_bound(fields, Wire.CHAT)):
+            assert cleaned is fields or b"reasoning" not in bytes(cleaned["messages"])
