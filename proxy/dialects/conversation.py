@@ -6,7 +6,7 @@ refused with NotCarriedError, since nobody could say what its translation means.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -118,7 +118,7 @@ class Message(Struct, gc=False):
     """For `thought_blocks`."""
     audio: Any = None
     """An earlier answer in sound."""
-    function_call: Raw = NULL
+    function_call: Any = None
     cache_control: Any = None
     """As of a part."""
 
@@ -135,6 +135,9 @@ class Message(Struct, gc=False):
         """The reasoning, under either name."""
         told = self.reasoning_content or self.reasoning
         return told if isinstance(told, str) else None
+
+
+_decode_messages = msgspec.json.Decoder(list[Message]).decode
 
 
 class Function(Struct, gc=False):
@@ -239,10 +242,12 @@ def lacking(asked: ChatAsked, carried: Collection[str], lost: Collection[str] = 
 def read_value(fields: Mapping[str, Raw], name: str, type_: type[_T]) -> _T | None:
     """A field's value, None if it is not given. Raises NotCarriedError if it is of another type."""
     raw = fields.get(name)
-    if raw is None:
-        return None
+    return None if raw is None else _read(raw, name, msgspec.json.Decoder(type_).decode)
+
+
+def _read(raw: Raw, name: str, decode: Callable[[bytes], _T]) -> _T:
     try:
-        return decoded(msgspec.json.Decoder(type_).decode, bytes(raw))
+        return decoded(decode, bytes(raw))
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise NotCarriedError(f"'{name}' cannot be read: {reason}.", name) from None
@@ -254,9 +259,11 @@ def _is_text(raw: Raw) -> bool:
 
 def read_messages(fields: Mapping[str, Raw]) -> list[Message]:
     """The conversation. Raises NotCarriedError."""
-    messages = read_value(fields, "messages", list[Message]) or []
-    if any(message.function_call != NULL or message.role == "function" for message in messages):
-        raise NotCarriedError("Calls in the old form (function_call) cannot be translated; use tools.", "messages")
+    raw = fields.get("messages")
+    messages = [] if raw is None else _read(raw, "messages", _decode_messages)
+    for message in messages:
+        if message.function_call is not None or message.role == "function":
+            raise NotCarriedError("Calls in the old form (function_call) cannot be translated; use tools.", "messages")
     return messages
 
 
@@ -325,16 +332,19 @@ def read_cap(fields: Mapping[str, Raw]) -> int | None:
 
 def cache_mark(mark: object) -> CacheControl | None:
     """The mark that a `cache_control` is; None if it is none."""
-    if not isinstance(mark, dict) or mark.get("type", "ephemeral") != "ephemeral":
+    if not isinstance(mark, dict):
         return None
-    ttl = mark.get("ttl")
-    return CacheControl(ttl if ttl in _TTLS else None)
+    kind, ttl = mark.get("type"), mark.get("ttl")
+    known = ttl if ttl in _TTLS else None
+    return CacheControl(known) if kind == "ephemeral" or (kind is None and known) else None
 
 
 def thought_blocks(blocks: object) -> list[ThoughtBlock]:
     """The thoughts in a message's `thinking_blocks`, as far as they are any."""
+    if not isinstance(blocks, list):
+        return []
     found = []
-    for block in blocks if isinstance(blocks, list) else ():
+    for block in blocks:
         if isinstance(block, dict):
             texts = (block.get(name) for name in ThoughtBlock._fields)
             found.append(ThoughtBlock(*(text if isinstance(text, str) else None for text in texts)))

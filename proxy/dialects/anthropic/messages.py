@@ -14,11 +14,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from proxy.dialects.anthropic.names import LONGEST_ID, ToolNames
 from proxy.dialects.anthropic.parts import Block, blocks_of, cached, refuse, text_block, texts_of
-from proxy.dialects.lenient_json import arguments_object
+from proxy.dialects.conversation import Called, Message, read_arguments, read_messages, thought_blocks
 from proxy.dialects.spelling import CallIds
 
 _SYSTEM: Final = ("system", "developer")
@@ -26,7 +26,6 @@ _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 """Anthropic's signatures are base64; servers that only speak its language leave them empty or put a word there."""
 _OPENING: Final = "."
 """What the user says where a conversation begins with the assistant: a turn must not be empty."""
-_EMPTY: Final[Mapping[str, Any]] = {}
 
 
 class Turn(Struct):
@@ -51,22 +50,23 @@ class Conversation(Struct):
         return self.turns[-1].role == "assistant"
 
 
-def read_messages(
-    messages: object, names: ToolNames, *, system_turns: bool = False, stub_results: bool = False
+def conversation_of(
+    fields: Mapping[str, Raw], names: ToolNames, *, system_turns: bool = False, stub_results: bool = False
 ) -> Conversation:
-    """The conversation that a chat request's `messages` are. Raises NotCarriedError.
+    """The conversation that a chat request's messages are. Raises NotCarriedError.
 
     `system_turns` says that the model obeys system messages anywhere. With `stub_results` calls that nobody answered
     are given an empty result, without which Messages refuses the request.
     """
-    if not isinstance(messages, list) or not messages:
-        refuse("messages that are no list, or none at all")
+    messages = read_messages(fields)
+    if not messages:
+        refuse("no messages at all")
     system: list[Block] = []
     begin = 0
     for message in messages:
-        if not isinstance(message, dict) or message.get("role") not in _SYSTEM:
+        if message.role not in _SYSTEM:
             break
-        system += _marked(texts_of(message.get("content")), message)
+        system += _marked(texts_of(message.content), message)
         begin += 1
     reader = _Reader(names, stub_results=stub_results)
     for message in messages[begin:]:
@@ -86,20 +86,18 @@ class _Reader:
         """Of the calls of the assistant's last turn, by the ids of these."""
         self._stub_results = stub_results
 
-    def read(self, message: object) -> None:
-        if not isinstance(message, dict):
-            refuse("a message that is no object")
-        role = message.get("role")
-        if role in _SYSTEM:
-            self._say("system", _marked(texts_of(message.get("content")), message))
-        elif role == "user":
-            self._say("user", _marked(blocks_of(message.get("content")), message))
+    def read(self, message: Message) -> None:
+        role = message.role
+        if role == "assistant":
+            self._assistant(message)
         elif role == "tool":
             self._result(message)
-        elif role == "assistant":
-            self._assistant(message)
+        elif role == "user":
+            self._say("user", _marked(blocks_of(message.content), message))
+        elif role in _SYSTEM:
+            self._say("system", _marked(texts_of(message.content), message))
         else:
-            refuse(f"a message of role '{role}'" if isinstance(role, str) and role.isprintable() else "a nameless role")
+            refuse(f"a message of role '{role[:40]}'" if role.isprintable() else "a nameless role")
 
     def finished(self) -> list[Turn]:
         """All turns; their neighbours may still be of one role."""
@@ -114,41 +112,42 @@ class _Reader:
         else:
             self._turns.append(Turn(role, blocks))
 
-    def _assistant(self, message: Mapping[str, Any]) -> None:
+    def _assistant(self, message: Message) -> None:
         if not self._turns or self._turns[-1].role != "assistant":
             self._close_calls()
-        said = texts_of(message.get("content")) or texts_of(message.get("refusal"))
-        blocks = [*_thoughts(message.get("thinking_blocks")), *said]
-        calls = message.get("tool_calls")
-        if message.get("function_call") is not None or not isinstance(calls, list | None):
-            refuse("calls of functions that are no list of tool calls")
-        if message.get("audio") is not None:
+        if message.audio is not None:
             refuse("an earlier answer in sound")
-        blocks += [self._call(call) for call in calls or ()]
+        blocks = texts_of(message.content) or texts_of(message.refusal)
+        if message.thinking_blocks is not None:
+            blocks = [*_thoughts(message.thinking_blocks), *blocks]
+        if message.tool_calls:
+            blocks += [self._call(call) for call in message.tool_calls]
         self._say("assistant", _marked(blocks, message))
 
-    def _call(self, call: object) -> Block:
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(call, dict) or not isinstance(function, dict):
-            refuse("a tool call that calls no function")
-        id_, name, arguments = call.get("id"), function.get("name"), function.get("arguments")
-        if not isinstance(id_, str) or not isinstance(name, str) or not name:
+    def _call(self, call: Called) -> Block:
+        function = call.function
+        if call.id is None or function is None or not function.name:
             refuse("a tool call without an id or a name")
-        block = {"type": "tool_use", "id": self._ids.call(id_), "name": self._names.sent(name)}
-        return {**block, "input": arguments_object(arguments)}
+        return {
+            "type": "tool_use",
+            "id": self._ids.call(call.id),
+            "name": self._names.sent(function.name),
+            "input": read_arguments(function.arguments),
+        }
 
-    def _result(self, message: Mapping[str, Any]) -> None:
-        id_ = message.get("tool_call_id")
-        content = message.get("content")
+    def _result(self, message: Message) -> None:
+        content = message.content
         blocks = blocks_of(content)
-        sent = self._ids.result(id_) if isinstance(id_, str) else None
+        sent = None if message.tool_call_id is None else self._ids.result(message.tool_call_id)
         if sent is None:
             # Nobody asked for it, be it that the history was cut: it is refused as a result, but may matter.
             self._say("user", [text_block("<tool_result>"), *blocks, text_block("</tool_result>")] if blocks else [])
             return
         told: Any = content if isinstance(content, str) else blocks
-        result = {"type": "tool_result", "tool_use_id": sent, **({"content": told} if blocks else _EMPTY)}
-        cached(result, message)
+        result = {"type": "tool_result", "tool_use_id": sent}
+        if blocks:
+            result["content"] = told
+        cached(result, message.cache_control)
         _lift_mark(blocks, result)
         if sent in self._results:
             # The later one counts: the earlier may have stood in for it.
@@ -174,23 +173,20 @@ def _lift_mark(blocks: list[Block], result: Block) -> None:
         result.setdefault("cache_control", marks[-1])
 
 
-def _marked(blocks: list[Block], message: Mapping[str, Any]) -> list[Block]:
+def _marked(blocks: list[Block], message: Message) -> list[Block]:
     """The blocks; a mark for the cache on the message is one on its last block."""
-    if blocks and "cache_control" in message and "thinking" not in blocks[-1]["type"]:
-        cached(blocks[-1], message)
+    if message.cache_control is not None and blocks and "thinking" not in blocks[-1]["type"]:
+        cached(blocks[-1], message.cache_control)
     return blocks
 
 
 def _thoughts(blocks: object) -> list[Block]:
     """The thoughts that the client sends back, if they are Anthropic's own: it refuses all others."""
     found: list[Block] = []
-    for block in blocks if isinstance(blocks, list) else ():
-        if not isinstance(block, dict):
-            continue
-        thinking, signature, data = block.get("thinking"), block.get("signature"), block.get("data")
-        if block.get("type") == "redacted_thinking" and isinstance(data, str) and data:
+    for thinking, signature, data in thought_blocks(blocks):
+        if data:
             found.append({"type": "redacted_thinking", "data": data})
-        elif isinstance(thinking, str) and isinstance(signature, str) and _SIGNATURE.fullmatch(signature):
+        elif thinking is not None and signature is not None and _SIGNATURE.fullmatch(signature):
             found.append({"type": "thinking", "thinking": thinking, "signature": signature})
     return found
 

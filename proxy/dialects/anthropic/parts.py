@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from proxy.dialects.conversation import File, Part, cache_mark
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.media import DataUrl, media_type, read_data_url
 
 Block = dict[str, Any]
+Content = str | list[Part | str] | None
 
 _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _PDF: Final = "application/pdf"
-_TTLS: Final = ("5m", "1h")
 
 
 def refuse(message: str, param: str = "messages") -> NoReturn:
@@ -26,18 +26,16 @@ def refuse(message: str, param: str = "messages") -> NoReturn:
     raise NotCarriedError(f"Anthropic's messages cannot carry {message}.", param)
 
 
-def blocks_of(content: object) -> list[Block]:
+def blocks_of(content: Content) -> list[Block]:
     """A message's content as blocks. Blank texts, which Messages refuses, are left out. Raises NotCarriedError."""
     if content is None:
         return []
     if isinstance(content, str):
         return [text_block(content)] if content and not content.isspace() else []
-    if not isinstance(content, list):
-        refuse("content that is neither a text nor a list of parts")
     return [block for part in content if (block := _block(part)) is not None]
 
 
-def texts_of(content: object) -> list[Block]:
+def texts_of(content: Content) -> list[Block]:
     """The same of a message that holds only text, such as the system's. Raises NotCarriedError."""
     blocks = blocks_of(content)
     if any(block["type"] != "text" for block in blocks):
@@ -50,36 +48,32 @@ def text_block(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
-def cached(block: Block, holder: Mapping[str, Any]) -> Block:
-    """The block, marked as the end of a prefix to cache if `holder` has such a mark."""
-    mark = holder.get("cache_control")
-    if isinstance(mark, dict) and mark.get("type") == "ephemeral":
-        ttl = mark.get("ttl")
-        block["cache_control"] = {"type": "ephemeral", "ttl": ttl} if ttl in _TTLS else {"type": "ephemeral"}
+def cached(block: Block, control: object) -> Block:
+    """The block, marked as the end of a prefix to cache if `control` is such a mark."""
+    mark = None if control is None else cache_mark(control)
+    if mark is not None:
+        block["cache_control"] = {"type": "ephemeral"} if mark.ttl is None else {"type": "ephemeral", "ttl": mark.ttl}
     return block
 
 
-def _block(part: object) -> Block | None:
+def _block(part: Part | str) -> Block | None:
     if isinstance(part, str):
-        part = {"type": "text", "text": part}
-    if not isinstance(part, dict):
-        refuse("a part that is no object")
-    kind = part.get("type")
+        return text_block(part) if part and not part.isspace() else None
+    kind = part.type
     if kind in ("text", "refusal"):
-        text = part.get("text" if kind == "text" else "refusal")
-        if not isinstance(text, str):
+        text = part.text if kind == "text" else part.refusal
+        if text is None:
             refuse(f"a part of type '{kind}' without a text")
-        return cached(text_block(text), part) if text and not text.isspace() else None
+        return cached(text_block(text), part.cache_control) if text and not text.isspace() else None
     if kind == "image_url":
-        return cached(_image(part.get("image_url")), part)
+        return cached(_image(part.url), part.cache_control)
     if kind == "file":
-        return cached(_file(part.get("file")), part)
-    refuse(f"a part of type '{kind}'" if isinstance(kind, str) and kind.isprintable() else "a part without a type")
+        return cached(_file(part.file), part.cache_control)
+    refuse(f"a part of type '{kind[:40]}'" if kind.isprintable() else "a part without a type")
 
 
-def _image(image: object) -> Block:
-    url = image.get("url") if isinstance(image, dict) else image
-    if not isinstance(url, str):
+def _image(url: str | None) -> Block:
+    if url is None:
         refuse("an image without a URL")
     content = _content(url)
     if content is not None:
@@ -92,9 +86,9 @@ def _image(image: object) -> Block:
     refuse("an image from an address that is not https")
 
 
-def _file(file: object) -> Block:
-    given = file.get("file_data") if isinstance(file, dict) else None
-    if not isinstance(file, dict) or not isinstance(given, str):
+def _file(file: File | None) -> Block:
+    given = file.file_data if file is not None else None
+    if file is None or given is None:
         refuse("a file that is not in the request itself")
     content = _content(given) or DataUrl("", given)
     kind, data = media_type(content), content.data
@@ -106,8 +100,7 @@ def _file(file: object) -> Block:
         source = {"type": "text", "media_type": "text/plain", "data": _text(data)}
     else:
         refuse("a file that is neither a PDF, an image nor text")
-    name = file.get("filename")
-    titled = {"title": name} if isinstance(name, str) and name.strip() else {}
+    titled = {"title": file.filename} if file.filename and file.filename.strip() else {}
     return {"type": "document", "source": source, **titled}
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.dialects.anthropic.families import Thinking, family_of, knows
-from proxy.dialects.anthropic.messages import Conversation, read_messages
+from proxy.dialects.anthropic.messages import Conversation, conversation_of
 from proxy.dialects.anthropic.names import ToolNames
 from proxy.dialects.anthropic.parts import Block, cached, refuse, text_block
 from proxy.dialects.anthropic.schemas import closed
@@ -83,8 +83,8 @@ class _Writer:
         body = self._body
         if self._asked.stream:
             body["stream"] = True
-        conversation = read_messages(
-            self._value("messages"),
+        conversation = conversation_of(
+            self._given,
             self._names,
             system_turns=self._family.system_turns,
             stub_results=self._asked.options.get("stub_results") is True,
@@ -238,7 +238,7 @@ class _Writer:
             self._body["metadata"] = {"user_id": user}
         elif user is not None:
             self._dropped.append("user")
-        cached(self._body, {"cache_control": self._value("cache_control")})
+        cached(self._body, self._value("cache_control"))
 
     def _limit_breakpoints(self) -> None:
         """Leave the first mark, which many conversations share, and the last ones, which this one goes on from."""

@@ -81,4 +81,4 @@ def _tool(tool: object, names: ToolNames, family: Family) -> Block:
     written["input_schema"] = closed(schema) if strict else schema
     if strict:
         written["strict"] = True
-    return cached(written, tool if "cache_control" in tool else function)
+    return cached(written, (tool if "cache_control" in tool else function).get("cache_control"))
