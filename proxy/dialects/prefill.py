@@ -38,6 +38,11 @@ class Prefill:
     path: str | None = None
     """What the address ends in instead of `/v1`, before `/chat/completions`; None: it is the usual one."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a trailing message is enough, and the answer does not repeat it."""
+        return not (self.message or self.path or self.echo is Echo.ALWAYS)
+
     def address(self, base_url: str) -> str:
         """The address to which `/chat/completions` is added, made of the usual one."""
         if self.path is None or base_url.endswith(self.path):

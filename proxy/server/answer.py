@@ -35,6 +35,9 @@ _SSE_HEADERS = {
 }
 
 
+_ANTHROPICS = frozenset({Wire.MESSAGES, Wire.COUNT_TOKENS})
+
+
 async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, record: RequestEnded) -> None:
     """Send a whole answer, as it came."""
     record.status, record.usage = 200, answer.usage
@@ -46,6 +49,8 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
     if (cost := run.cost) is not None:
         headers["x-holdfast-cost"] = f"{cost:.8f}"
     headers["content-type"] = "application/json"
+    if door.head.wire in _ANTHROPICS:
+        headers |= own_id(door)
     if len(answer.body) <= MOST_AT_ONCE:
         door.answer(200, headers, answer.body)
         return
@@ -60,7 +65,8 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
 async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> None:
     """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
     record.status = 200
-    sender = door.begin(_stream_headers(context, run, answer, record), deadline=run.plan.deadline)
+    headers = {**_stream_headers(context, run, answer, record), **own_id(door)}
+    sender = door.begin(headers, deadline=run.plan.deadline)
     try:
         interruption = await context.executor.relay(run, answer, sender)
         if interruption is not None:
@@ -78,6 +84,11 @@ async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnsw
         record.status, record.outcome = 499, "client_left"
     finally:
         record.usage, record.resumes = run.usage, tuple(run.resumes)
+
+
+def own_id(door: Door) -> dict[str, str]:
+    """The request's id, where the client's language has another header for it than ours."""
+    return {"request-id": door.id} if door.head.wire in _ANTHROPICS else {}
 
 
 def _stream_headers(context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> dict[str, str]:

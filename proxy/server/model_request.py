@@ -17,7 +17,7 @@ from proxy.core.wire import Wire
 from proxy.dialects.languages import CLIENT_WIRES
 from proxy.dialects.messages.counting import count_answer, estimate
 from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
-from proxy.server.answer import explain_plan, send_json, send_last_resort, send_stream, tell_error
+from proxy.server.answer import explain_plan, own_id, send_json, send_last_resort, send_stream, tell_error
 from proxy.server.clients import check_may_use
 from proxy.server.context import Context
 from proxy.server.door import Door
@@ -54,6 +54,7 @@ async def answer_request(door: Door, context: Context) -> None:
         await _answer(door, context, record, started)
     except ClientError as error:
         record.status, record.outcome = error.status, error.outcome
+        error.told |= own_id(door)
         raise
     except asyncio.CancelledError:
         if not door.begun and lifecycle.ends(door.work):
@@ -107,7 +108,7 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
     try:
         answer = await (context.executor.answer(run) if wire is not Wire.COUNT_TOKENS else _counted(context, run))
         if wire is Wire.RESPONSES and run.current is not None and not isinstance(answer, ResortAnswer):
-            context.ties.note(request, answer, run.current.deployment)
+            context.ties.note(answer, run.current.deployment)
         if isinstance(answer, JsonAnswer):
             await send_json(door, context, run, answer, record)
         elif isinstance(answer, StreamAnswer):

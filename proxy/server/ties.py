@@ -16,6 +16,7 @@ from proxy.core.errors import bad_request
 from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
+from proxy.dialects.responses.document import OWN_RESPONSE
 from proxy.dialects.responses.request import tie_of
 from proxy.execution.run import JsonAnswer, StreamAnswer
 from proxy.routing.plan import Wishes
@@ -27,21 +28,21 @@ _ID: Final = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
 
 
 class Ties:
-    """Who made which response. `None` stands for one that was translated, and that nobody keeps."""
+    """Who made which response."""
 
     def __init__(self, most: int = _MOST) -> None:
-        self._made: OrderedDict[str, str | None] = OrderedDict()
+        self._made: OrderedDict[str, str] = OrderedDict()
         self._most = most
 
-    def note(self, request: ModelRequest, answer: JsonAnswer | StreamAnswer, deployment: DeploymentId) -> None:
-        """Remember who gave an answer that a later request may refer to."""
-        if request.wire is not Wire.RESPONSES:
+    def note(self, answer: JsonAnswer | StreamAnswer, deployment: DeploymentId) -> None:
+        """Remember who gave an answer that a later request may refer to; one that was translated says so by its id."""
+        if answer.wire is not Wire.RESPONSES:
             return
         data = answer.body if isinstance(answer, JsonAnswer) else answer.first
         found = _ID.search(data[:_HEAD])
         if found is None:
             return
-        self._made[found[1].decode()] = deployment.upstream if answer.wire is Wire.RESPONSES else None
+        self._made[found[1].decode()] = deployment.upstream
         if len(self._made) > self._most:
             self._made.popitem(last=False)
 
@@ -55,8 +56,8 @@ class Ties:
             for step in route.steps
             if step.unusable is None and Wire.RESPONSES in settings.upstreams[step.upstream].kind.paths
         ]
-        owner = self._made.get(tie.id, keepers[0] if keepers else None)
-        if owner is None:
+        owner = self._made.get(tie.id) or next(iter(keepers), None)
+        if owner is None or tie.id.startswith(OWN_RESPONSE):
             message = f"Nobody keeps what {tie.param!r} refers to: send the whole conversation as 'input' instead."
             raise bad_request(message, param=tie.param)
         if owner not in keepers:

@@ -32,7 +32,7 @@ from proxy.dialects.dialect import NotCarriedError, Outgoing
 from proxy.dialects.failures import classify
 from proxy.dialects.languages import CLIENT_WIRES, chat_fields
 from proxy.dialects.openai.chat import Completion
-from proxy.dialects.openai.continuing import continued
+from proxy.dialects.openai.continuing import continued, own_beginning
 from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import Kind, auth
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
@@ -166,11 +166,9 @@ class UpstreamClient:
         address = upstream.base_url
         try:
             way = way_of(upstream.kind, ask)
-            fields = fields_for(way, ask.request)
-            if ask.resumption is not None:
-                fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
-            if ask.without:
-                fields = _cleaned(fields, way, ask)
+            fields = ask.request.fields
+            if way.wire is not ask.request.wire or ask.without or ask.resumption is not None:
+                fields, address = self._adapted(way, ask, deployment, address)
             letter = Letter(ask, fields, upstream, deployment.model)
             sent = way.write(letter)
             if way.wire is not ask.request.wire:
@@ -192,6 +190,29 @@ class UpstreamClient:
         finally:
             if exchange is not None and not streaming:
                 exchange.close()
+
+    def _adapted(self, way: Way, ask: Ask, deployment: DeploymentId, address: str) -> tuple[Mapping[str, Raw], str]:
+        """The request as a way takes it in, without what was refused, and its address. Raises NotCarriedError."""
+        fields = fields_for(way, ask.request)
+        if ask.resumption is not None:
+            fields, address = self._continued(fields, address, deployment, ask.resumption.continuation)
+        elif ask.request.wire is Wire.MESSAGES and way.wire is Wire.CHAT:
+            self._check_beginning(fields, deployment)
+        return _cleaned(fields, way, ask) if ask.without else fields, address
+
+    def _check_beginning(self, fields: Mapping[str, Raw], deployment: DeploymentId) -> None:
+        """Raises NotCarriedError if the client has begun the answer, and the model would begin another one.
+
+        On Anthropic's wire such a message is the beginning of the answer; on OpenAI's it is an earlier turn.
+        """
+        if not own_beginning(fields):
+            return
+        prefill = self.prefill(deployment)
+        if prefill is None or not prefill.is_plain:
+            message = (
+                "This model does not go on with an answer that the request begins: end with a message of the user's."
+            )
+            raise NotCarriedError(message, "messages")
 
     def _target(self, letter: Letter, sent: Outgoing, key: int, address: str, wire: Wire) -> Target:
         upstream, path = letter.upstream, sent.path

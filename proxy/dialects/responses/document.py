@@ -18,6 +18,10 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Why a response is incomplete, by the finish reasons of chat completions that mean so; the second is Mistral's."""
 
+OWN: Final = "_hf"
+"""What stands in the ids of items behind their kind, where the items are our own: no account knows of them."""
+OWN_RESPONSE: Final = f"resp{OWN}"
+"""What the id of a response begins with that nobody keeps: it was translated."""
 _ECHOED: Final[Mapping[str, bytes]] = MappingProxyType(
     {
         "instructions": b"null",
@@ -52,7 +56,7 @@ class ResponseDocument:
     def __init__(self, speaking: Speaking, model: str | None = None) -> None:
         self.id = speaking.id
         """What the ids of its items are made of."""
-        self._head = _head(f"resp_{self.id}", speaking.created)
+        self._head = _head(f"{OWN_RESPONSE}{self.id}", speaking.created)
         self._echo = _FIXED + _echo(speaking)
         self.model = model or speaking.request.model
         """The model that answers, as the client is told."""
@@ -100,10 +104,6 @@ def _echo(speaking: Speaking) -> bytes:
         raw = silent if value == NULL else bytes(value).replace(b"\n", b" ").replace(b"\r", b" ")
         told.append(b',"%b":%b' % (name.encode(), raw))
     return b"".join(told)
-
-
-OWN: Final = "_hf"
-"""What stands in the ids of items behind their kind, where the items are our own: no account knows of them."""
 
 
 def item_id(kind: str, id_: str, place: int | str) -> str:

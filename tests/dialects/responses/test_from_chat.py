@@ -37,7 +37,7 @@ def test_a_text_is_a_message() -> None:
     message = {"id": "msg_hfabc0", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
 
     assert [message] == response["output"]
-    assert ("resp_abc", "response", "completed", "gpt") == (
+    assert ("resp_hfabc", "response", "completed", "gpt") == (
         response["id"],
         response["object"],
         response["status"],
