@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from proxy.core.plain import count
 
 DONE: Final = b"data: [DONE]\n\n"
 MALFORMED: Final = b"data: malformed\n\n"
@@ -56,6 +58,38 @@ def usage_of(
     if thought is not None:
         usage["completion_tokens_details"] = {"reasoning_tokens": thought}
     return usage
+
+
+class ChatUsage(NamedTuple):
+    """What a usage on the chat wire counts; what it does not tell is zero."""
+
+    prompt: int
+    """Tokens of the prompt, with those read from a cache and written to one."""
+    completion: int
+    total: int
+    cached: int
+    """Read from a cache."""
+    written: int
+    """Written to one."""
+    thought: int | None
+    """Among the completion; None if not told."""
+
+
+def read_usage(usage: object) -> ChatUsage | None:
+    """A usage, decoded; None if it is none. Never raises."""
+    if not isinstance(usage, dict):
+        return None
+    read, said = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    read, said = read if isinstance(read, dict) else {}, said if isinstance(said, dict) else {}
+    thought = said.get("reasoning_tokens")
+    return ChatUsage(
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
+        count(usage.get("total_tokens")),
+        count(read.get("cached_tokens") or usage.get("prompt_cache_hit_tokens")),  # the second is DeepSeek's
+        count(read.get("cache_write_tokens")),
+        None if thought is None else count(thought),
+    )
 
 
 def tool_call(id_: str, name: str, arguments: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from proxy.core.errors import error_event
+from proxy.dialects.chat_content import text_of
 from proxy.dialects.chat_events import DONE, Chunk, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.lenient_json import converted
-from proxy.dialects.openai.said import text_of
 from proxy.dialects.sent_events import sent_events, text_at
 
 _REASONS = frozenset({"stop", "length", "content_filter"})

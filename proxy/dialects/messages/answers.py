@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from proxy.core.errors import ClientError
-from proxy.core.plain import count
-from proxy.dialects.chat_events import to_json
+from proxy.dialects.chat_content import text_of, thoughts_in
+from proxy.dialects.chat_events import read_usage, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.lenient_json import arguments_object, converted
 from proxy.dialects.messages.counting import estimate
@@ -108,19 +108,18 @@ def usage_of_chat(usage: object) -> dict[str, Any] | None:
     Its `input_tokens` leave out what was read from a cache or written to one, which chat's prompt counts with the rest
     (ogx#6415).
     """
-    if not isinstance(usage, Mapping):
+    counted = read_usage(usage)
+    if counted is None:
         return None
-    details = _mapping(usage.get("prompt_tokens_details"))
-    cached = count(details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens"))  # the second is DeepSeek's
-    written = count(details.get("cache_write_tokens"))
     told: dict[str, Any] = {
-        "input_tokens": max(0, count(usage.get("prompt_tokens")) - cached - written),
-        "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": cached,
-        "output_tokens": count(usage.get("completion_tokens")),
+        "input_tokens": max(0, counted.prompt - counted.cached - counted.written),
+        "cache_creation_input_tokens": counted.written,
+        "cache_read_input_tokens": counted.cached,
+        "output_tokens": counted.completion,
     }
-    thought = _mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
-    return {**told, "output_tokens_details": {"thinking_tokens": count(thought)}} if thought is not None else told
+    if counted.thought is not None:
+        told["output_tokens_details"] = {"thinking_tokens": counted.thought}
+    return told
 
 
 def estimated_usage(speaking: Speaking, said: int) -> dict[str, Any]:
@@ -144,22 +143,9 @@ def thoughts_of(blocks: object) -> list[dict[str, Any]]:
         if its.get("type") == "redacted_thinking" and isinstance(its.get("data"), str):
             found.append({"type": "redacted_thinking", "data": its["data"]})
         elif its.get("type") == "thinking":
-            told = {name: text(its.get(name)) for name in ("thinking", "signature")}
+            told = {name: text_of(its.get(name)) for name in ("thinking", "signature")}
             found.append({"type": "thinking", **told})
     return found
-
-
-def text(content: object) -> str:
-    """What a content says: a text, or parts with texts in them; "" for anything else."""
-    if isinstance(content, str):
-        return content
-    return "".join(its for part in _parts(content) if isinstance(its := part.get("text"), str))
-
-
-def thinking_in(content: object) -> str:
-    """The thoughts among the parts of a content, as Mistral tells them."""
-    thoughts = (part.get("thinking") for part in _parts(content) if part.get("type") == "thinking")
-    return "".join(text(each) for each in thoughts)
 
 
 def _parts(content: object) -> list[Mapping[str, Any]]:
@@ -169,12 +155,12 @@ def _parts(content: object) -> list[Mapping[str, Any]]:
 def _thoughts(said: _Message) -> list[dict[str, Any]]:
     if blocks := thoughts_of(said.thinking_blocks):
         return blocks
-    thinking = text(said.reasoning_content) or text(said.reasoning) or thinking_in(said.content)
+    thinking = text_of(said.reasoning_content) or text_of(said.reasoning) or thoughts_in(said.content)
     return [{"type": "thinking", "thinking": thinking, "signature": ""}] if thinking else []
 
 
 def _texts(content: object, refusal: object) -> list[dict[str, Any]]:
-    said = text(content) or text(refusal)
+    said = text_of(content) or text_of(refusal)
     return [{"type": "text", "text": said}] if said else []
 
 
@@ -206,7 +192,3 @@ def _sequences(speaking: Speaking) -> list[str]:
         return [] if raw is None else decoded(raw, list[str], "stop_sequences")
     except ClientError:
         return []  # whether they were any was the upstream's to say
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import CallPiece, CallPieceFunction, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.messages.answers import (
     estimated_usage,
     refusal_details,
     stop_reason,
-    text,
-    thinking_in,
     thoughts_of,
     usage_of_chat,
 )
@@ -153,8 +152,8 @@ class MessagesEncoder:
         if type(content) is str:
             thinking = delta.reasoning_content
         else:
-            thinking = delta.reasoning_content or thinking_in(content)
-            content = text(content)
+            thinking = delta.reasoning_content or thoughts_in(content)
+            content = text_of(content)
         if thinking:
             self._say(THINKING, thinking, out)
         if delta.thinking_blocks:

@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.failure import Failure
+from proxy.core.plain import count
+from proxy.dialects.chat_content import text_of
 from proxy.dialects.lenient_json import read_json
-from proxy.dialects.openai.said import IDENTITY, REASONING, text_of
+from proxy.dialects.openai.said import IDENTITY, REASONING
 from proxy.streams.resume import Continuation, ResumeMode, may_be_over, not_joined
 from proxy.streams.seam import Echo, Join, Replay, Seam
 
@@ -136,7 +138,7 @@ class _Bill:
         """The usage of the whole, from that of the last part, of which `cut` characters were said before."""
         if not self.estimated:
             return usage
-        prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        prompt, completion = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
         prompt = max(min(prompt, 1), prompt - self._added)
         completion = self._tokens + max(0, completion - round(self._each * cut))
         return {
@@ -154,11 +156,6 @@ def _seam(resumption: Resumption) -> Seam:
     if asked.mode is ResumeMode.PREFILL:
         return Join(said, resumption.echo, before=resumption.before)
     return Join(said, asked=asked.tail, before=resumption.before)
-
-
-def _count(usage: dict[str, Any], name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) else 0
 
 
 def _read(data: bytes) -> dict[str, Any]:

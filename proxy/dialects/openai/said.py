@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from proxy.dialects.chat_content import text_of
 from proxy.streams.sse import EventFramer
 from proxy.streams.transcript import UNREADABLE, Said
 
@@ -85,14 +86,6 @@ def identity_of(data: bytes) -> dict[str, bytes]:
     told: dict[str, bytes] = {name: bytes(members[name]) for name in IDENTITY if name in members}
     told = {name: raw for name, raw in told.items() if raw not in _EMPTY and len(raw) <= _MOST_IDENTITY}
     return told if "id" in told else {}
-
-
-def text_of(content: object) -> str:
-    """The text of a delta's content, whether it is a text or a list of parts; never raises."""
-    if isinstance(content, str):
-        return content
-    texts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 def calls_something(calls: object) -> bool:

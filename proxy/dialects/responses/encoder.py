@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.openai.shapes import NULL
-from proxy.dialects.responses.content import split
 from proxy.dialects.responses.document import REASONS, ResponseDocument, refusal_part, text_part
 from proxy.dialects.responses.freeform import input_of, names_in
 from proxy.dialects.responses.open_items import Call, Foreign, Message, Part, Reasoning
-from proxy.dialects.responses.usage import from_chat_usage
+from proxy.dialects.responses.usage import usage_of_chat
 from proxy.dialects.sent_events import number_at, sent_events, text_at
 
 _ERROR_CODES: Final = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
@@ -109,7 +109,7 @@ class ResponsesEncoder:
             if choice.index == 0:
                 self._take_choice(choice)
         if chunk.usage:
-            self._usage = from_chat_usage(chunk.usage) or self._usage
+            self._usage = usage_of_chat(chunk.usage) or self._usage
 
     def _take_choice(self, choice: ChunkChoice) -> None:
         delta = choice.delta
@@ -132,10 +132,9 @@ class ResponsesEncoder:
             self._close(status="incomplete" if self._incomplete else "completed")
 
     def _take_delta(self, delta: Delta) -> None:
-        text, thoughts = split(delta.content)
-        if thoughts := delta.reasoning_content or thoughts:
+        if thoughts := delta.reasoning_content or thoughts_in(delta.content):
             self._say(self._thinking(), thoughts)
-        if text:
+        if text := text_of(delta.content):
             self._say(self._telling("output_text"), text)
         if delta.refusal:
             self._say(self._telling("refusal"), delta.refusal)

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
+from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.lenient_json import read_json
 from proxy.dialects.openai.said import REASONING
 from proxy.dialects.openai.shapes import NULL
-from proxy.dialects.responses.content import split
 from proxy.dialects.responses.document import (
     REASONS,
     ResponseDocument,
@@ -23,7 +23,7 @@ from proxy.dialects.responses.document import (
     text_part,
 )
 from proxy.dialects.responses.freeform import freeform_item, input_of, names_in
-from proxy.dialects.responses.usage import from_chat_usage
+from proxy.dialects.responses.usage import usage_of_chat
 
 _decode = msgspec.json.Decoder().decode
 
@@ -39,7 +39,7 @@ def from_chat(answer: bytes, speaking: Speaking) -> bytes:
         # Only what was said last can have been cut.
         items[-1]["status"] = status
     document = ResponseDocument(speaking, _text(completion.get("model")))
-    usage = from_chat_usage(completion.get("usage"))
+    usage = usage_of_chat(completion.get("usage"))
     return document.write(status, [to_json(item) for item in items], incomplete=incomplete, usage=usage)
 
 
@@ -51,8 +51,9 @@ def _read(answer: bytes) -> object:
 
 
 def _items(message: dict[str, Any], id_: str, freeform: frozenset[str]) -> list[dict[str, Any]]:
-    text, thoughts = split(message.get("content"))
-    thoughts = next(filter(None, (_text(message.get(name)) for name in REASONING)), thoughts)
+    text = text_of(message.get("content"))
+    told = (_text(message.get(name)) for name in REASONING)
+    thoughts = next(filter(None, told), "") or thoughts_in(message.get("content"))
     refusal = _text(message.get("refusal"))
     items: list[dict[str, Any]] = []
     if thoughts:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from proxy.dialects.chat_events import to_json, usage_of
+from proxy.dialects.chat_events import read_usage, to_json, usage_of
 from proxy.dialects.lenient_json import peek
 
 
@@ -39,26 +39,21 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-def from_chat_usage(usage: object) -> dict[str, Any] | None:
+def usage_of_chat(usage: object) -> dict[str, Any] | None:
     """A chat usage, decoded, as the responses wire tells it; None if there is none.
 
     What the upstream did not tell is zero here, since this wire has no way to leave it out.
     """
-    if not isinstance(usage, dict):
+    counted = read_usage(usage)
+    if counted is None:
         return None
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    read, said = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    read, said = read if isinstance(read, dict) else {}, said if isinstance(said, dict) else {}
     return {
-        "input_tokens": prompt,
-        "input_tokens_details": {
-            "cached_tokens": _count(read.get("cached_tokens")),
-            "cache_write_tokens": _count(read.get("cache_write_tokens")),
-        },
-        "output_tokens": completion,
-        "output_tokens_details": {"reasoning_tokens": _count(said.get("reasoning_tokens"))},
+        "input_tokens": counted.prompt,
+        "input_tokens_details": {"cached_tokens": counted.cached, "cache_write_tokens": counted.written},
+        "output_tokens": counted.completion,
+        "output_tokens_details": {"reasoning_tokens": counted.thought or 0},
         # Some providers leave the thoughts out of the completion, but not out of the total.
-        "total_tokens": max(_count(usage.get("total_tokens")), prompt + completion),
+        "total_tokens": max(counted.total, counted.prompt + counted.completion),
     }
 
 
@@ -87,7 +82,3 @@ def _chat_usage(usage: _Usage | None) -> dict[str, Any] | None:
         cache_write=read.cache_write_tokens if read else None,
         thought=said.reasoning_tokens if said else None,
     )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
