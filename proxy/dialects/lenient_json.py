@@ -93,6 +93,18 @@ def converted(decode: Callable[[bytes], _T], type_: type[_T], data: bytes, *, st
         return None
 
 
+def text_at(document: object, name: str) -> str:
+    """A text of an object; "" where there is none."""
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def number_at(document: dict[str, Any], name: str) -> int | None:
+    """A number of an object that counts something; None where there is none."""
+    found = document.get(name)
+    return found if type(found) is int and found >= 0 else None
+
+
 def object_in(text: str) -> Raw | None:
     """The JSON object that a text is, byte for byte if there are no halves of surrogate pairs; None if it is none."""
     if text.lstrip()[:1] != "{":

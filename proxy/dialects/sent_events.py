@@ -24,15 +24,3 @@ def sent_events(data: bytes) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(document, dict):
             yield document
-
-
-def text_at(document: object, name: str) -> str:
-    """A text of an object; "" where there is none."""
-    found = document.get(name) if isinstance(document, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def number_at(document: dict[str, Any], name: str) -> int | None:
-    """A number of an object that counts something; None where there is none."""
-    found = document.get(name)
-    return found if type(found) is int and found >= 0 else None

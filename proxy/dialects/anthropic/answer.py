@@ -10,7 +10,7 @@ from proxy.dialects.anthropic.names import ANSWER
 from proxy.dialects.anthropic.wordings import chat_usage, finish_reason, refusal_in
 from proxy.dialects.chat_events import chat_completion, to_json, tool_call
 from proxy.dialects.dialect import Reading
-from proxy.dialects.lenient_json import read_json
+from proxy.dialects.lenient_json import read_json, text_at
 from proxy.dialects.no_answer import unreadable, without_bom
 
 
@@ -51,9 +51,9 @@ def _completion(answer: Mapping[str, Any], reading: Reading) -> bytes:
         message["refusal"] = refusal
     usage = answer.get("usage")
     return chat_completion(
-        _text(answer.get("id")) or reading.id,
+        text_at(answer, "id") or reading.id,
         reading.created,
-        _text(answer.get("model")) or reading.model,
+        text_at(answer, "model") or reading.model,
         message,
         reason,
         chat_usage(usage) if isinstance(usage, dict) else None,
@@ -76,12 +76,12 @@ class _Said:
     def read(self, block: Mapping[str, Any]) -> None:
         kind = block.get("type")
         if kind == "text":
-            self._texts.append(_text(block.get("text")))
+            self._texts.append(text_at(block, "text"))
             if isinstance(citations := block.get("citations"), list):
                 self._kept.setdefault("citations", []).extend(citations)
         elif kind == "thinking":
-            self._thoughts.append(_text(block.get("thinking")))
-            if _text(block.get("signature")):
+            self._thoughts.append(text_at(block, "thinking"))
+            if text_at(block, "signature"):
                 self._keep("thinking_blocks", block)
         elif kind == "redacted_thinking":
             self._keep("thinking_blocks", block)
@@ -97,12 +97,12 @@ class _Said:
     def _call(self, block: Mapping[str, Any]) -> None:
         given = block.get("input")
         arguments = to_json({} if given is None else given).decode()
-        name = _text(block.get("name"))
+        name = text_at(block, "name")
         name = self._names.get(name, name)
         if name == ANSWER and block.get("name"):
             self._answer = arguments
         else:
-            self.calls.append(tool_call(_text(block.get("id")) or f"call_{len(self.calls)}", name, arguments))
+            self.calls.append(tool_call(text_at(block, "id") or f"call_{len(self.calls)}", name, arguments))
 
     @property
     def answered(self) -> bool:
@@ -119,7 +119,3 @@ class _Said:
         if self.calls:
             message["tool_calls"] = self.calls
         return {**message, **{name: blocks for name, blocks in self._kept.items() if blocks}}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

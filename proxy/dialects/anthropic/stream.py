@@ -17,7 +17,7 @@ from proxy.dialects.anthropic.names import ANSWER
 from proxy.dialects.anthropic.wordings import chat_usage, finish_reason, refusal_in
 from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event, to_json
 from proxy.dialects.dialect import Reading
-from proxy.dialects.lenient_json import read_json
+from proxy.dialects.lenient_json import read_json, text_at
 from proxy.streams.sse import Event, EventFramer, EventTooLargeError
 
 _DELTA: Final = b"event: content_block_delta\ndata: "
@@ -185,18 +185,18 @@ class MessagesTranslator:
         if block is None or len(self._blocks) >= _MOST_BLOCKS:
             return MALFORMED
         events, role = self._begun()
-        kind = _text(block.get("type"))
+        kind = text_at(block, "type")
         self._blocks[event.index] = opened = _Block(kind)
         if kind == "text":
-            return role + self._say(_text(block.get("text")))
+            return role + self._say(text_at(block, "text"))
         if kind == "thinking":
-            opened.signature = _text(block.get("signature"))
-            return role + self._think(opened, _text(block.get("thinking")))
+            opened.signature = text_at(block, "signature")
+            return role + self._think(opened, text_at(block, "thinking"))
         if kind == "redacted_thinking":
-            opened.data = _text(block.get("data"))
+            opened.data = text_at(block, "data")
         elif kind == "tool_use":
             opened.input = block.get("input")
-            sent = _text(block.get("name"))
+            sent = text_at(block, "name")
             name = self._reading.names.get(sent, sent)
             if name == ANSWER and sent:
                 opened.is_answer = True
@@ -204,7 +204,7 @@ class MessagesTranslator:
                 return role
             opened.call = self._calls
             self._calls += 1
-            return role + events.call(opened.call, _text(block.get("id")) or f"call_{opened.call}", name)
+            return role + events.call(opened.call, text_at(block, "id") or f"call_{opened.call}", name)
         return role
 
     def _block_delta(self, event: _Event) -> bytes:
@@ -285,7 +285,3 @@ class MessagesTranslator:
         """Take over what a usage tells. It counts from the beginning, so nothing is added up."""
         if isinstance(usage, dict):
             self._usage.update((name, value) for name, value in usage.items() if value is not None)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

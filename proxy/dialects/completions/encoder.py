@@ -12,8 +12,8 @@ from proxy.core.errors import error_event
 from proxy.dialects.chat_content import text_of
 from proxy.dialects.chat_events import DONE, Chunk, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
-from proxy.dialects.lenient_json import converted
-from proxy.dialects.sent_events import sent_events, text_at
+from proxy.dialects.lenient_json import converted, text_at
+from proxy.dialects.sent_events import sent_events
 
 _REASONS = frozenset({"stop", "length", "content_filter"})
 

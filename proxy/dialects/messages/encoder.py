@@ -20,6 +20,7 @@ from typing import Any, Final
 from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import CallPiece, CallPieceFunction, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
+from proxy.dialects.lenient_json import number_at, text_at
 from proxy.dialects.messages.answers import (
     estimated_usage,
     refusal_details,
@@ -30,7 +31,7 @@ from proxy.dialects.messages.answers import (
 from proxy.dialects.messages.blocks import CALL, PING, REDACTED, TEXT, THINKING, Block, BlockWriter
 from proxy.dialects.messages.errors import error_event
 from proxy.dialects.messages.names import client_names, tool_use_id
-from proxy.dialects.sent_events import number_at, sent_events, text_at
+from proxy.dialects.sent_events import sent_events
 
 STOP_EVENT: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _MOST_CALLS: Final = 1024

@@ -17,12 +17,13 @@ from typing import Any, Final
 from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
+from proxy.dialects.lenient_json import number_at, text_at
 from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.document import REASONS, ResponseDocument, refusal_part, text_part
 from proxy.dialects.responses.freeform import input_of, names_in
 from proxy.dialects.responses.open_items import Call, Foreign, Message, Part, Reasoning
 from proxy.dialects.responses.usage import usage_of_chat
-from proxy.dialects.sent_events import number_at, sent_events, text_at
+from proxy.dialects.sent_events import sent_events
 
 _ERROR_CODES: Final = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
 """Those of the wire's codes that we have a use for; everything else is the first."""

@@ -9,7 +9,7 @@ import msgspec
 from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
-from proxy.dialects.lenient_json import read_json
+from proxy.dialects.lenient_json import read_json, text_at
 from proxy.dialects.openai.said import REASONING
 from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.responses.document import (
@@ -32,13 +32,13 @@ def from_chat(answer: bytes, speaking: Speaking) -> bytes:
     """The response that a chat completion, found good, is."""
     completion = _object(_read(answer))
     choice = _object(next(iter(_list(completion.get("choices"))), None))
-    incomplete = REASONS.get(_text(choice.get("finish_reason")))
+    incomplete = REASONS.get(text_at(choice, "finish_reason"))
     items = _items(_object(choice.get("message")), speaking.id, names_in(speaking.request.fields.get("tools", NULL)))
     status = "incomplete" if incomplete else "completed"
     if items:
         # Only what was said last can have been cut.
         items[-1]["status"] = status
-    document = ResponseDocument(speaking, _text(completion.get("model")))
+    document = ResponseDocument(speaking, text_at(completion, "model"))
     usage = usage_of_chat(completion.get("usage"))
     return document.write(status, [to_json(item) for item in items], incomplete=incomplete, usage=usage)
 
@@ -52,9 +52,9 @@ def _read(answer: bytes) -> object:
 
 def _items(message: dict[str, Any], id_: str, freeform: frozenset[str]) -> list[dict[str, Any]]:
     text = text_of(message.get("content"))
-    told = (_text(message.get(name)) for name in REASONING)
+    told = (text_at(message, name) for name in REASONING)
     thoughts = next(filter(None, told), "") or thoughts_in(message.get("content"))
-    refusal = _text(message.get("refusal"))
+    refusal = text_at(message, "refusal")
     items: list[dict[str, Any]] = []
     if thoughts:
         items.append(reasoning_item(item_id("rs", id_, 0), [thoughts], "completed"))
@@ -66,9 +66,9 @@ def _items(message: dict[str, Any], id_: str, freeform: frozenset[str]) -> list[
     for call in _calls(message):
         function = _object(call.get("function"))
         place = len(items)
-        arguments = _text(function.get("arguments")) or "{}"
-        call_id = _text(call.get("id")) or f"call_{id_}{place}"
-        name = _text(function.get("name"))
+        arguments = text_at(function, "arguments") or "{}"
+        call_id = text_at(call, "id") or f"call_{id_}{place}"
+        name = text_at(function, "name")
         if name in freeform:
             items.append(freeform_item(item_id("ctc", id_, place), call_id, name, input_of(arguments), "completed"))
         else:
@@ -89,7 +89,3 @@ def _object(value: object) -> dict[str, Any]:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -61,16 +61,19 @@ class Part:
         return text_part(text) if self.kind == "output_text" else {"type": self.kind, "text": text}
 
 
-class Reasoning:
-    """Thoughts."""
+class _Spoken:
+    """An item that is told part by part."""
 
     __slots__ = ("_parts", "id", "place", "whole")
 
-    PART_ADDED = "response.reasoning_summary_part.added"
-    PART_DONE = "response.reasoning_summary_part.done"
+    PART_ADDED = ""
+    PART_DONE = ""
+    _ID = ""
+    _INDEX = ""
+    """The member that counts its parts."""
 
     def __init__(self, id_: str, place: int) -> None:
-        self.id = item_id("rs", id_, place)
+        self.id = item_id(self._ID, id_, place)
         self.place = place
         self.whole: bytes | None = None
         """Its JSON, once it is told whole."""
@@ -78,35 +81,35 @@ class Reasoning:
 
     def begin(self, kind: str) -> Part:
         """A new part."""
-        where = {"item_id": self.id, "output_index": self.place, "summary_index": len(self._parts)}
+        where = {"item_id": self.id, "output_index": self.place, self._INDEX: len(self._parts)}
         self._parts.append(Part(kind, where))
         return self._parts[-1]
+
+
+class Reasoning(_Spoken):
+    """Thoughts."""
+
+    __slots__ = ()
+
+    PART_ADDED = "response.reasoning_summary_part.added"
+    PART_DONE = "response.reasoning_summary_part.done"
+    _ID = "rs"
+    _INDEX = "summary_index"
 
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""
         return reasoning_item(self.id, ["".join(part.pieces) for part in self._parts], status)
 
 
-class Message:
+class Message(_Spoken):
     """A message of the assistant."""
 
-    __slots__ = ("_parts", "id", "place", "whole")
+    __slots__ = ()
 
     PART_ADDED = "response.content_part.added"
     PART_DONE = "response.content_part.done"
-
-    def __init__(self, id_: str, place: int) -> None:
-        self.id = item_id("msg", id_, place)
-        self.place = place
-        self.whole: bytes | None = None
-        """As in `Reasoning`."""
-        self._parts: list[Part] = []
-
-    def begin(self, kind: str) -> Part:
-        """A new part."""
-        where = {"item_id": self.id, "output_index": self.place, "content_index": len(self._parts)}
-        self._parts.append(Part(kind, where))
-        return self._parts[-1]
+    _ID = "msg"
+    _INDEX = "content_index"
 
     def document(self, status: str) -> dict[str, Any]:
         """The item itself."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event, to_json
 from proxy.dialects.dialect import Reading
-from proxy.dialects.lenient_json import converted
+from proxy.dialects.lenient_json import converted, text_at
 from proxy.dialects.responses.usage import usage_of_event
 from proxy.streams.sse import EventFramer, EventTooLargeError
 
@@ -225,7 +225,7 @@ def _take_message(events: ChatEvents, told: _Told, item: dict[str, Any], out: li
 
 
 def _call(events: ChatEvents, index: int, item: dict[str, Any], *, custom: bool) -> bytes:
-    id_, name = _text(item.get("call_id")) or _text(item.get("id")), _text(item.get("name"))
+    id_, name = text_at(item, "call_id") or text_at(item, "id"), text_at(item, "name")
     if custom:
         call = {"index": index, "id": id_, "type": "custom", "custom": {"name": name, "input": ""}}
         return events.delta({"tool_calls": [call]})
@@ -236,7 +236,3 @@ def _texts(parts: object, member: str, between: str = "") -> str:
     """The texts of all parts of a list."""
     found = [part.get(member) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
     return between.join(text for text in found if isinstance(text, str) and text)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
