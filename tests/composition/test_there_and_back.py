@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.request import ModelRequest
@@ -139,7 +139,7 @@ def test_every_dialect_has_its_reader() -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-@settings(max_examples=150)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(conversation=conversations())
 def test_what_is_asked_arrives_whole(name: str, conversation: list[dict[str, Any]]) -> None:
     sent = DIALECTS[name].write(ChatAsked(raw({"model": "m", "messages": conversation}), MODELS[name]))
@@ -148,7 +148,7 @@ def test_what_is_asked_arrives_whole(name: str, conversation: list[dict[str, Any
     assert of_chat(conversation) == list(READERS[name](body, Ties(dict(sent.names))))
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(conversation=conversations())
 def test_messages_that_a_client_sends_are_those_that_were_written(conversation: list[dict[str, Any]]) -> None:
     """Anthropic's language, written for an upstream and read as a client's."""
