@@ -28,7 +28,7 @@ _OPENING: Final = "."
 """What the user says where a conversation begins with the assistant: a turn must not be empty."""
 
 
-class Turn(Struct):
+class Turn(Struct, gc=False):
     """What one side says until the other one speaks."""
 
     role: str

@@ -90,7 +90,7 @@ class _Writer:
             stub_results=self._asked.options.get("stub_results") is True,
         )
         body["system"] = conversation.system
-        body["messages"] = [{"role": turn.role, "content": turn.content} for turn in conversation.turns]
+        body["messages"] = conversation.turns
         self._write_tools()
         self._write_format()
         self._write_sampling(self._write_thinking(conversation))
@@ -252,5 +252,5 @@ class _Writer:
         """All blocks that may have a mark, in the order in which a prefix is made of them."""
         yield from self._body.get("tools", ())
         yield from self._body["system"]
-        for message in self._body["messages"]:
-            yield from message["content"]
+        for turn in self._body["messages"]:
+            yield from turn.content
