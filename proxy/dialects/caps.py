@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Raw
 
 from proxy.core.wire import Wire
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 _CAPS: Final[Mapping[Wire, tuple[str, ...]]] = MappingProxyType(
     {

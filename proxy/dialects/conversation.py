@@ -15,13 +15,12 @@ from msgspec import Raw, Struct
 from proxy.dialects.dialect import ChatAsked, NotCarriedError
 from proxy.dialects.lenient_json import arguments_object, decoded
 from proxy.dialects.media import DataUrl, read_data_url
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL, is_text
 
 _ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options", "n", "modalities", "response_format"})
 """Fields that every language has its own way for."""
 _CAPS: Final = ("max_completion_tokens", "max_tokens")
 _TTLS: Final = ("5m", "1h")
-_QUOTE: Final = ord('"')
 _CLOSED: Final = Raw(b"{}")
 _ANY_OBJECT: Final = Raw(b'{"type":"object","properties":{}}')
 
@@ -253,10 +252,6 @@ def _read(raw: Raw, name: str, decode: Callable[[bytes], _T]) -> _T:
         raise NotCarriedError(f"'{name}' cannot be read: {reason}.", name) from None
 
 
-def _is_text(raw: Raw) -> bool:
-    return memoryview(raw)[0] == _QUOTE
-
-
 def read_messages(fields: Mapping[str, Raw]) -> list[Message]:
     """The conversation. Raises NotCarriedError."""
     raw = fields.get("messages")
@@ -285,7 +280,7 @@ def read_toolbox(fields: Mapping[str, Raw]) -> Toolbox:
     raw = fields.get("tool_choice")
     if raw is None:
         return Toolbox(tools)
-    if _is_text(raw):
+    if is_text(raw):
         mode = read_value(fields, "tool_choice", str) or ""
         return Toolbox(tools, _choice("required" if mode == "any" else mode))
     choice = read_value(fields, "tool_choice", _Choice) or _Choice()
@@ -318,7 +313,7 @@ def read_format(fields: Mapping[str, Raw]) -> OutputFormat:
 def read_stops(fields: Mapping[str, Raw]) -> list[str]:
     """The texts at which the answer ends."""
     raw = fields.get("stop")
-    if raw is not None and _is_text(raw):
+    if raw is not None and is_text(raw):
         stops = [read_value(fields, "stop", str) or ""]
     else:
         stops = read_value(fields, "stop", list[str]) or []
@@ -353,7 +348,7 @@ def thought_blocks(blocks: object) -> list[ThoughtBlock]:
 
 def read_arguments(arguments: Raw) -> object:
     """A call's arguments as an object; what is none stays readable to the model under `_raw`."""
-    if _is_text(arguments):
+    if is_text(arguments):
         return arguments_object(msgspec.json.decode(arguments, type=str))
     return arguments_object(None if arguments == NULL else bytes(arguments).decode("utf-8", "replace"))
 

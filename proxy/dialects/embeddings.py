@@ -21,7 +21,7 @@ from proxy.dialects.failures import classify_in_band
 from proxy.dialects.lenient_json import peek
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 _QUOTE, _BRACKET = ord('"'), ord("[")
 _FIRST_OF_NUMBER = frozenset(b"-0123456789[")

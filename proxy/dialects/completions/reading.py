@@ -15,7 +15,7 @@ from proxy.dialects.failures import classify_in_band
 from proxy.dialects.lenient_json import converted, peek
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 from proxy.streams.event_view import SAYS, EventKind, EventView
 from proxy.streams.sse import EventFramer, EventTooLargeError
 

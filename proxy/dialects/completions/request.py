@@ -12,7 +12,7 @@ from proxy.core.errors import bad_request
 from proxy.core.request import ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.dialect import NotCarriedError
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 _FALSE = Raw(b"false")
 _ONE = Raw(b"1")

@@ -8,7 +8,6 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.chat_events import chat_completion, tool_call
 from proxy.dialects.dialect import Reading
 from proxy.dialects.gemini.shapes import (
-    NULL,
     Candidate,
     arguments_of,
     call_id,
@@ -19,6 +18,7 @@ from proxy.dialects.gemini.shapes import (
     read_response,
     usage_of_metadata,
 )
+from proxy.dialects.raw_json import NULL
 
 
 def read_answer(body: bytes, reading: Reading) -> bytes | Failure:

@@ -16,8 +16,8 @@ from proxy.dialects.gemini.families import Family, family_of
 from proxy.dialects.gemini.schema import adapted
 from proxy.dialects.gemini.tools import Names, chosen, declared
 from proxy.dialects.lenient_json import decoded
+from proxy.dialects.raw_json import NULL
 
-_NULL: Final = Raw(b"null")
 _SAME: Final = {
     "temperature": "temperature",
     "top_p": "topP",
@@ -51,7 +51,7 @@ def write_request(asked: ChatAsked) -> Outgoing:
     names = Names()
     family = family_of(model)
     without = {*asked.without, *(() if family.penalties else _PENALTIES)}
-    told = {name: value for name, value in asked.fields.items() if value != _NULL}
+    told = {name: value for name, value in asked.fields.items() if value != NULL}
     fields = {name: value for name, value in told.items() if name not in without}
     dropped = [name for name in told if name in without]
     dropped += [name for name, value in fields.items() if name not in _READ and _NEUTRAL.get(name) != value]

@@ -11,8 +11,8 @@ from msgspec import Raw, Struct
 from proxy.dialects.chat_events import to_json, usage_of
 from proxy.dialects.dialect import Reading
 from proxy.dialects.lenient_json import decoded_or_none
+from proxy.dialects.raw_json import NULL
 
-NULL: Final = Raw(b"null")
 _BLOCKED: Final = "content_filter"
 FINISHES: Final = {
     "STOP": "stop",

@@ -14,7 +14,6 @@ from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event
 from proxy.dialects.dialect import Reading
 from proxy.dialects.gemini.lines import Documents
 from proxy.dialects.gemini.shapes import (
-    NULL,
     Candidate,
     Part,
     Response,
@@ -27,6 +26,7 @@ from proxy.dialects.gemini.shapes import (
     read_response,
     usage_of_metadata,
 )
+from proxy.dialects.raw_json import NULL
 from proxy.streams.sse import EventTooLargeError
 
 _decode_list = msgspec.json.Decoder(list[Raw]).decode

@@ -12,8 +12,9 @@ from proxy.dialects.chat_events import to_json
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.messages.conversation import chat_messages
 from proxy.dialects.messages.names import user
-from proxy.dialects.messages.shapes import NULL, decoded, given
+from proxy.dialects.messages.shapes import decoded, given
 from proxy.dialects.messages.tools import chat_tools, dropped_tools, is_strict
+from proxy.dialects.raw_json import NULL
 
 _ALIKE: Final = {
     "max_tokens": "max_completion_tokens",

@@ -16,19 +16,8 @@ from proxy.core.errors import bad_request
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.messages.names import call_id, function_name
 from proxy.dialects.messages.parts import Part, content_of, parts_of, text_part
-from proxy.dialects.messages.shapes import (
-    NULL,
-    Block,
-    Message,
-    blocks_of,
-    decoded,
-    given,
-    is_text,
-    joined,
-    quoted,
-    text_of,
-    without_nulls,
-)
+from proxy.dialects.messages.shapes import Block, Message, blocks_of, decoded, given, quoted, text_of, without_nulls
+from proxy.dialects.raw_json import NULL, is_text, joined
 
 _EMPTY: Final = Raw(b'""')
 _ERROR: Final = Raw(b'"Error: "')

@@ -11,9 +11,10 @@ from msgspec import Raw, Struct
 
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
-from proxy.dialects.messages.shapes import NULL, Block, Message, Source, blocks_of, decoded, given, is_text
+from proxy.dialects.messages.shapes import Block, Message, Source, blocks_of, decoded, given
 from proxy.dialects.no_answer import no_answer
 from proxy.dialects.openai.chat import Completion
+from proxy.dialects.raw_json import NULL, is_text
 
 _PER_MESSAGE: Final = 4
 _PER_IMAGE: Final = 1600

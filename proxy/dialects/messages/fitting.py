@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.dialects.anthropic.families import LEVELS, Family, Thinking, family_of, knows
-from proxy.dialects.messages.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 _LEAST: Final = 1024
 _BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}

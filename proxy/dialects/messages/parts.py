@@ -8,17 +8,8 @@ from typing import Any, Final
 from msgspec import Raw
 
 from proxy.dialects.dialect import NotCarriedError
-from proxy.dialects.messages.shapes import (
-    NULL,
-    Block,
-    Source,
-    blocks_of,
-    decoded,
-    is_text,
-    joined,
-    quoted,
-    text_of,
-)
+from proxy.dialects.messages.shapes import Block, Source, blocks_of, decoded, quoted, text_of
+from proxy.dialects.raw_json import NULL, is_text, joined
 
 Part = dict[str, Any]
 _PARAGRAPH: Final = b"\\n\\n"
@@ -50,7 +41,7 @@ def content_of(parts: Iterable[Part], *, extensions: bool) -> Raw | list[Part]:
     if not extensions:
         kept = [{name: value for name, value in part.items() if name != "cache_control"} for part in kept]
     if all(part["type"] == "text" and "cache_control" not in part for part in kept):
-        return joined((part["text"] for part in kept), _PARAGRAPH)
+        return joined([part["text"] for part in kept], _PARAGRAPH)
     return kept
 
 

@@ -17,9 +17,9 @@ from proxy.dialects.chat_events import to_json, usage_of
 from proxy.dialects.error_text import read_error
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.lenient_json import peek
-from proxy.dialects.messages.shapes import NULL
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
+from proxy.dialects.raw_json import NULL
 from proxy.streams.event_view import SAYS, EventKind, EventView
 
 _SAYS_ALL: Final = frozenset({"end_turn", "tool_use"})

@@ -6,16 +6,15 @@ decoded. Whatever has another type than the wire allows is the client's fault, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.errors import bad_request
+from proxy.dialects.raw_json import NULL, is_text
 
-NULL = Raw(b"null")
-_QUOTE = ord('"')
 _T = TypeVar("_T")
 
 
@@ -93,21 +92,11 @@ def given(fields: Mapping[str, Raw], name: str) -> Raw | None:
     return None if value == NULL else value
 
 
-def is_text(raw: Raw) -> bool:
-    """Whether a raw value is a string."""
-    return memoryview(raw)[0] == _QUOTE
-
-
 def text_of(raw: Raw, place: str) -> Raw:
     """A raw value that must be a string. Raises ClientError (400)."""
     if not is_text(raw):
         raise bad_request(f"{place}: Input should be a valid string", param=place.partition(".")[0])
     return raw
-
-
-def joined(texts: Iterable[Raw], between: bytes = b"") -> Raw:
-    """One JSON string of several, none of them decoded; `between` is JSON too."""
-    return Raw(b'"' + between.join(bytes(text)[1:-1] for text in texts) + b'"')
 
 
 def quoted(text: bytes | str) -> Raw:

@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 from proxy.core.errors import bad_request
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.messages.names import function_name
-from proxy.dialects.messages.shapes import NULL, Tool, decoded, given, without_nulls
+from proxy.dialects.messages.shapes import Tool, decoded, given, without_nulls
+from proxy.dialects.raw_json import NULL
 
 _OWN: Final = frozenset({None, "custom", "function"})
 """Types of tools that the client describes itself."""

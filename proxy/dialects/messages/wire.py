@@ -18,9 +18,9 @@ from proxy.dialects.failures import classify_in_band
 from proxy.dialects.messages import answers, asking, counting, errors, passing
 from proxy.dialects.messages.encoder import MessagesEncoder
 from proxy.dialects.openai.chat import Completion
+from proxy.dialects.raw_json import NULL
 
 _MOST_DIGITS: Final = 9
-_NULL: Final = Raw(b"null")
 
 
 class MessagesWire:
@@ -41,7 +41,7 @@ class MessagesWire:
         fields = top_level(body)
         model = model_of(fields)
         check_list(fields, "messages")
-        cap = bytes(fields.get("max_tokens", _NULL))
+        cap = bytes(fields.get("max_tokens", NULL))
         if cap == b"null":
             raise bad_request("max_tokens: Field required", param="max_tokens")
         if not cap.isdigit() or len(cap) > _MOST_DIGITS:

@@ -14,7 +14,7 @@ from proxy.dialects.chat_events import chat_completion, tool_call, usage_of
 from proxy.dialects.dialect import Reading
 from proxy.dialects.lenient_json import decoded_or_none
 from proxy.dialects.no_answer import unreadable
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 _CLOSED: Final = Raw(b"{}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.dialects.chat_events import DONE, MALFORMED, ChatEvents, error_event
 from proxy.dialects.dialect import Reading
 from proxy.dialects.ollama.answer import Answer, finish_reason, logprobs, read_line, usage, written_calls
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 from proxy.streams.sse import MAX_EVENT
 
 

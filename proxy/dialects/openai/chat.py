@@ -19,7 +19,8 @@ from proxy.dialects.failures import classify_in_band
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.edits import calls_tools, edited, finish_reason
 from proxy.dialects.openai.history import edited_messages, plain_tools
-from proxy.dialects.openai.shapes import NULL, Document, call_indexes, calls_something, read_document, says_something
+from proxy.dialects.openai.shapes import Document, call_indexes, calls_something, read_document, says_something
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import SAYS, EventKind, EventView
 

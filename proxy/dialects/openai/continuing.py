@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.dialects.openai.shapes import NULL
 from proxy.dialects.prefill import Prefill
+from proxy.dialects.raw_json import NULL
 from proxy.streams.resume import Continuation, ResumeMode, Wanted
 
 _COUNTS = {"max_tokens": 1, "max_completion_tokens": 1, "min_tokens": 0}

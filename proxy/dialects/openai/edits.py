@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.dialects.openai.shapes import NULL, Choice, Document, calls_something, is_filled
+from proxy.dialects.openai.shapes import Choice, Document, calls_something, is_filled
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.registry import Quirks
 
 _Member = Literal["delta", "message"]

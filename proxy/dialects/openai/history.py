@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.registry import Quirks
 
 _Object = dict[str, Raw]

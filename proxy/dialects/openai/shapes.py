@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.dialects.lenient_json import peek
-
-NULL = Raw(b"null")
+from proxy.dialects.raw_json import NULL
 
 
 class Call(Struct, gc=False):

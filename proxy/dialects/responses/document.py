@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {"length": "max_output_tokens", "model_length": "max_output_tokens", "content_filter": "content_filter"}

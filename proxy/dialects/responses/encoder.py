@@ -18,7 +18,7 @@ from proxy.dialects.chat_content import text_of, thoughts_in
 from proxy.dialects.chat_events import CallPiece, Chunk, ChunkChoice, Delta, read_chunks, to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.lenient_json import number_at, text_at
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.responses.document import REASONS, ResponseDocument, refusal_part, text_part
 from proxy.dialects.responses.freeform import input_of, names_in
 from proxy.dialects.responses.open_items import Call, Foreign, Message, Part, Reasoning

@@ -14,8 +14,7 @@ from msgspec import Raw, Struct
 
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.dialect import NotCarriedError
-from proxy.dialects.openai.shapes import NULL
-from proxy.dialects.responses.parts import is_text
+from proxy.dialects.raw_json import NULL, is_text
 
 _TYPE: Final = "custom"
 _ALL: Final = "The whole input of the tool, as plain text."

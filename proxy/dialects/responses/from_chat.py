@@ -11,7 +11,7 @@ from proxy.dialects.chat_events import to_json
 from proxy.dialects.client_wire import Speaking
 from proxy.dialects.lenient_json import read_json, text_at
 from proxy.dialects.openai.said import REASONING
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.responses.document import (
     REASONS,
     ResponseDocument,

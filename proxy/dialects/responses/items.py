@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from proxy.dialects.dialect import NotCarriedError
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL, is_text, joined
 from proxy.dialects.responses.freeform import arguments_of
-from proxy.dialects.responses.parts import content_of, is_text, joined, parts_of, word
+from proxy.dialects.responses.parts import content_of, parts_of, word
 
 _ROLES = ("user", "system", "developer")
 _DONE_ELSEWHERE = frozenset({"code_interpreter_call", "file_search_call", "mcp_list_tools", "web_search_call"})

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.responses.document import OWN
 
 _OWN_ID: Final = re.compile(rb'"(?:msg|rs|fc|ctc)%b[0-9a-z]+"' % OWN.encode())

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.dialects.dialect import NotCarriedError
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL, is_text
 
 EMPTY = Raw(b'""')
 
@@ -22,11 +22,6 @@ _decode_parts = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 _TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 
 
-def is_text(value: Raw) -> bool:
-    """Whether a raw value is a string."""
-    return memoryview(value)[0] == ord('"')
-
-
 def word(value: Raw, place: str) -> str:
     """A short string such as a type; "" for what is absent. Raises NotCarriedError."""
     if value == NULL:
@@ -35,11 +30,6 @@ def word(value: Raw, place: str) -> str:
         return _decode_text(value)
     except (ValueError, RecursionError):
         raise NotCarriedError(f"'{place}' must be a string.", place) from None
-
-
-def joined(texts: list[Raw], between: bytes = b"") -> Raw:
-    """Several strings as one; `between` is put between them, as it stands in JSON."""
-    return texts[0] if len(texts) == 1 else Raw(b'"%b"' % between.join(bytes(text)[1:-1] for text in texts))
 
 
 def parts_of(value: Raw, place: str) -> list[dict[str, Any]]:

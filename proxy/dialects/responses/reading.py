@@ -17,7 +17,8 @@ from proxy.dialects.failures import classify_in_band
 from proxy.dialects.lenient_json import peek
 from proxy.dialects.no_answer import bad_answer, no_answer, without_bom
 from proxy.dialects.openai.chat import Completion
-from proxy.dialects.openai.shapes import NULL, is_filled
+from proxy.dialects.openai.shapes import is_filled
+from proxy.dialects.raw_json import NULL
 from proxy.dialects.responses.usage import chat_usage_of
 from proxy.streams.event_view import SAYS, EventKind, EventView
 

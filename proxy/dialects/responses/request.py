@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from proxy.core.errors import bad_request
 from proxy.core.request import ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL
 
 _TRUE = Raw(b"true")
 _IN_PLACE = ("previous_response_id", "conversation", "prompt")

@@ -14,10 +14,10 @@ from msgspec import Raw
 
 from proxy.core.request import ModelRequest
 from proxy.dialects.dialect import NotCarriedError
-from proxy.dialects.openai.shapes import NULL
+from proxy.dialects.raw_json import NULL, is_text
 from proxy.dialects.responses.freeform import as_function
 from proxy.dialects.responses.items import messages_of
-from proxy.dialects.responses.parts import is_text, word
+from proxy.dialects.responses.parts import word
 from proxy.dialects.responses.request import tie_of
 
 _ELSEWHERE = frozenset(
