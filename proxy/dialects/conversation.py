@@ -1,7 +1,8 @@
 """A chat request's conversation and tools, read for those who translate them into another language.
 
-Only what can be carried over is named here: unknown members are skipped. A request that does not fit the wire is
-refused with NotCarriedError, since nobody could say what its translation means.
+Only what can be carried over is named here: unknown members are skipped, and extensions have any type, so that they
+harm nobody who does not look at them. A request that does not fit the wire is refused with NotCarriedError, since
+nobody could say what its translation means.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from msgspec import Raw
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from proxy.core.facts import ModelFacts
-from proxy.dialects.dialect import ChatAsked, Reading, Translator
+from proxy.core.failure import Failure, FailureClass
+from proxy.dialects.dialect import ChatAsked, NotCarriedError, Outgoing, Reading, Translator
 
 READING = Reading("asked", "chatcmpl-r4nd0m", 7)
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -29,6 +30,22 @@ def knowing(**facts: Any) -> ModelFacts:
 def completion(answer: object) -> ChatCompletion:
     assert isinstance(answer, bytes), answer
     return ChatCompletion.model_validate_json(answer)
+
+
+def failed(read: object) -> tuple[FailureClass, str]:
+    """The class and the code of a failure."""
+    assert isinstance(read, Failure), read
+    return read.kind, read.code
+
+
+def written_or_refused(write: Callable[[ChatAsked], Outgoing], fields: dict[str, Any]) -> None:
+    """Whatever the fields are: a request that is JSON comes of them, or a refusal that names one."""
+    try:
+        out = write(asked(fields))
+    except NotCarriedError as refused:
+        assert refused.param in fields  # noqa: PT017
+    else:
+        json.loads(b"".join(out.body))
 
 
 def data_of(events: bytes) -> list[bytes]:

@@ -12,7 +12,7 @@ from proxy.dialects.bedrock.dialect import BEDROCK
 from proxy.dialects.dialect import Reading
 from proxy.dialects.failures import classify, classify_in_band
 from tests.dialects.bedrock.oracle import check_answer
-from tests.dialects.chat_oracle import JSON, READING, asked, completion
+from tests.dialects.chat_oracle import JSON, READING, asked, completion, failed
 
 
 def answer(*content: dict[str, Any], stop: str = "end_turn", **usage: int) -> bytes:
@@ -97,10 +97,7 @@ def test_usage_with_the_cache() -> None:
 
 @pytest.mark.parametrize("stop", ["malformed_model_output", "malformed_tool_use"])
 def test_output_of_no_use_is_a_failure(stop: str) -> None:
-    failure = BEDROCK.read(answer({"text": "x"}, stop=stop), READING)
-
-    assert isinstance(failure, Failure)
-    assert (FailureClass.BAD_ANSWER, "in_band_error") == (failure.kind, failure.code)
+    assert (FailureClass.BAD_ANSWER, "in_band_error") == failed(BEDROCK.read(answer({"text": "x"}, stop=stop), READING))
 
 
 @pytest.mark.parametrize(
@@ -117,10 +114,7 @@ def test_output_of_no_use_is_a_failure(stop: str) -> None:
     ],
 )
 def test_what_is_no_answer(body: bytes, code: str) -> None:
-    failure = BEDROCK.read(body, READING)
-
-    assert isinstance(failure, Failure)
-    assert (FailureClass.BAD_ANSWER, code) == (failure.kind, failure.code)
+    assert (FailureClass.BAD_ANSWER, code) == failed(BEDROCK.read(body, READING))
 
 
 def test_an_error_in_disguise_comes_back() -> None:

@@ -12,7 +12,7 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.dialects.dialect import Reading
 from proxy.dialects.failures import classify_in_band
 from proxy.dialects.ollama.dialect import OLLAMA
-from tests.dialects.chat_oracle import JSON, READING, completion
+from tests.dialects.chat_oracle import JSON, READING, completion, failed
 
 
 def answer(message: dict[str, Any], **members: Any) -> bytes:
@@ -127,10 +127,7 @@ def test_an_error_in_disguise_comes_back() -> None:
     ],
 )
 def test_what_is_no_answer(body: bytes, code: str) -> None:
-    failure = OLLAMA.read(body, READING)
-
-    assert isinstance(failure, Failure)
-    assert (FailureClass.BAD_ANSWER, code) == (failure.kind, failure.code)
+    assert (FailureClass.BAD_ANSWER, code) == failed(OLLAMA.read(body, READING))
 
 
 def test_half_a_surrogate_pair() -> None:
