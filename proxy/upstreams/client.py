@@ -228,8 +228,9 @@ class UpstreamClient:
             region = str(options.get("region") or region_of(url))
             signature = signed("POST", url, headers, sent.body, credential, region, time.time())
             return self._transport.target(upstream.name, url, {**headers, **signature}, keep=False)
-        target = self._transport.target(upstream.name, url, {**headers, **auth(kind, credential, wire)})
-        if not sent.headers:
+        keep = not sent.headers  # what clients add may be different every time
+        target = self._transport.target(upstream.name, url, {**headers, **auth(kind, credential, wire)}, keep=keep)
+        if keep:
             if len(self._targets) >= _MOST_TARGETS:
                 self._targets.clear()
             self._targets[upstream.name, key, address, path] = target
