@@ -41,10 +41,8 @@ def _is_deadline(outcome: Outcome) -> bool:
     return isinstance(outcome, Failure) and outcome.code == DEADLINE_EXCEEDED
 
 
-def _is_aside(ask: Ask, outcome: Outcome) -> bool:
-    """Whether an outcome says nothing of how a deployment answers: a count of tokens asks no model."""
-    if ask.request.wire is not Wire.COUNT_TOKENS:
-        return False
+def _is_aside(outcome: Outcome) -> bool:
+    """Whether what came of a count of tokens says nothing of how a deployment answers: it asks no model."""
     return outcome.verdict.counts if isinstance(outcome, Failure) else outcome == SUCCEEDED
 
 
@@ -98,7 +96,7 @@ class Attempts:
                 silent = _is_deadline(outcome) and self._clock() - started >= min(patience, silence)
                 usage = result.usage if isinstance(result, JsonAnswer) else None
                 charged: Outcome | None = _SILENT if silent else None
-                if _is_aside(ask, outcome):
+                if ask.request.wire is Wire.COUNT_TOKENS and _is_aside(outcome):
                     charged = IGNORED
                 self._end(permit, outcome, started, ended, usage, charged=charged)
         return result

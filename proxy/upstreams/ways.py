@@ -106,15 +106,19 @@ class _PlainChat:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
+        self._quirks = kind.quirks
         self._path = kind.paths[Wire.CHAT]
+        self._is_openais = kind.name in _OPENAIS
 
     def write(self, letter: Letter) -> Outgoing:
-        without = letter.ask.without
-        if self._kind.name in _OPENAIS and (refused := refused_by(letter.model)):
+        ask, fields, upstream, model = letter
+        without = ask.without
+        if self._is_openais and (refused := refused_by(model)):
             without = {*without, *refused}
-        fields = within(letter.fields, self.wire, letter.upstream.facts(letter.model).max_output)
-        body, dropped = write_request(fields, letter.model, self._kind.quirks, without)
-        return Outgoing(_path_to(letter, self._path), body, dropped)
+        if (most := upstream.facts(model).max_output) is not None:
+            fields = within(fields, Wire.CHAT, most)
+        body, dropped = write_request(fields, model, self._quirks, without)
+        return Outgoing(_path_to(letter, self._path) if upstream.options else self._path, body, dropped)
 
     def read(self, body: bytes, letter: Letter, sent: Outgoing) -> Completion | Failure:
         del letter, sent
