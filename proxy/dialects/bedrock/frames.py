@@ -51,22 +51,28 @@ class FrameReader:
         frames: list[Frame] = []
         if self.corrupt:
             return frames
-        buffer = self._buffer
-        buffer += data
-        place = 0
-        while len(buffer) - place >= _PRELUDE:
-            length, headers, checksum = _prelude(buffer, place)
+        rest = self._buffer
+        if rest:
+            rest += data
+        # Mostly a message comes as a whole, and needs not be kept.
+        source = rest or data
+        place, size = 0, len(source)
+        while size - place >= _PRELUDE:
+            length, headers, checksum = _prelude(source, place)
             # Before anything is waited for, so that a length that is none cannot make it wait for ever.
-            if checksum != crc32(buffer[place : place + 8]) or not headers + _AROUND <= length <= MAX_EVENT:
+            if checksum != crc32(source[place : place + 8]) or not headers + _AROUND <= length <= MAX_EVENT:
                 return self._broken(frames)
-            if len(buffer) - place < length:
+            if size - place < length:
                 break
-            frame = self._frame(bytes(buffer[place : place + length]), headers)
+            frame = self._frame(bytes(source[place : place + length]), headers)
             if frame is None:
                 return self._broken(frames)
             frames.append(frame)
             place += length
-        del buffer[:place]
+        if rest:
+            del rest[:place]
+        else:
+            rest += data[place:]
         return frames
 
     def _broken(self, frames: list[Frame]) -> list[Frame]:
