@@ -66,7 +66,6 @@ def test_streams_that_pass_through() -> None:
 
 
 def test_its_events_go_back_into_chat() -> None:
-    pytest.importorskip("proxy.dialects.anthropic.dialect")
     chat = ChatEvents("chatcmpl-1", 1, "fast")
     said = (
         chat.role()
