@@ -125,11 +125,6 @@ class Kind:
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     """Headers that every request carries."""
 
-    @property
-    def streams_events(self) -> bool:
-        """Whether its streams are server-sent events."""
-        return self.stream_type == "text/event-stream"
-
 
 _OPENAI_ONLY = frozenset(
     {

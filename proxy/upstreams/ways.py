@@ -227,8 +227,9 @@ _ways: dict[Wire, dict[str, Way]] = {wire: {} for wire in Wire}
 
 
 def _path_to(letter: Letter, path: str) -> str:
+    """The path below the upstream's address, which its options may change."""
     upstream = letter.upstream
-    return path_at(upstream.kind, path, letter.model, upstream.options) if upstream.options else path
+    return path_at(upstream.kind, path, letter.model, upstream.options)
 
 
 def _way(kind: Kind, wire: Wire) -> Way:

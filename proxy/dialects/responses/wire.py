@@ -16,7 +16,7 @@ from proxy.dialects.openai.chat import Completion
 from proxy.dialects.responses.encoder import ResponsesEncoder
 from proxy.dialects.responses.from_chat import from_chat
 from proxy.dialects.responses.reading import broken, event_reader, failure_of, read_response
-from proxy.dialects.responses.request import parse_responses, tie_of
+from proxy.dialects.responses.request import parse_responses
 from proxy.dialects.responses.to_chat import dropped, to_chat
 from proxy.dialects.responses.translator import ResponsesTranslator
 from proxy.dialects.responses.usage import usage_of_event
@@ -36,14 +36,6 @@ class ResponsesWire:
     def parse(self, body: bytes | bytearray) -> ModelRequest:
         """As `ClientWire.parse`."""
         return parse_responses(body)
-
-    def stateful(self, request: ModelRequest) -> str | None:
-        """The id of what ties a request to the account that knows of it: only that one can answer. None: any can.
-
-        For work in the background, which refers to nothing but can only be fetched where it was begun: `background`.
-        """
-        tie = tie_of(request.fields)
-        return None if tie is None else tie.id
 
     def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:
         """As `ClientWire.to_chat`."""

@@ -10,6 +10,7 @@ import pytest
 from proxy.core.errors import ClientError
 from proxy.core.wire import Wire
 from proxy.dialects.dialect import NotCarriedError
+from proxy.dialects.responses.request import tie_of
 from proxy.dialects.responses.wire import RESPONSES
 from tests.dialects.responses.samples import CALL
 
@@ -36,7 +37,9 @@ TIED: list[tuple[dict[str, Any], str, str]] = [
 def test_what_only_one_account_knows_is_not_carried(fields: dict[str, Any], id_: str, param: str) -> None:
     request = RESPONSES.parse(json.dumps({"model": "m", "input": "hi", **fields}).encode())
 
-    assert id_ == RESPONSES.stateful(request)
+    tie = tie_of(request.fields)
+    assert tie is not None
+    assert id_ == tie.id
     with pytest.raises(NotCarriedError) as raised:
         RESPONSES.to_chat(request)
     assert param == raised.value.param
@@ -44,7 +47,8 @@ def test_what_only_one_account_knows_is_not_carried(fields: dict[str, Any], id_:
 
 @pytest.mark.parametrize("given", ["hi", [], [HI, ASSISTANT, CALL, OUTPUT], [5, None, "x", {"role": "user"}]])
 def test_a_history_ties_nothing(given: Any) -> None:
-    assert RESPONSES.stateful(RESPONSES.parse(json.dumps({"model": "m", "input": given}).encode())) is None
+    request = RESPONSES.parse(json.dumps({"model": "m", "input": given}).encode())
+    assert tie_of(request.fields) is None
 
 
 # Parsing
