@@ -20,6 +20,7 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.upstreams.connection import Body, Connection, Exchange
 from proxy.upstreams.dial import Dialer, Knock
 from proxy.upstreams.errors import TransportError
+from proxy.upstreams.last_look import last_look
 from proxy.upstreams.pool import Pool
 from proxy.upstreams.request import Origin, Request, Requests
 
@@ -117,15 +118,20 @@ class Transport:
             raise
 
     async def _open(self, pool: Pool, origin: Origin, knock: Knock | None, connect: float, until: float) -> Connection:
-        limit = asyncio.get_running_loop().time() + connect
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + connect
         try:
-            async with asyncio.timeout_at(min(limit, until)):
+            async with last_look(min(limit, until)):
                 connection = await self._dialer.dial(origin, pool.new, knock)
         except TimeoutError:
             if until <= limit:
                 raise
             message = f"no connection within {connect:g} s"
             raise TransportError(Failure(FailureClass.TIMEOUT, "connect_timeout", message)) from None
+        if loop.time() >= until:
+            # It is open, but too late to ask anything.
+            connection.abort()
+            raise TimeoutError
         pool.opened(connection)
         return connection
 

@@ -137,6 +137,42 @@ async def test_a_handshake_has_as_long_as_a_connection() -> None:
             await over.post(target, [b""], connect=5, until=loop.time() + 0.05)
 
 
+def hold_up(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """From here on the loop is held up for so long whenever a connection is opened."""
+    loop, late = asyncio.get_running_loop(), [0.0]
+    clock, opens = loop.time, loop.sock_connect
+
+    async def connect(raw: socket.socket, address: tuple[str, int]) -> None:
+        late[0] += seconds
+        await opens(raw, address)
+
+    monkeypatch.setattr(loop, "time", lambda: clock() + late[0])
+    monkeypatch.setattr(loop, "sock_connect", connect)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_connection_that_opened_while_the_loop_was_held_up_is_open(
+    authority: "trustme.CA", environment: pytest.MonkeyPatch, *, secure: bool
+) -> None:
+    tls = server_tls(authority, "127.0.0.1") if secure else None
+    async with upstream(tls=tls) as running, transport(client_tls(authority)) as over:
+        hold_up(environment, 2.0)
+        # The name is looked up for the first, and known to the second.
+        for name in ("one", "two"):
+            target = over.target(name, f"http{'s' if secure else ''}://127.0.0.1:{running.port}/", {})
+            until = asyncio.get_running_loop().time() + 5
+            assert 200 == (await over.post(target, [b""], connect=0.5, until=until)).status
+
+
+async def test_a_connection_that_opened_after_the_last_moment_is_not_used(environment: pytest.MonkeyPatch) -> None:
+    async with upstream() as running, transport() as over:
+        hold_up(environment, 2.0)
+        target = over.target("u", f"http://127.0.0.1:{running.port}/", {})
+        with pytest.raises(TimeoutError):
+            await over.post(target, [b""], connect=0.5, until=asyncio.get_running_loop().time() + 1)
+        assert [] == running.requests
+
+
 # Names
 
 
