@@ -18,7 +18,7 @@ upstreams:
   backup: {kind: simulated}
 defaults:
   deadline: 5s
-  timeout: {connect: 500ms, first_token: 400ms, idle: 1s}
+  timeout: {connect: 3s, first_token: 3s, idle: 1s}
   retry: {attempts: 2, backoff: {initial: 20ms}}
 routes:
   chat: {chain: [primary/m, backup/m]}
@@ -79,5 +79,13 @@ def run_fleet(routes: str = ROUTES) -> tuple[RunningFleet, Callable[[], None]]:
 @pytest.fixture
 def running() -> Iterator[RunningFleet]:
     made, stop = run_fleet()
+    yield made
+    stop()
+
+
+@pytest.fixture
+def hasty() -> Iterator[RunningFleet]:
+    """The same with little patience, for upstreams that are silent. Others are held up as long as the proxy is."""
+    made, stop = run_fleet(ROUTES.replace("first_token: 3s", "first_token: 400ms"))
     yield made
     stop()

@@ -30,18 +30,30 @@ def client(running: RunningFleet) -> Iterator[OpenAI]:
 
 
 FAULTS = (
-    "refuse", "reset", "close", "hang", "503", "529", "429:retry_after=60", "429:form=ms,retry_after=60",
-    "unauthorized", "quota", "html_502", "role_then_silence", "pings", "empty_deltas", "malformed:after=0",
-    "error_first", "error_then_done:after=0", "cut:after=0", "cut_clean:after=0", "empty", "empty_body",
-    "error_200", "garbage", "wrong_type", "context", "model_missing", "unsupported_parameter:param=seed",
-    "gzip", "no_done", "no_done_hang", "crlf", "cr_only", "bom", "comments", "multiline",
+    "refuse", "reset", "close", "503", "529", "429:retry_after=60", "429:form=ms,retry_after=60",
+    "unauthorized", "quota", "html_502", "malformed:after=0", "error_first", "error_then_done:after=0",
+    "cut:after=0", "cut_clean:after=0", "empty", "empty_body", "error_200", "garbage", "wrong_type", "context",
+    "model_missing", "unsupported_parameter:param=seed", "gzip", "no_done", "no_done_hang", "crlf", "cr_only", "bom",
+    "comments", "multiline",
 )  # fmt: skip
+SILENCES = ("hang", "role_then_silence", "pings", "empty_deltas")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_whole_answer(running: RunningFleet, client: OpenAI, fault: str) -> None:
     running.inject("primary", fault)
+    _answers_whole(client)
 
+
+@pytest.mark.parametrize("fault", SILENCES)
+def test_one_whole_answer_after_silence(hasty: RunningFleet, fault: str) -> None:
+    hasty.voice(answer=ANSWER)
+    hasty.inject("primary", fault)
+    with OpenAI(base_url=hasty.base_url, api_key="unused") as client:
+        _answers_whole(client)
+
+
+def _answers_whole(client: OpenAI) -> None:
     whole = client.chat.completions.create(model="chat", messages=ASKING, seed=7)
     assert (ANSWER, "stop") == (whole.choices[0].message.content, whole.choices[0].finish_reason)
 
@@ -52,10 +64,10 @@ def test_one_whole_answer(running: RunningFleet, client: OpenAI, fault: str) -> 
     assert 1 == len({chunk.id for chunk in chunks})
 
 
-async def test_async_client(running: RunningFleet) -> None:
-    running.voice(answer=ANSWER)
-    running.inject("primary", "hang")
-    async with AsyncOpenAI(base_url=running.base_url, api_key="unused") as client:
+async def test_async_client(hasty: RunningFleet) -> None:
+    hasty.voice(answer=ANSWER)
+    hasty.inject("primary", "hang")
+    async with AsyncOpenAI(base_url=hasty.base_url, api_key="unused") as client:
         stream = await client.chat.completions.create(model="chat", messages=ASKING, stream=True)
         assert ANSWER == "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 

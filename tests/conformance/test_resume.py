@@ -33,7 +33,7 @@ upstreams:
   outside: {{kind: openai, base_url: "{OUTSIDE}", api_key: none-is-needed}}
 defaults:
   deadline: 5s
-  timeout: {{connect: 500ms, first_token: 2s, idle: 1s}}
+  timeout: {{connect: 3s, first_token: 2s, idle: 1s}}
   retry: {{backoff: {{initial: 20ms}}}}
   breaker: {{consecutive: 1000, minimum_requests: 1000}}
   health: {{probe: never}}

@@ -22,12 +22,13 @@ _T = TypeVar("_T")
 ANSWER = "The river turns twice before it meets the sea."
 THINKING = "First this has to be thought about."
 REFUSAL = "That is nothing to talk about."
+# No case is about time, and the upstreams are held up whenever the proxy is: no timer is shorter than the deadline.
 _HEAD = """\
 version: 1
 server: {port: 0}
 defaults:
   deadline: 5s
-  timeout: {connect: 500ms, first_token: 2s, idle: 1s}
+  timeout: {connect: 5s, first_token: 5s, idle: 5s}
   retry: {attempts: 2, backoff: {initial: 1ms, max: 1ms}, budget: {ratio: 1, min_per_second: 1000}}
   breaker: {consecutive: 1000, minimum_requests: 1000}
   foresight: {trend: false}
