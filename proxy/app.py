@@ -129,6 +129,7 @@ class Holdfast:
     async def start(self) -> None:
         """Start the simulated upstreams, then listen. Raises OSError when the port is taken."""
         settings = self.settings = await self._with_simulator(self.settings)
+        self._bus.tell_later(asyncio.get_running_loop().call_later)
         emit, clock = self._bus.emit, asyncio.get_running_loop().time
         self.pool = self._new_pool(settings, clock())
         self._budgets = self._new_budgets(settings)
@@ -170,6 +171,10 @@ class Holdfast:
         """Read the configuration again, and put it in force if it is in order; None where it came from no file."""
         return None if self._reloader is None else await self._reloader.reload(cause)
 
+    def tell(self) -> None:
+        """Tell everybody who listens what has happened up to now."""
+        self._bus.flush()
+
     async def drain(self, limits: DrainSettings | None = None) -> None:
         """Stop without breaking answers: unready at once, deaf after the delay, patient until the timeout.
 
@@ -193,6 +198,7 @@ class Holdfast:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        self._bus.tell_later(None)
         await self._close_outside()
 
     async def _close_outside(self, *, keep: bool = True) -> None:
@@ -250,6 +256,7 @@ class Holdfast:
         self._listener.stop_listening()
 
     async def _metrics_page(self) -> tuple[bytes, str]:
+        self.tell()
         return self._metrics.render(), CONTENT_TYPE
 
     def _simulator_url(self) -> str | None:

@@ -50,7 +50,8 @@ class Line(NamedTuple):
     """May come by the thousand: of equal lines, one a second is written."""
 
 
-def _request_level(record: RequestEnded) -> int:
+def request_level(record: RequestEnded) -> int:
+    """How much a request's line matters."""
     return INFO if record.status < 500 else WARNING
 
 
@@ -316,7 +317,7 @@ def _rounded(number: float | None, digits: int = 3) -> float | None:
 
 
 LINES: dict[type, Line] = {
-    RequestEnded: Line(_request_level, "request", _request),
+    RequestEnded: Line(request_level, "request", _request),
     FailedOver: Line(DEBUG, "failover", _failover),
     Hedged: Line(DEBUG, "hedge", _hedge),
     Degraded: Line(DEBUG, "degraded", _degraded),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, BinaryIO, TextIO
 
@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from proxy.core.event import Happening, RequestEnded
 from proxy.telemetry.floods import Floods
 from proxy.telemetry.line_writer import LineWriter, Writer
-from proxy.telemetry.lines import LINES, Fields, request_line
+from proxy.telemetry.lines import LINES, Fields, request_level, request_line
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _LEVEL_NAMES = {number: name for name, number in _LEVELS.items()}
@@ -28,8 +28,6 @@ _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 class Log:
     """The process's log, and a listener of its events."""
-
-    hears = frozenset(LINES)
 
     def __init__(
         self,
@@ -48,6 +46,7 @@ class Log:
         self._writer = writer(self._stream.buffer)
         self._floods = Floods(self._tell, clock)
         self._bridge: _Bridge | None = None
+        self.hears: Mapping[type, Callable[[Any], None]] = {**dict.fromkeys(LINES, self), RequestEnded: self._request}
         self.change(log_format, level)
 
     def change(self, log_format: str, level: str) -> None:
@@ -94,14 +93,20 @@ class Log:
         level = line.level if isinstance(line.level, int) else line.level(event)
         if level < self._level:
             return
-        if isinstance(event, RequestEnded) and not self.as_text:
-            # The line that there is one of for each request goes no way round.
-            now = time.time()
-            told = request_line(event, _timestamp(int(now), now), _LEVEL_NAMES[level], self._worker)
-            self._writer.write(_encoder.encode(told))
-            return
         tell = self._floods.tell if line.floods else self._tell
         tell(level, line.name, {name: value for name, value in line.fields(event).items() if value is not None})
+
+    def _request(self, record: RequestEnded) -> None:
+        """The line that there is one of for each request goes no way round."""
+        if self.as_text:
+            self(record)
+            return
+        self._floods.settle()
+        level = request_level(record)
+        if level >= self._level:
+            now = time.time()
+            told = request_line(record, _timestamp(int(now), now), _LEVEL_NAMES[level], self._worker)
+            self._writer.write(_encoder.encode(told))
 
     def _tell(self, level: int, name: str, fields: Fields) -> None:
         self._logger.log(level, name, **fields)

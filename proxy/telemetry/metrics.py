@@ -77,7 +77,7 @@ class Metrics:
             "time_to_first_token_seconds", "From arrival to first content", _FIRST_TOKEN, "route", "stream"
         )
         self._overhead = timings("overhead_seconds", "The proxy's own share of a request", _OVERHEAD)
-        self._degraded = counter("degraded_responses", "Answers below the first choice", "route", "reason")
+        self._degraded = counts("degraded_responses", "Answers below the first choice", "route", "reason")
         self._shed = counter("shed", "Requests refused because everything was full", "route")
         self._client_retries = counter("client_retries", "Requests that a client's SDK sent again")
         self._interrupted = counter("stream_interruptions", "Streams broken after the commit point", "upstream", "code")
@@ -118,8 +118,7 @@ class Metrics:
         self._restarts_told = dict.fromkeys(_CAUSES, 0)
         for cause in _CAUSES:
             self._restarts.labels(cause)
-        self._heard = self._what_is_heard()
-        self.hears = frozenset(self._heard)
+        self.hears = self._what_is_heard()
 
     def tell_workers(self, serving: int, restarts: Mapping[str, int]) -> None:
         """Show how many workers serve, and how often any was replaced, by what ended the one before."""
@@ -179,14 +178,14 @@ class Metrics:
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
-        hear = self._heard.get(event.__class__)
+        hear = self.hears.get(event.__class__)
         if hear is not None:
             hear(event)
 
     def _what_is_heard(self) -> dict[type, Callable[[Any], None]]:
         return {
             RequestEnded: self._request,
-            Degraded: lambda event: self._degraded.labels(event.route, event.reason).inc(),
+            Degraded: self._count_degraded,
             Shed: lambda event: self._shed.labels(event.route).inc(),
             StreamInterrupted: lambda event: self._interrupted.labels(event.deployment.upstream, event.code).inc(),
             ResumeEnded: lambda event: self._resumes.labels(event.cause, event.mode, event.outcome).inc(),
@@ -232,6 +231,9 @@ class Metrics:
         if event.outcome == "lost":
             self._lost.labels(upstream).inc()
             self._lost_seconds.labels(upstream).inc(event.duration)
+
+    def _count_degraded(self, event: Degraded) -> None:
+        self._degraded.of[event.route, event.reason] += 1
 
     def _failover(self, event: FailedOver) -> None:
         self._failovers.of[event.route, event.source.upstream, event.target.upstream, event.reason] += 1

@@ -39,6 +39,7 @@ from proxy.pool.shared_budgets import SharedBudgets
 from proxy.server.farewell import let_finish
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
+from proxy.telemetry.host_metrics import Counts as HostCounts
 from proxy.telemetry.metrics import CONTENT_TYPE
 from proxy.worker.errands import Errands
 from proxy.worker.events import EventsOfHost
@@ -280,7 +281,7 @@ class Worker(Holdfast):
 
     def _answer(self, asker: int, ticket: int, question: Message) -> None:
         if question[0] == "counts":
-            self._link.tell_supervisor("counts", self._metrics.counts())
+            self._link.tell_supervisor("counts", self._counts())
         self._link.answer(asker, ticket, None)
 
     # What is told.
@@ -396,8 +397,13 @@ class Worker(Holdfast):
 
     # What is shown.
 
+    def _counts(self) -> HostCounts:
+        """What this process has counted up to now."""
+        self.tell()
+        return self._metrics.counts()
+
     async def _metrics_page(self) -> tuple[bytes, str]:
-        own = self._metrics.counts()
+        own = self._counts()
         self._link.tell_supervisor("counts", own)
         await self._link.ask_all("counts")
         assert isinstance(self.pool, SharedPool)  # noqa: S101 - as made above
@@ -420,7 +426,7 @@ class Worker(Holdfast):
     async def stop(self) -> None:
         """Close everything, at once."""
         await super().stop()
-        self._link.tell_supervisor("counts", self._metrics.counts())
+        self._link.tell_supervisor("counts", self._counts())
         self._link.close()
 
     async def _leave(self) -> None:

@@ -109,9 +109,14 @@ class Fleet:
         self.proxy = proxy
         self.simulator = proxy.simulator
         self.session = session
-        self.told = told
-        """Every event that the proxy emitted."""
+        self._told = told
         self.url = f"http://127.0.0.1:{proxy.port}"
+
+    @property
+    def told(self) -> list[Happening]:
+        """Every event that the proxy emitted."""
+        self.proxy.tell()
+        return self._told
 
     @property
     def records(self) -> list[RequestEnded]:

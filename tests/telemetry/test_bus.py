@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
-from proxy.core.event import BudgetRefused, Happening, Shed
+from proxy.core.event import AttemptEnded, BudgetRefused, Happening, RequestEnded, Shed
 from proxy.core.names import DeploymentId
 from proxy.telemetry.bus import Bus
 
 SHED = Shed("chat")
 REFUSED = BudgetRefused(DeploymentId("a", "m"), "retry")
+TRIED = AttemptEnded(DeploymentId("a", "m"), "ok", 1.0)
+ENDED = RequestEnded("r", "chat", "chat", stream=False)
 
 
 class Choosy:
@@ -68,3 +71,83 @@ def test_one_that_fails_is_reported_once_and_disturbs_nobody(caplog: pytest.LogC
         bus.emit(REFUSED)
 
     assert ([SHED, REFUSED], 1) == (told, len(caplog.records))
+
+
+class Timer:
+    """Calls later what it is given, when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, Callable[[], None]]] = []
+
+    def __call__(self, seconds: float, call: Callable[[], None]) -> None:
+        self.asked.append((seconds, call))
+
+    def fire(self) -> None:
+        (_, call) = self.asked.pop(0)
+        call()
+
+
+def late_bus() -> tuple[Bus, Timer, list[Happening]]:
+    bus, timer, told = Bus(), Timer(), list[Happening]()
+    bus.listen(told.append)
+    bus.tell_later(timer)
+    return bus, timer, told
+
+
+def test_what_every_request_emits_is_told_together_a_moment_later() -> None:
+    bus, timer, told = late_bus()
+    bus.emit(TRIED)
+    bus.emit(ENDED)
+
+    assert ([], [0.005]) == (told, [seconds for seconds, _ in timer.asked])
+    timer.fire()
+    assert [TRIED, ENDED] == told
+    # The next one needs another call.
+    bus.emit(TRIED)
+    assert 1 == len(timer.asked)
+
+
+def test_all_else_is_told_at_once_after_what_came_before_it() -> None:
+    bus, timer, told = late_bus()
+    bus.emit(TRIED)
+    bus.emit(SHED)
+    bus.emit(ENDED)
+
+    assert [TRIED, SHED] == told
+    timer.fire()
+    assert [TRIED, SHED, ENDED] == told
+
+
+def test_few_wait_however_many_come() -> None:
+    bus, _, told = late_bus()
+    for _ in range(600):
+        bus.emit(TRIED)
+
+    assert 600 - 256 < len(told) <= 600
+
+
+def test_nothing_waits_once_it_is_told_at_once_again() -> None:
+    bus, timer, told = late_bus()
+    bus.emit(TRIED)
+    bus.tell_later(None)
+    bus.emit(ENDED)
+
+    assert [TRIED, ENDED] == told
+    timer.fire()
+    assert [TRIED, ENDED] == told
+
+
+def test_a_mapping_says_who_hears_what() -> None:
+    bus, shed, told = Bus(), list[Happening](), list[Happening]()
+
+    class Sorting:
+        hears = {Shed: shed.append, BudgetRefused: told.append}
+
+        def __call__(self, event: Happening) -> None:
+            raise AssertionError(event)
+
+    bus.listen(Sorting())
+    for event in (SHED, TRIED, REFUSED):
+        bus.emit(event)
+
+    assert ([SHED], [REFUSED]) == (shed, told)
