@@ -44,11 +44,13 @@ class LimitSettings:
 class ConcurrencyLimit:
     """The limit of one deployment. It counts nothing itself: whoever admits compares `limit` with what is under way."""
 
-    __slots__ = ("_credit", "_max", "_min", "_reduced_at", "limit")
+    __slots__ = ("_credit", "_max", "_min", "_reduced_at", "adaptive", "limit")
 
     def __init__(self, settings: LimitSettings) -> None:
         self._min = settings.min
         self._max = settings.max
+        self.adaptive = settings.adaptive
+        """Whether the limit moves."""
         self._credit = 0
         self._reduced_at = float("-inf")
         self.limit = min(max(settings.initial, settings.min), settings.max)

@@ -25,7 +25,8 @@ class TimeWindow:
 
     def add(self, failed: bool, now: float) -> None:
         """Count one attempt."""
-        place = self.turn(now)
+        current = int(now / self._slice_s)
+        place = current % _SLICES if current == self._slice else self.turn(now)
         self._totals[place] += 1
         self.total += 1
         if failed:

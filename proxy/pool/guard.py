@@ -70,7 +70,7 @@ class Guard:
         self, period: int, seconds: float | None, now: float, hour: int, *, stream: bool, in_flight: int
     ) -> Sequence[Happening]:
         """An attempt was answered, `seconds` after it began (a stream: with its first content; None for a probe)."""
-        if self.rules.limit.adaptive:
+        if self.limit.adaptive:
             self.limit.succeeded(in_flight)
         foresight = self.rules.foresight
         if foresight.trend and seconds is not None:
