@@ -48,8 +48,10 @@ from proxy.pool.pool import Pool
 from proxy.routing.plan import Planner
 from proxy.routing.sizes import Sizes
 from proxy.server import urls
-from proxy.server.context import CONTEXT, Context, Lifecycle, Work
+from proxy.server.context import CONTEXT, Context
 from proxy.server.farewell import let_finish
+from proxy.server.fast_path import FastPath
+from proxy.server.lifecycle import Lifecycle, Work
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
 from proxy.server.ties import Ties
@@ -339,14 +341,16 @@ class Holdfast:
         return attempts, Executor(world)
 
     def _new_context(self, settings: Settings, pool: Pool, executor: Executor) -> Context:
+        emit, clock, planner = self._bus.emit, asyncio.get_running_loop().time, Planner(settings, self._sizes)
         return Context(
             settings,
-            Planner(settings, self._sizes),
+            planner,
             executor,
             pool,
-            self._bus.emit,
+            emit,
             self.lifecycle,
-            asyncio.get_running_loop().time,
+            clock,
+            FastPath(settings, planner, executor, self.lifecycle, emit, clock),
             self._metrics_page,
             self._last_reload,
             self._ties,

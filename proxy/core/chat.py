@@ -8,13 +8,25 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.errors import bad_request
-from proxy.core.request import ModelRequest, check_list, is_streamed, model_of, top_level
+from proxy.core.request import (
+    BRACKET,
+    ModelRequest,
+    check_list,
+    decode_text,
+    decode_top,
+    is_streamed,
+    model_of,
+    top_level,
+)
 
 
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+_FALSE = Raw(b"false")
+_UNUSUAL = frozenset({"n", "service_tier", "stream", "stream_options"})
+"""Fields that say more than what the upstream is to be asked."""
 _decode_options = msgspec.json.Decoder(_StreamOptions | None).decode
 
 
@@ -24,6 +36,21 @@ def parse_chat(body: bytes | bytearray) -> ModelRequest:
     model = model_of(fields)
     check_list(fields, "messages")
     return ModelRequest(fields, model, is_streamed(fields), wants_usage(fields), _choices(fields))
+
+
+def usual_chat(body: bytes | bytearray) -> ModelRequest | None:
+    """The same in fewer steps, for a request for one whole answer that asks for nothing unusual; None for any other."""
+    try:
+        if not body.isascii():
+            body.decode()
+        fields = decode_top(body)
+        model = decode_text(fields["model"])
+        messages = fields["messages"]
+    except (ValueError, KeyError, RecursionError):
+        return None
+    if not _UNUSUAL.isdisjoint(fields) and (fields.get("stream") != _FALSE or len(_UNUSUAL & fields.keys()) > 1):
+        return None
+    return ModelRequest(fields, model) if memoryview(messages)[0] == BRACKET else None
 
 
 def wants_usage(fields: Mapping[str, Raw]) -> bool:

@@ -20,10 +20,10 @@ _MAX_MODEL = 256
 """Characters of a model name. The longest real ones (deployment paths, ARNs) are well below."""
 _NULL, _TRUE = Raw(b"null"), Raw(b"true")
 _TRUTHS = (_NULL, _TRUE, Raw(b"false"))
-_BRACKET = ord("[")
+BRACKET = ord("[")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_decode_text = msgspec.json.Decoder(str).decode
-_decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
+decode_text = msgspec.json.Decoder(str).decode
+decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class ModelRequest(Struct):
@@ -52,7 +52,7 @@ def top_level(body: bytes | bytearray) -> dict[str, Raw]:
         # Raw values are not looked into while the top level is decoded, so text that is not UTF-8 would slip through.
         if not body.isascii():
             body.decode()
-        return _decode_top(body)
+        return decode_top(body)
     except UnicodeDecodeError as error:
         raise bad_request(f"The request body is not valid UTF-8 (byte {error.start}).") from None
     except RecursionError:
@@ -69,7 +69,7 @@ def model_of(fields: Mapping[str, Raw]) -> str:
     if raw is None:
         raise bad_request("Missing required field: 'model'.", param="model")
     try:
-        model = _decode_text(raw)
+        model = decode_text(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise bad_request("'model' must be a string.", param="model") from None
     if not model or len(model) > _MAX_MODEL or not model.isprintable():
@@ -90,5 +90,5 @@ def check_list(fields: Mapping[str, Raw], name: str) -> None:
     if name not in fields:
         raise bad_request(f"Missing required field: '{name}'.", param=name)
     # Only the first byte is looked at: the messages may be megabytes, and a copy would be the costliest step here.
-    if memoryview(fields[name])[0] != _BRACKET:
+    if memoryview(fields[name])[0] != BRACKET:
         raise bad_request(f"'{name}' must be an array.", param=name)

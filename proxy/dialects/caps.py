@@ -15,7 +15,7 @@ from msgspec import Raw
 from proxy.core.wire import Wire
 from proxy.dialects.raw_json import NULL
 
-_CAPS: Final[Mapping[Wire, tuple[str, ...]]] = MappingProxyType(
+CAPS: Final[Mapping[Wire, tuple[str, ...]]] = MappingProxyType(
     {
         Wire.CHAT: ("max_tokens", "max_completion_tokens"),
         Wire.MESSAGES: ("max_tokens",),
@@ -29,7 +29,7 @@ def within(fields: Mapping[str, Raw], wire: Wire, most: int | None) -> Mapping[s
     """A request whose cap is one that the model can reach; the same object where it is, or `most` is not known."""
     if most is None:
         return fields
-    above = [name for name in _CAPS.get(wire, ()) if _number(fields.get(name, NULL)) > most]
+    above = [name for name in CAPS.get(wire, ()) if _number(fields.get(name, NULL)) > most]
     # A budget for thinking has to be below the cap, and is none of ours.
     if not above or b'"budget_tokens"' in bytes(fields.get("thinking", NULL)):
         return fields

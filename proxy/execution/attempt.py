@@ -20,6 +20,7 @@ from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.core.wire import Wire
 from proxy.dialects.headroom import headroom
+from proxy.dialects.openai.chat import Completion
 from proxy.dialects.prefill import Prefill
 from proxy.execution.relay import Clock, Relay
 from proxy.execution.run import JsonAnswer, StreamAnswer
@@ -28,6 +29,9 @@ from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
 from proxy.routing.plan import PlannedStep
 from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
+from proxy.upstreams.headers import notable
+from proxy.upstreams.prepared_call import PreparedCall
+from proxy.upstreams.transport import Exchange
 from proxy.upstreams.ways import Ask
 
 _SILENT: Final = Failure(FailureClass.TIMEOUT, "first_token_timeout")
@@ -44,6 +48,11 @@ def _is_deadline(outcome: Outcome) -> bool:
 def _is_aside(outcome: Outcome) -> bool:
     """Whether what came of a count of tokens says nothing of how a deployment answers: it asks no model."""
     return outcome.verdict.counts if isinstance(outcome, Failure) else outcome == SUCCEEDED
+
+
+def _usage_of(completion: Completion) -> bytes | None:
+    """The usage as it stands in an answer."""
+    return None if completion.usage is None else b'{"usage":%s}' % completion.usage
 
 
 class Attempts:
@@ -82,7 +91,7 @@ class Attempts:
         `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
         `last` gives the first content until the deadline, since nobody else is left to ask.
         """
-        started = self._clock()
+        started = self._clock() if ask.begun is None else ask.begun.asked_at
         patience = step.timeouts.first_token if ask.request.stream else step.timeouts.answer
         first_until = deadline if last else min(deadline, started + patience)
         timers = Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline)
@@ -101,6 +110,28 @@ class Attempts:
                 self._end(permit, outcome, started, ended, usage, charged=charged)
         return result
 
+    def prepared(self, deployment: DeploymentId) -> PreparedCall | None:
+        """As `UpstreamClient.prepared`."""
+        return self._client.prepared(deployment)
+
+    def end_prepared(
+        self, permit: Permit, call: PreparedCall, exchange: Exchange
+    ) -> tuple[JsonAnswer, AttemptEnded] | None:
+        """End an attempt that a prepared call has begun; None if it is still to be brought to its end by `make`."""
+        completion = call.read(exchange)
+        if completion is None:
+            return None
+        passed, headers = notable(exchange.answer)
+        if headers:
+            self._heed_headroom(permit, headers)
+        usage = _usage_of(completion)
+        duration = self._clock() - exchange.asked_at
+        cost = None if usage is None or call.price is None else cost_of(usage, call.price)
+        self.report(permit, SUCCEEDED)
+        ended = AttemptEnded(permit.deployment.id, "ok", duration, 200, cost)
+        self._emit(ended)
+        return JsonAnswer(completion.body, passed, (), usage), ended
+
     async def reach(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
         """Call, and for a stream hold until content. The permit is still to be reported."""
         started = self._clock()
@@ -116,10 +147,10 @@ class Attempts:
         if isinstance(reply, Failure):
             return reply
         if isinstance(reply, JsonReply):
-            self._heed_headroom(permit, reply.all_headers)
+            if reply.all_headers:
+                self._heed_headroom(permit, reply.all_headers)
             completion = reply.completion
-            usage = None if completion.usage is None else b'{"usage":%s}' % completion.usage
-            return JsonAnswer(completion.body, reply.headers, reply.dropped, usage, reply.wire)
+            return JsonAnswer(completion.body, reply.headers, reply.dropped, _usage_of(completion), reply.wire)
         relay = Relay(
             reply.exchange,
             reply.splice,
@@ -136,7 +167,8 @@ class Attempts:
                 relay.close()
         if isinstance(first, Failure):
             return self._client.judged(first, permit.deployment.id, ask)
-        self._heed_headroom(permit, reply.all_headers)
+        if reply.all_headers:
+            self._heed_headroom(permit, reply.all_headers)
         return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped, reply.wire)
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
@@ -186,8 +218,6 @@ class Attempts:
 
     def _heed_headroom(self, permit: Permit, headers: Mapping[str, str]) -> None:
         """A good answer may say that the next one would be refused."""
-        if not headers:
-            return
         told = headroom(headers, permit.deployment.in_flight - 1, time.time())
         if told is not None:
             self._tell(self._pool.note_headroom(permit, told.share, told.wait, self._clock()))

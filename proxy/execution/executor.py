@@ -7,12 +7,14 @@ from dataclasses import replace
 import msgspec
 
 from proxy.core.event import Degraded, Shed
+from proxy.core.names import DeploymentId
+from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.execution.contest import delay_of_hedge, run_hedged, run_parallel
 from proxy.execution.delivery import Delivery, Interruption
 from proxy.execution.kept import Copy, Kept, name_of
 from proxy.execution.outlet import Outlet
-from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
+from proxy.execution.run import Answer, Begun, JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.execution.walk import Walk, World
 from proxy.pool.permit import Permit
 from proxy.pool.snapshot import pull
@@ -31,20 +33,19 @@ class Executor:
     """Runs plans."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
 
     async def answer(self, run: Run) -> Answer:
         """An answer for the client: whole, or a stream with its first content in hand. Raises ClientError."""
-        world = self._world
+        world = self.world
         clock = world.clock
         now = clock()
         if not run.plan.steps:
             _check_suits_any(run)
-        self._begin(run, now)
         walk = Walk(world, run)
-        started = self._at_once(run, now)
-        if started is not None:
-            answer = await self._try(walk, 0, started[0], last=started[1])
+        begun = run.begun or self._begin(run, now)
+        if begun is not None:
+            answer = await self._try(walk, 0, begun.permit, last=begun.last)
             if answer is not None:
                 return self._answered(run, answer)
         while True:
@@ -57,19 +58,19 @@ class Executor:
                 raise returned_error(move.failure)
             if isinstance(move, GiveUp):
                 if move.code == "overloaded":
-                    self._world.emit(Shed(run.plan.route))
+                    self.world.emit(Shed(run.plan.route))
                 raise give_up_error(move, run.plan, run.ended, standings, now)
             admitted = await (walk.admitted(move) if isinstance(move, Attempt) else walk.place(move))
             answer = None if admitted is None else await self._try(walk, *admitted, last=move.last)
             if answer is not None:
                 return self._answered(run, answer)
 
-    def _at_once(self, run: Run, now: float) -> tuple[Permit, bool] | None:
+    def _at_once(self, run: Run, now: float) -> Begun | None:
         """What `next_move` would lead to if nothing speaks against the first of the chain: nearly always.
 
-        Its permit, and whether nobody else is left to ask; None where somebody has to look at it more closely.
+        None where somebody has to look at it more closely.
         """
-        plan, pool = run.plan, self._world.pool
+        plan, pool = run.plan, self.world.pool
         if plan.strategy == "parallel" or not plan.steps or now >= plan.deadline:
             return None
         step, *others = plan.steps
@@ -82,13 +83,13 @@ class Executor:
         permit = pool.admit_free(step.deployment, step.rules, now)
         if permit is None:
             return None
-        self._world.budgets.first_attempt(step.deployment.upstream, now)
-        return permit, last
+        self.world.budgets.first_attempt(step.deployment.upstream, now)
+        return Begun(permit, None, last)
 
     def _answered(self, run: Run, answer: JsonAnswer | StreamAnswer) -> JsonAnswer | StreamAnswer:
-        run.answered = self._world.clock()
-        if isinstance(answer, JsonAnswer):
-            self._note_size(run, answer.usage)
+        run.answered = self.world.clock()
+        if isinstance(answer, JsonAnswer) and run.current is not None:
+            self.note_size(run.request, run.current.deployment, answer.usage)
         if run.keep_as is not None and isinstance(answer, JsonAnswer):
             self._keep(run, answer.body)
         return answer
@@ -107,27 +108,28 @@ class Executor:
     async def relay(self, run: Run, answer: StreamAnswer, outlet: Outlet) -> Interruption | None:
         """Bring a stream to its end, wherever that is found; returns None for a whole answer, or why it is none."""
         copy = Copy(outlet) if run.keep_as is not None else None
-        delivery = Delivery(Walk(self._world, run), copy or outlet)
+        delivery = Delivery(Walk(self.world, run), copy or outlet)
         interruption = await delivery.bring(answer)
         if interruption is None and copy is not None and copy.whole is not None:
             self._keep(run, copy.whole)
-        if interruption is None and not run.resumes:
-            self._note_size(run, run.usage)
+        if interruption is None and not run.resumes and run.current is not None:
+            self.note_size(run.request, run.current.deployment, run.usage)
         return interruption
 
-    def _note_size(self, run: Run, usage: bytes | None) -> None:
+    def note_size(self, request: ModelRequest, deployment: DeploymentId, usage: bytes | None) -> None:
         """Learn from an answer how many tokens its deployment counts in a prompt."""
-        if usage is None or run.current is None or not is_telling(run.request):
+        if usage is None or not is_telling(request):
             return
-        sizes, deployment = self._world.sizes, run.current.deployment
+        sizes = self.world.sizes
         if not sizes.is_due(deployment):
             return
-        estimate, tokens = plain_tokens(run.request), read_usage(usage).prompt
+        estimate, tokens = plain_tokens(request), read_usage(usage).prompt
         if estimate is not None and tokens is not None:
             sizes.counted(deployment, estimate, tokens)
 
-    def _begin(self, run: Run, now: float) -> None:
-        plan, world = run.plan, self._world
+    def _begin(self, run: Run, now: float) -> Begun | None:
+        """Count the request, and begin its first attempt if that can be done at once."""
+        plan, world = run.plan, self.world
         world.budgets.request(plan.route, now)
         run.history.luck = world.roll()
         if plan.last_resort is not None and run.request.wire in _WITHOUT_WORDS:
@@ -139,16 +141,17 @@ class Executor:
             weights = [pull(world.pool, step.deployment, step.rules, step.weight, now) for step in plan.steps]
             drawn = draw_order(plan.steps, weights, [world.roll() for _ in plan.steps])
             run.plan = msgspec.structs.replace(plan, steps=tuple(drawn))
+        return self._at_once(run, now)
 
     def _keep(self, run: Run, body: bytes) -> None:
         """Keep a good answer for times when all fail, where the route asks for it."""
         if run.keep_as is not None and run.current is not None:
-            self._world.kept.keep(run.keep_as, Kept(body, run.current.deployment, self._world.clock()))
+            self.world.kept.keep(run.keep_as, Kept(body, run.current.deployment, self.world.clock()))
 
     def _resort(self, run: Run, kept: Kept | None) -> ResortAnswer:
-        self._world.emit(Degraded(run.plan.route, None, "last_resort" if kept is None else "cached", None))
+        self.world.emit(Degraded(run.plan.route, None, "last_resort" if kept is None else "cached", None))
         text = run.plan.last_resort.text if run.plan.last_resort is not None else None
-        return ResortAnswer(text or "", kept, 0.0 if kept is None else self._world.clock() - kept.at)
+        return ResortAnswer(text or "", kept, 0.0 if kept is None else self.world.clock() - kept.at)
 
 
 def _check_suits_any(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -16,6 +17,7 @@ from proxy.execution.relay import Relay
 from proxy.pool.permit import Permit
 from proxy.routing.next_move import History
 from proxy.routing.plan import Plan, PlannedStep
+from proxy.upstreams.transport import Exchange
 
 
 class JsonAnswer(Struct, frozen=True):
@@ -57,6 +59,16 @@ Answer = JsonAnswer | StreamAnswer | ResortAnswer
 """What one request brings."""
 
 
+class Begun(NamedTuple):
+    """A first attempt that is under way already."""
+
+    permit: Permit
+    exchange: Exchange | None
+    """None if it was not sent yet."""
+    last: bool
+    """Nobody else is left to ask."""
+
+
 class Run(Struct):
     """One request on its way through a plan: what is known so far, for headers, log and error messages."""
 
@@ -65,6 +77,8 @@ class Run(Struct):
     started: float
     client: str | None = None
     """Who asks, where clients are told apart."""
+    body_took: float = 0.0
+    """Seconds from the end of its head to that of its body."""
     history: History = field(default_factory=History)
     ended: list[AttemptEnded] = []
     """The attempts that are over, in order."""
@@ -88,6 +102,10 @@ class Run(Struct):
     """What turns chat events into the client's language, where that was needed."""
     resumes: list[Resume] = []
     """Where the answer broke and was gone on with."""
+    explain: bool = False
+    """The plan is wanted instead of an answer."""
+    begun: Begun | None = None
+    """How far it had come before the executor got it."""
 
     @property
     def cost(self) -> float | None:

@@ -159,6 +159,7 @@ class Walk:
         run = self.run
         # What is held can be hidden only where somebody else can say it.
         resume = run.plan.resume if len(run.plan.steps) > 1 else None
+        begun = run.begun
         return self.world.attempts.make(
             permit,
             run.plan.steps[step],
@@ -167,6 +168,7 @@ class Walk:
                 run.history.refused_fields(run.plan, step) if run.history.tried else (),
                 HoldBack.NONE if resume is None else resume.hold,
                 resumption,
+                begun.exchange if begun is not None and begun.permit is permit else None,
             ),
             last=last,
             deadline=run.plan.deadline,

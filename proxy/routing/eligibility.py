@@ -234,7 +234,7 @@ def is_telling(request: ModelRequest) -> bool:
     for name in _PROMPTS[request.wire]:
         if (raw := request.fields.get(name)) is not None:
             size += len(raw)
-    return _LEAST_LEARNED <= size <= _MOST_LEARNED
+    return LEAST_LEARNED <= size <= _MOST_LEARNED
 
 
 def plain_tokens(request: ModelRequest) -> int | None:
@@ -245,7 +245,7 @@ def plain_tokens(request: ModelRequest) -> int | None:
     return needs.tokens if needs.plain and needs.tokens else None
 
 
-_LEAST_LEARNED: Final = 4 * 1024
+LEAST_LEARNED: Final = 4 * 1024
 """Bytes. Of a shorter prompt the frame that a model adds tells more than the text, and it fits anyway."""
 _MOST_LEARNED: Final = 512 * 1024
 

@@ -112,6 +112,13 @@ class _Models(NamedTuple):
     limits: Limits | None
 
 
+class Usual(NamedTuple):
+    """What is planned for every request in which nothing speaks against a step."""
+
+    steps: tuple[PlannedStep, ...]
+    limits: Limits | None
+
+
 _MOST_NAMES: Final = 1024
 """Names asked of globs whose models are remembered."""
 
@@ -119,13 +126,13 @@ _MOST_NAMES: Final = 1024
 class Planner:
     """Makes the plans of one configuration. Routes without globs have their steps worked out once."""
 
-    __slots__ = ("_known", "_models", "_settings", "_sizes")
+    __slots__ = ("_models", "_settings", "_sizes", "_usual")
 
     def __init__(self, settings: Settings, sizes: Sizes | None = None) -> None:
         """`sizes` is what answers have taught about lengths."""
         self._settings = settings
         self._sizes = Sizes() if sizes is None else sizes
-        self._known: dict[str, tuple[tuple[PlannedStep, ...], Limits | None]] = {}
+        self._usual: dict[str, Usual] = {}
         self._models: dict[tuple[str, str], _Models] = {}
 
     def plan(
@@ -140,17 +147,25 @@ class Planner:
 
         Steps that cannot serve the `request` are left out; without it none is.
         """
-        known = self._known.get(route.name) if wishes.fallback and wishes.upstream is None else None
-        if known is not None:
-            steps, limits = known
-            smallest = self._sizes.smallest
-            if (limits is None and smallest is None) or request is None or suits_all(request, limits, smallest):
-                return _plan(route, steps, (), wishes, now)
+        usual = self._usual.get(route.name) if wishes.fallback and wishes.upstream is None else None
+        if usual is not None and (request is None or self.still_suits(route.name, usual, request)):
+            return plan_of(route, usual.steps, (), wishes, now)
         return self._work_out(route, model_asked, wishes, now, request)
+
+    def usual(self, route: str) -> Usual | None:
+        """The steps of nearly all requests for a route, once they are worked out; None where each has its own."""
+        return self._usual.get(route)
+
+    def still_suits(self, route: str, usual: Usual, request: ModelRequest) -> bool:
+        """Whether these are still the usual steps of the route, and all of them can serve the request for sure."""
+        if self._usual.get(route) is not usual:
+            return False
+        limits, smallest = usual.limits, self._sizes.smallest
+        return (limits is None and smallest is None) or suits_all(request, limits, smallest)
 
     def forget(self) -> None:
         """Work out the steps anew: other facts are known of models."""
-        self._known.clear()
+        self._usual.clear()
         self._models.clear()
 
     def _work_out(
@@ -179,8 +194,8 @@ class Planner:
             place = doubtful.place
             steps.append(_planned(route.steps[place], doubtful.deployment, models.facts[place], place))
         if not skipped and all("*" not in step.model for step in route.steps):
-            self._known[route.name] = (tuple(steps), models.limits)
-        return _plan(route, tuple(steps), tuple(skipped), wishes, now)
+            self._usual[route.name] = Usual(tuple(steps), models.limits)
+        return plan_of(route, tuple(steps), tuple(skipped), wishes, now)
 
     def _objections(self, models: _Models, now: float, request: ModelRequest | None) -> dict[int, Objection]:
         """What speaks against steps, by their places."""
@@ -211,9 +226,10 @@ def make_plan(settings: Settings, route: RouteSettings, model_asked: str, wishes
     return Planner(settings).plan(route, model_asked, wishes, now)
 
 
-def _plan(
+def plan_of(
     route: RouteSettings, steps: tuple[PlannedStep, ...], skipped: tuple[Skipped, ...], wishes: Wishes, now: float
 ) -> Plan:
+    """The plan of a request that arrives `now` (monotonic seconds), for these steps of its route."""
     patience = route.deadline if wishes.timeout is None else min(route.deadline, wishes.timeout)
     return Plan(
         route.name,

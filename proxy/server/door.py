@@ -14,7 +14,7 @@ from proxy.config.settings import ClientSettings, Settings
 from proxy.core.wire import Wire
 from proxy.routing.plan import Wishes
 from proxy.server.clients import identify
-from proxy.server.context import Work
+from proxy.server.lifecycle import Work
 from proxy.server.wire import own_request_id, read_tags, read_wishes, retry_count
 
 MOST_AT_ONCE = 32 * 1024
@@ -26,6 +26,12 @@ class Asked(NamedTuple):
 
     client: ClientSettings | None
     wishes: Wishes
+
+
+def body_patience(settings: Settings, wishes: Wishes) -> float:
+    """For how many seconds a request may wait for its body."""
+    patience = settings.server.timeout.body
+    return patience if wishes.timeout is None else min(patience, wishes.timeout)
 
 
 PATHS: Final[Mapping[str, Wire]] = MappingProxyType(
@@ -91,8 +97,12 @@ class Door(Protocol):
 
     id: str
     head: Head
-    work: Work
-    """What runs on its behalf."""
+    since: float
+    """When its head was complete (the loop's clock)."""
+
+    @property
+    def work(self) -> Work:
+        """What runs on its behalf."""
 
     @property
     def begun(self) -> bool:

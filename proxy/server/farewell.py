@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.server.context import Lifecycle
+from proxy.server.lifecycle import Lifecycle
 from proxy.server.listener import Listener
 
 GOODBYE_S = 1.0

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from proxy.core.errors import ClientError, body_timeout, request_too_large
 from proxy.core.wire import Wire
-from proxy.server.context import CONTEXT, REQUEST_ID, Context, Work
+from proxy.server.context import CONTEXT, REQUEST_ID, Context
 from proxy.server.door import PATHS, Head, Sender
+from proxy.server.lifecycle import Work
 from proxy.server.model_request import answer_request
 from proxy.server.sending import BEGUN, ResponseSender
 from proxy.server.wire import SERVER
@@ -38,6 +39,7 @@ class _WideDoor:
         assert task is not None  # noqa: S101 - a handler runs in a task
         self.id = request[REQUEST_ID]
         self.head = Head(request.headers, wire_at(request.path))
+        self.since = context.clock()
         self.work: Work = task
         self.response: web.StreamResponse | None = None
         self._request = request

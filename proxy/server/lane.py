@@ -25,8 +25,9 @@ from typing import Final, cast
 from proxy.config.settings import PatienceSettings
 from proxy.core.in_force import InForce
 from proxy.server.context import Context
+from proxy.server.door import Head
 from proxy.server.lane_turn import NEVER, Turn
-from proxy.server.plain_head import PlainHeads, may_be_plain
+from proxy.server.plain_head import Form, PlainHeads, may_be_plain
 from proxy.server.slow_reader import SlowReader
 
 _MOST_AHEAD: Final = 64 * 1024
@@ -45,6 +46,7 @@ class FrontLane(asyncio.Protocol):
         "_closing",
         "_contexts",
         "_due",
+        "_form",
         "_heads",
         "_late",
         "_left",
@@ -84,6 +86,8 @@ class FrontLane(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._turn: Turn | None = None
+        self._form: Form | None = None
+        """Of the head of the last request: the next one's is mostly the same."""
         self._ahead = b""
         """What came before its turn: the beginning of a head, or what follows the request under way."""
         self._missing = 0
@@ -138,7 +142,7 @@ class FrontLane(asyncio.Protocol):
         self._leave()
         turn, self._turn = self._turn, None
         if turn is not None:
-            turn.strand.cancel()
+            turn.cancel()
 
     def pause_writing(self) -> None:
         """The buffers on the way to the client are full: from now on it must take something now and then."""
@@ -244,6 +248,16 @@ class FrontLane(asyncio.Protocol):
 
     def _next(self, data: bytes) -> None:
         """Begin the request that these bytes begin, or hand them over."""
+        form = self._form
+        found = None if form is None else form.read(data)
+        context = self._contexts.now
+        if form is None or found is None or found[0] > context.settings.server.max_body:
+            self._look(data, context)
+        else:
+            self._begin(context, form.head, *found, data)
+
+    def _look(self, data: bytes, context: Context) -> None:
+        """As `_next`, for what is not the head of this connection's last request once more."""
         end = data.find(b"\r\n\r\n")
         if end < 0:
             if not may_be_plain(data):
@@ -254,17 +268,21 @@ class FrontLane(asyncio.Protocol):
             self._ahead = data
             return
         found = self._heads.read(data[:end])
-        context = self._contexts.now
         if found is None or found.length > context.settings.server.max_body:
             self._hand_over(data)
             return
+        self._form = found.form
+        self._begin(context, found.head, found.length, end + 4, data)
+
+    def _begin(self, context: Context, head: Head, length: int, start: int, data: bytes) -> None:
+        """Begin a request. Its body begins at `start`."""
         self._ahead = b""
         self._due = NEVER
-        turn = self._turn = Turn(self, context, found.head, found.length)
-        rest = turn.take(data, end + 4)
+        turn = self._turn = Turn(self, context, head, length)
+        rest = turn.take(data, start)
         if rest:
             self._ahead = rest
-        turn.strand.start()
+        turn.start()
 
     def _hand_over(self, data: bytes) -> None:
         """Give the connection to aiohttp."""

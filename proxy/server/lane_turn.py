@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from proxy.core.errors import ClientError, body_timeout, internal, request_too_large
-from proxy.server.context import Context, Work
+from proxy.execution.run import Run
+from proxy.server.context import Context
 from proxy.server.door import Head, Sender
+from proxy.server.fast_path import Flight
+from proxy.server.lifecycle import Work
 from proxy.server.model_request import answer_request
-from proxy.server.wire import error_body, http_head, new_request_id
+from proxy.server.wire import error_body, header_lines, http_head, new_request_id
 from proxy.upstreams.strand import Pause, Strand, pause
 
 NEVER: Final = math.inf
@@ -56,18 +59,37 @@ class Turn:
     """One request in the lane: its `Door`, and the `Sender` of its answer."""
 
     __slots__ = (
-        "_begun", "_body", "_chunked", "_closes", "_context", "_deadline", "_filled", "_head", "_lane", "_waiter",
-        "ended", "head", "id", "missing", "strand", "work",
+        "_begun",
+        "_body",
+        "_chunked",
+        "_closes",
+        "_context",
+        "_deadline",
+        "_filled",
+        "_head",
+        "_lane",
+        "_strand",
+        "_waiter",
+        "_waits",
+        "ended",
+        "flight",
+        "head",
+        "id",
+        "missing",
+        "since",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, context: Context, head: Head, length: int) -> None:
         self.id = head.request_id or new_request_id()
         self.head = head
+        self.since = context.clock()
         self.missing = length
         """Bytes of the body that have not come yet."""
         self.ended = False
-        self.strand = Strand(self._serve())
-        self.work: Work = self.strand
+        self.flight: Flight | None = None
+        """What serves it, as long as that is the fast path."""
+        self._strand: Strand | None = None
+        """What serves it otherwise."""
         self._lane = lane
         self._context = context
         self._body: bytes | bytearray = b""
@@ -80,22 +102,68 @@ class Turn:
         self._chunked = False
         self._deadline = 0.0
         self._waiter: Pause | asyncio.Future[None] | None = None
+        self._waits = False
+        """Nothing serves it before all of its body is there."""
 
-    async def _serve(self) -> None:
+    @property
+    def work(self) -> Work:
+        """As of a `Door`."""
+        return self
+
+    def start(self) -> None:
+        """Serve the request."""
+        if not self.missing:
+            self._begin()
+        elif (patience := self._context.fast_path.let_in(self)) is not None:
+            # Many clients send the head in a packet of its own.
+            self._waits = True
+            self._lane.receive_in_place(self, self.missing)
+            self._lane.expect(self.since + patience, self.serve)
+        else:
+            self.serve()
+
+    def _begin(self) -> None:
+        if not self._context.fast_path.take(self, self._body):
+            self.serve()
+
+    def serve(self, run: Run | None = None) -> None:
+        """Let the engine serve the request: from its beginning, or from where a run is."""
+        self._waits = False
+        self._strand = Strand(self._serve(run))
+        self._strand.start()
+
+    def cancel(self) -> None:
+        """As of `Work`."""
+        if self.flight is not None:
+            self.flight.bail_out()
+        elif self._waits:
+            self.serve()
+        if self._strand is not None:
+            self._strand.cancel()
+
+    async def _serve(self, run: Run | None) -> None:
         try:
-            await answer_request(self, self._context)
+            await answer_request(self, self._context, run)
         except ClientError as error:
             self._refuse(error)
         except (ConnectionError, asyncio.CancelledError):
             # Whoever left has nothing more to be told; whoever is there must not take this for an end.
             self._lane.abort()
-        except Exception:
-            if self._begun:
-                _logger.exception("an answer that had begun could not be finished, request %s", self.id)
-                self._lane.abort()
-            else:
-                _logger.exception("a bug of the proxy, request %s", self.id)
-                self._refuse(internal(self.id))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
+            self.break_down(error)
+        self.over()
+
+    def break_down(self, error: Exception) -> None:
+        """As of a `PlainTurn`."""
+        if self._begun:
+            _logger.error("an answer that had begun could not be finished, request %s", self.id, exc_info=error)
+            self._lane.abort()
+        else:
+            _logger.error("a bug of the proxy, request %s", self.id, exc_info=error)
+            self._refuse(internal(self.id))
+
+    def over(self) -> None:
+        """As of a `PlainTurn`."""
         self._lane.answered(self, close=self._closes)
 
     def _refuse(self, error: ClientError) -> None:
@@ -103,7 +171,7 @@ class Turn:
         self._closes = error.close or self._context.lifecycle.draining
         body = error_body(error, self.head.wire, self.id)
         headers = {"content-type": "application/json", **error.headers()}
-        head = http_head(error.status, headers, len(body), close=self._closes, request_id=self.id)
+        head = http_head(error.status, header_lines(headers), len(body), close=self._closes, request_id=self.id)
         if self._begun:
             self._lane.abort()
         elif self._lane.open:
@@ -117,7 +185,8 @@ class Turn:
         if not self._filled and len(data) >= end:
             # Nearly always: all of it at once.
             self._body, self.missing = data[start:end], 0
-            self._wake()
+            if self._waits or self._waiter is not None:
+                self._complete()
         elif start < len(data):
             if not self._filled:
                 self._body = bytearray(self.missing)
@@ -138,6 +207,15 @@ class Turn:
         self.missing -= size
         if not self.missing:
             self._lane.received()
+            self._complete()
+
+    def _complete(self) -> None:
+        """All of the body is there."""
+        if self._waits:
+            self._waits = False
+            self._lane.expect(NEVER, self._lane.close)
+            self._begin()
+        else:
             self._wake()
 
     async def body(self, limit: int, patience: float) -> bytes | bytearray:
@@ -146,7 +224,7 @@ class Turn:
             raise request_too_large(limit)
         if self.missing:
             self._lane.receive_in_place(self, self.missing)
-            await self._wait(self._context.clock() + patience, body_timeout(patience))
+            await self._wait(self.since + patience, body_timeout(patience))
         return self._body
 
     # Its answer
@@ -158,16 +236,20 @@ class Turn:
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """As of a `Door`."""
+        self.answer_with(status, header_lines(headers), body)
+
+    def answer_with(self, status: int, lines: str, body: bytes) -> None:
+        """As of a `PlainTurn`."""
         self._begun = True
         self._closes = self._context.lifecycle.draining
-        head = http_head(status, headers, len(body), close=self._closes, request_id=self.id)
+        head = http_head(status, lines, len(body), close=self._closes, request_id=self.id)
         self._lane.send(head + body)
 
     def begin(self, headers: Mapping[str, str], *, deadline: float, size: int | None = None) -> Sender:
         """As of a `Door`."""
         self._deadline, self._chunked = deadline, size is None
         self._closes = self._context.lifecycle.draining
-        self._head = http_head(200, headers, size, close=self._closes, request_id=self.id)
+        self._head = http_head(200, header_lines(headers), size, close=self._closes, request_id=self.id)
         return self
 
     def push(self, data: bytes, chunk: bytes | None = None) -> bool:

@@ -20,38 +20,32 @@ from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAns
 from proxy.server.answer import explain_plan, own_id, send_json, send_last_resort, send_stream, tell_error
 from proxy.server.clients import check_may_use
 from proxy.server.context import Context
-from proxy.server.door import Door
+from proxy.server.door import Door, body_patience
+from proxy.server.flags import FLAGS, RESUMED
 
 _UNKNOWN = "_unknown"
 _ANTHROPICS = ("anthropic-version", "anthropic-beta")
 _OWN_HEADERS = {Wire.MESSAGES: _ANTHROPICS, Wire.COUNT_TOKENS: _ANTHROPICS}
 """Headers that say how a request is to be read, and go on to upstreams that speak the same language."""
-_FLAGS = {
-    "client_left": "DC",
-    "deadline_exceeded": "DE",
-    "invalid_api_key": "NA",
-    "model_not_found": "NR",
-    "overloaded": "OL",
-    "rate_limit_exceeded": "RL",
-    "upstream_error": "UE",
-    "no_healthy_upstream": "UH",
-    "stream_interrupted": "US",
-}
-"""For the eye, in the log; docs/operations.md has the list."""
 
 
-async def answer_request(door: Door, context: Context) -> None:
+async def answer_request(door: Door, context: Context, run: Run | None = None) -> None:
     """Answer one request, with JSON or a stream. Raises ClientError for what its client is still to be told.
 
-    Whatever becomes of it, its record is emitted when it is over.
+    A `run` is that of a request which was let in, and has come so far already. Whatever becomes of it, its record is
+    emitted when it is over.
     """
     clock, lifecycle = context.clock, context.lifecycle
-    started = clock()
+    started = door.since
     record = RequestEnded(door.id, _UNKNOWN, "", stream=False)
     record.client_retry, record.tags = door.head.client_retry, door.head.tags
     try:
-        _admit(door, context)
-        await _answer(door, context, record, started)
+        if run is None:
+            _admit(door, context)
+            run = await _read(door, context, record, started)
+        else:
+            _note(record, run)
+        await _answer(door, context, record, run)
     except ClientError as error:
         record.status, record.outcome = error.status, error.outcome
         error.told |= own_id(door)
@@ -71,7 +65,7 @@ async def answer_request(door: Door, context: Context) -> None:
     finally:
         lifecycle.over(door.work)
         record.duration = clock() - started
-        record.flag = _FLAGS.get(record.outcome, "UR" if record.resumes else "")
+        record.flag = FLAGS.get(record.outcome, RESUMED if record.resumes else "")
         context.emit(record)
 
 
@@ -83,14 +77,13 @@ def _admit(door: Door, context: Context) -> None:
         raise too_busy(context.settings.server.max_concurrent)
 
 
-async def _answer(door: Door, context: Context, record: RequestEnded, started: float) -> None:
+async def _read(door: Door, context: Context, record: RequestEnded, started: float) -> Run:
+    """What is asked, and what is planned for it."""
     settings = context.settings
     client, wishes = door.head.asked(settings)
     record.client = client.name if client else None
-    patience = settings.server.timeout.body
-    patience = patience if wishes.timeout is None else min(patience, wishes.timeout)
-    body = await door.body(settings.server.max_body, patience)
-    record.waited_for_others = context.clock() - started
+    body = await door.body(settings.server.max_body, body_patience(settings, wishes))
+    took = record.waited_for_others = context.clock() - started
     wire = door.head.wire
     request = parse_chat(body) if wire is Wire.CHAT else _parse(door, wire, body)
     record.model_asked, record.stream = request.model, request.stream
@@ -100,8 +93,19 @@ async def _answer(door: Door, context: Context, record: RequestEnded, started: f
     if wire is Wire.RESPONSES:
         wishes = context.ties.bound(request, wishes, route, settings)
     plan = context.planner.plan(route, request.model, wishes, started, request)
-    run = Run(plan, request, started, record.client)
-    if wishes.explain:
+    return Run(plan, request, started, record.client, took, explain=wishes.explain)
+
+
+def _note(record: RequestEnded, run: Run) -> None:
+    """Write down what is known of a request from the beginning."""
+    record.client, record.route = run.client, run.plan.route
+    record.model_asked, record.stream = run.request.model, run.request.stream
+    record.waited_for_others = run.body_took
+
+
+async def _answer(door: Door, context: Context, record: RequestEnded, run: Run) -> None:
+    wire = run.request.wire
+    if run.explain:
         record.status, record.outcome = 200, "explained"
         explain_plan(door, context, run)
         return

@@ -34,11 +34,32 @@ _NOT_PLAIN = frozenset(
 """What says how the message or the connection is to be read, and is not among the few forms that are known here."""
 
 
+class Form(NamedTuple):
+    """A plain head as one client writes it: what stands before the length of the body, and behind it."""
+
+    head: Head
+    before: bytes
+    behind: bytes
+
+    def read(self, data: bytes) -> tuple[int, int] | None:
+        """The length of the body, and where it begins, if `data` begins with this head; only the length may differ."""
+        before = self.before
+        if not data.startswith(before):
+            return None
+        start = len(before)
+        end = data.find(b"\r\n", start)
+        digits = data[start:end]
+        if not digits.isdigit() or len(digits) > _MAX_DIGITS or not data.startswith(self.behind, end):
+            return None
+        return int(digits), end + len(self.behind)
+
+
 class PlainHead(NamedTuple):
     """A plain head, and how many bytes of body follow it."""
 
     head: Head
     length: int
+    form: Form
 
 
 def may_be_plain(data: bytes) -> bool:
@@ -74,7 +95,8 @@ class PlainHeads:
             if len(self._known) >= _MOST_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[rest] = head
-        return PlainHead(head, int(digits))
+        start = at + len(spelling)
+        return PlainHead(head, int(digits), Form(head, data[:start], data[start + len(digits) :] + b"\r\n\r\n"))
 
 
 def _read(data: bytes) -> Head | None:

@@ -107,14 +107,17 @@ def error_body(error: ClientError, wire: Wire, id: str) -> bytes:  # noqa: A002 
     return error.body() if spoken is None else spoken.error_body(error, id)
 
 
-def http_head(
-    status: int, headers: Mapping[str, str], size: int | None, *, request_id: str, close: bool = False
-) -> bytes:
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Headers as they stand in a head."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+def http_head(status: int, lines: str, size: int | None, *, request_id: str, close: bool = False) -> bytes:
     """The head of an answer in HTTP/1.1. `size` is that of its body in bytes; None for one that comes in chunks.
 
-    `headers` are to hold nothing of what is added here: the id, the date, the server, and how the body is framed.
+    `lines` are those of its headers without what is added here: the id, the date, the server, and how the body is
+    framed.
     """
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     framed = "transfer-encoding: chunked" if size is None else f"content-length: {size}"
     end = "\r\nconnection: close\r\n\r\n" if close else "\r\n\r\n"
     head = f"{_opening(status, int(time.time()))}{lines}x-request-id: {request_id}\r\n{framed}{end}"

@@ -117,7 +117,7 @@ class Answer:
         self.received += len(data)
         if self._plainly_chunked:
             self._take_chunks(parser, data)
-        elif end := self._end_of_head(data):
+        elif not self.status and (end := self._end_of_head(data)):
             # What is behind the head of a stream is chunks, and nearly always plain ones.
             self._parse(parser, data[:end])
             self._plainly_chunked = b"transfer-encoding" in self.fields and not self.over
@@ -130,7 +130,7 @@ class Answer:
 
     def _end_of_head(self, data: bytes) -> int:
         """Where the head of an answer that seems to come in chunks ends; 0 if that is not in these bytes."""
-        end = 0 if self.status else data.find(b"\r\n\r\n") + 4
+        end = data.find(b"\r\n\r\n") + 4
         return end if end > 3 and data.find(b"hunked", 0, end) > 0 else 0
 
     def _take_chunks(self, parser: HttpResponseParser, data: bytes) -> None:
@@ -197,6 +197,11 @@ class Answer:
         pieces.clear()
         self.unread = 0
         return data
+
+    def put_back(self, data: bytes) -> None:
+        """Let bytes that were taken wait again, in front of all others."""
+        self._pieces.insert(0, data)
+        self.unread += len(data)
 
     def discard(self) -> None:
         """Forget the body's bytes that wait."""

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Raw, Struct, structs
@@ -24,7 +23,6 @@ from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.core.secrets import mask
 from proxy.core.wire import Wire, own_form_of
-from proxy.dialects import headroom
 from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.bound import BOUND, EXTENSIONS, without_bound, without_extensions
 from proxy.dialects.client_wire import ClientWire, Speaking
@@ -34,9 +32,11 @@ from proxy.dialects.languages import CLIENT_WIRES, chat_fields
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.continuing import continued, own_beginning
 from proxy.dialects.prefill import Prefill, prefill_of
-from proxy.dialects.registry import Kind, auth
+from proxy.dialects.registry import Kind, auth, path_at
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
+from proxy.upstreams.headers import notable
+from proxy.upstreams.prepared_call import PreparedCall
 from proxy.upstreams.signing import is_signing_key, region_of, secrets_of, signed
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
 from proxy.upstreams.ways import Ask, Letter, Way, fields_for, names_sent, way_of
@@ -56,14 +56,6 @@ _ADDED_FIELDS = ("stream_options",)
 """Fields that a request may have upstream without the client's doing."""
 _WAYS = frozenset(ResumeMode)
 """What else a deployment may turn out to be no good for: ways to go on with an answer."""
-_PASSED_HEADERS = ("openai-processing-ms", "openai-version", "x-ratelimit-limit-requests",
-                   "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
-                   "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")  # fmt: skip
-"""The upstream's headers that a client may see, in OpenAI's spelling."""
-_PASSED = {name.encode(): name for name in _PASSED_HEADERS}
-_TELLING = frozenset(name.encode() for name in headroom.NAMES)
-"""The headers of a good answer that tell of limits; most upstreams send none of them."""
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class JsonReply(Struct, frozen=True):
@@ -117,6 +109,20 @@ class UpstreamClient:
         """Make one call. Whatever goes wrong comes back as a failure, without the upstream's keys in its message."""
         reply = await self._call(self._upstreams[deployment.upstream], deployment, key, ask, timers)
         return self.judged(reply, deployment, ask) if isinstance(reply, Failure) else reply
+
+    def prepared(self, deployment: DeploymentId) -> PreparedCall | None:
+        """How a deployment is asked for nearly all whole answers; None where each request is worked out for itself."""
+        upstream = self._upstreams[deployment.upstream]
+        kind = upstream.kind
+        if kind.dialect is not None or Wire.CHAT not in kind.paths:
+            return None
+        sent = Outgoing(path_at(kind, kind.paths[Wire.CHAT], deployment.model, upstream.options), ())
+        try:
+            keys = range(max(1, len(upstream.keys)))
+            targets = [self._target(upstream, sent, key, upstream.base_url, Wire.CHAT) for key in keys]
+        except TransportError:
+            return None
+        return PreparedCall(upstream, deployment.model, targets)
 
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""
@@ -173,8 +179,10 @@ class UpstreamClient:
             sent = way.write(letter)
             if way.wire is not ask.request.wire:
                 sent = _with_all_dropped(sent, ask.request)
-            target = self._target(letter, sent, key, address, way.wire)
-            exchange = await self._transport.post(target, sent.body, connect=timers.connect, until=timers.first_until)
+            target = self._target(upstream, sent, key, address, way.wire)
+            exchange = await self._transport.post(
+                target, sent.body, connect=timers.connect, until=timers.first_until, begun=ask.begun
+            )
             reply = await _read_reply(way, letter, sent, exchange, timers)
         except NotCarriedError as error:
             return Failure(FailureClass.NOT_CARRIED, "not_carried", str(error), param=error.param)
@@ -214,8 +222,8 @@ class UpstreamClient:
             )
             raise NotCarriedError(message, "messages")
 
-    def _target(self, letter: Letter, sent: Outgoing, key: int, address: str, wire: Wire) -> Target:
-        upstream, path = letter.upstream, sent.path
+    def _target(self, upstream: UpstreamSettings, sent: Outgoing, key: int, address: str, wire: Wire) -> Target:
+        path = sent.path
         if not sent.headers:
             known = self._targets.get((upstream.name, key, address, path))
             if known is not None:
@@ -259,9 +267,7 @@ async def _read_reply(
     if exchange.status != 200:
         failure = await _read_failure(kind.name, exchange, timers.deadline)
         return failure if way.wire is Wire.CHAT else _own_form_refused(failure, letter)
-    fields = exchange.answer.fields
-    headers = _NO_HEADERS if _TELLING.isdisjoint(fields) else exchange.answer.headers
-    passed = {_PASSED[name]: exchange.answer.field(name) for name in fields.keys() & _PASSED.keys()}
+    passed, headers = notable(exchange.answer)
     if not request.stream:
         answer = exchange.whole() or await _read_json(exchange, timers)
         checked = answer if isinstance(answer, Failure) else way.read(answer, letter, sent)

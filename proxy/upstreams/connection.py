@@ -19,13 +19,14 @@ short answers set as many timers.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.upstreams.answer import Answer
 from proxy.upstreams.coding import Unpacker, unpacker
 from proxy.upstreams.errors import TransportError
-from proxy.upstreams.strand import Pause, pause
+from proxy.upstreams.strand import pause
 
 HIGH_WATER: Final = 256 * 1024
 """Bytes of a body that may wait for their reader; beyond it, no more are taken from the socket."""
@@ -42,12 +43,25 @@ Sink = Callable[[bytes, bytes | None], float | None]
 has time (the loop's clock), or None for no more."""
 
 
+class Waiter(Protocol):
+    """Whoever waits for what an exchange brings next."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def set_result(self, nothing: None, /) -> None:
+        """Something came: bytes, the end, a failure."""
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Its time is over, or what it gave the body to has failed."""
+
+
 class Connection(asyncio.Protocol):
     """One connection. `left` and `lost` are told when it is idle again, and when it is gone."""
 
     __slots__ = (
-        "_exchange", "_left", "_lost", "_paused", "_timer", "_timer_at", "_transport", "idle_since", "loop",
-        "opened_at", "served",
+        "_exchange", "_left", "_lost", "_paused", "_timer", "_transport", "idle_since", "loop", "opened_at", "served",
+        "watched_until",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +81,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self.watched_until = math.inf
+        """When the timer fires (the loop's clock); infinity if there is none."""
 
     @property
     def usable(self) -> bool:
@@ -112,20 +127,20 @@ class Connection(asyncio.Protocol):
 
     def watch(self, until: float) -> None:
         """Have the exchange's patience looked after at this moment (the loop's clock), if not before."""
-        if self._timer is None or until < self._timer_at:
+        if until < self.watched_until:
             self._stop_timer()
-            self._timer_at = until
+            self.watched_until = until
             self._timer = self.loop.call_at(until, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self._timer, self.watched_until = None, math.inf
         if self._exchange is not None:
             self._exchange.look_at_clock(self.loop.time())
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self.watched_until = None, math.inf
 
     # The loop's calls
 
@@ -178,7 +193,8 @@ class Connection(asyncio.Protocol):
         unsent = transport.get_write_buffer_size() > 0 or (exchange.large and exchange.answer.status >= 300)
         if exchange.answer.reusable and not transport.is_closing() and not unsent:
             self._exchange = None
-            self.resume()
+            if self._paused:
+                self.resume()
             self.served += 1
             self._left(self)
         else:
@@ -190,7 +206,7 @@ class Exchange:
 
     __slots__ = (
         "_connection", "_loop", "_packed", "_poured", "_unattended", "_until", "_waiter", "answer",
-        "large", "sink", "status",
+        "asked_at", "large", "sink", "status",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -200,8 +216,10 @@ class Exchange:
         self.status = 0
         self._connection = connection
         self._loop = connection.loop
+        self.asked_at = connection.loop.time()
+        """When the request was sent (the loop's clock)."""
         self._packed: Unpacker | None = None
-        self._waiter: Pause | asyncio.Future[None] | None = None
+        self._waiter: Waiter | None = None
         self._until = 0.0
         self.sink: Sink | None = None
         """Where the body is poured."""
@@ -209,20 +227,18 @@ class Exchange:
         """The sink wants no more."""
         self._unattended = False
 
+    def notify(self, waiter: Waiter, until: float) -> None:
+        """Tell `waiter` what comes next, or at `until` (the loop's clock) that its time is over."""
+        self._waiter, self._until = waiter, until
+        connection = self._connection
+        if until < connection.watched_until:
+            connection.watch(until)
+
     async def begin(self, until: float) -> None:
         """Wait for the head. Raises TimeoutError at `until` (the loop's clock), and TransportError."""
         answer = self.answer
         while not answer.status:
-            # `_wait`, spelled out: once for every request.
-            if answer.failure is not None:
-                raise TransportError(answer.failure)
-            waiter = self._waiter = pause(self._loop)
-            self._until = until
-            self._connection.watch(until)
-            try:
-                await waiter
-            finally:
-                self._waiter = None
+            await self._wait(until)
         self.status = answer.status
         if b"content-encoding" in answer.fields:
             self._packed = unpacker(answer.field(b"content-encoding"))
@@ -368,9 +384,8 @@ class Exchange:
         """Until the next `wake`. Raises TransportError when there is nothing to wait for."""
         if self.answer.failure is not None:
             raise TransportError(self.answer.failure)
-        waiter = self._waiter = pause(self._loop)
-        self._until = until
-        self._connection.watch(until)
+        waiter = pause(self._loop)
+        self.notify(waiter, until)
         try:
             await waiter
         finally:

@@ -54,11 +54,10 @@ class Pool:
         idle, now = self._idle, self._loop.time()
         while idle:
             connection = idle.pop()
-            if not connection.usable:
-                continue
-            if now - connection.idle_since < IDLE_S and now - connection.opened_at < MAX_AGE_S:
+            if now - connection.idle_since >= IDLE_S or now - connection.opened_at >= MAX_AGE_S:
+                connection.abort()
+            elif connection.usable:
                 return connection
-            connection.abort()
         return None
 
     async def close(self) -> None:

@@ -56,24 +56,30 @@ class Transport:
         request = self._requests.request(url, headers, keep=keep, method=method)
         return Target(request, self._pool(upstream, request.origin))
 
-    async def post(self, target: Target, body: Body, *, connect: float, until: float) -> Exchange:
-        """Send a request; return when the head of its answer is in.
+    @staticmethod
+    def post_at_once(target: Target, body: Body) -> Exchange | None:
+        """Send a request on a kept connection; None if there is none."""
+        request, pool = target
+        connection = pool.take()
+        return None if connection is None else connection.ask(_head(request, body), body)
+
+    async def post(
+        self, target: Target, body: Body, *, connect: float, until: float, begun: Exchange | None = None
+    ) -> Exchange:
+        """Send a request, unless it is under way (`begun`); return when the head of its answer is in.
 
         `connect` limits the opening of a connection in seconds, `until` (the loop's clock) the wait for the head.
         Raises TransportError, and TimeoutError at `until`. A kept connection that turns out to be dead without having
         given a byte is no failure of the upstream: the request is sent again, once, on a new one.
         """
         request, pool = target
-        kept = pool.take()
-        if kept is not None:
-            clock = kept.loop.time
-            started = clock()
-            exchange = _ask(kept, request, body)
+        exchange = begun or self.post_at_once(target, body)
+        if exchange is not None:
             try:
                 await exchange.begin(until)
             except TransportError as error:
                 exchange.close()
-                at_once = clock() - started < _STALE_S
+                at_once = asyncio.get_running_loop().time() - exchange.asked_at < _STALE_S
                 if not (at_once and error.failure.kind is FailureClass.RESET):
                     raise
             except BaseException:
@@ -81,7 +87,8 @@ class Transport:
                 raise
             else:
                 return exchange
-        exchange = _ask(await self._connect(pool, request.origin, connect, until), request, body)
+        connection = await self._connect(pool, request.origin, connect, until)
+        exchange = connection.ask(_head(request, body), body)
         try:
             await exchange.begin(until)
         except BaseException:
@@ -136,6 +143,6 @@ class Transport:
         return connection
 
 
-def _ask(connection: Connection, request: Request, body: Body) -> Exchange:
+def _head(request: Request, body: Body) -> bytes:
     size = len(body[0]) if len(body) == 1 else sum(map(len, body))
-    return connection.ask(b"%b%d\r\n\r\n" % (request.head, size), body)
+    return b"%b%d\r\n\r\n" % (request.head, size)

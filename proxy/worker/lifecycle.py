@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.server.context import Lifecycle, Work
+from proxy.server.lifecycle import Lifecycle, Work
 from proxy.workers.table import Counts
 from proxy.workers.tasks import CountedTasks
 

@@ -31,7 +31,8 @@ from proxy.core.names import DeploymentId
 from proxy.dialects.prefill import PREFILLS
 from proxy.dialects.registry import KINDS
 from proxy.routing import explain
-from proxy.server import model_request, urls
+from proxy.server import urls
+from proxy.server.flags import FLAGS, RESUMED
 from proxy.simulator.faults import FAULTS, Fault, parse_fault
 from proxy.streams.resume import Obstacle
 from proxy.streams.seam import ANCHOR
@@ -225,7 +226,7 @@ def test_every_endpoint_is_on_the_page() -> None:
 def test_every_flag_is_on_the_page() -> None:
     told = {quoted(row[1])[0]: quoted(row[0])[0] for row in tables(OPERATIONS, "flag")}
 
-    assert {**model_request._FLAGS, "ok": "UR"} == told
+    assert {**FLAGS, "ok": RESUMED} == told
 
 
 def sources(*folders: str) -> str:

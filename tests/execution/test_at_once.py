@@ -168,10 +168,10 @@ def test_decided_as_the_whole_look_decides(
         walk = Walk(slow, run)
         move = next_move(plan_, run.history, walk.standings(now), walk, now)
 
-        assert Attempt(0, now, False, decided[1]) == move
+        assert Attempt(0, now, False, decided.last) == move
         admitted = await walk.admitted(move)
         assert admitted is not None
-        assert (0, permitted(admitted[1])) == (admitted[0], permitted(decided[0]))
+        assert (0, permitted(admitted[1])) == (admitted[0], permitted(decided.permit))
         assert counts(other) == counts(quick)
         assert told_other == told_quick
         assert slow.budgets.remaining(now) == world.budgets.remaining(now)
@@ -188,6 +188,6 @@ def test_it_is_decided_at_once_when_all_are_well() -> None:
     for chain in chains:
         made = plan(*(step(name, place, rules=RULES[0]) for place, name in enumerate(chain)))
         at_once = Executor(world)._at_once(Run(made, request, 0.0), 0.0)
-        decided.append(None if at_once is None else at_once[1])
+        decided.append(None if at_once is None else at_once.last)
 
     assert [True, False, None, None] == decided

@@ -163,3 +163,28 @@ def test_never_raises_and_never_with_two_lengths(lines: list[bytes], noise: byte
         assert 1 == data.lower().count(b"content-length")
         assert data.startswith(REQUEST_LINE)
         assert len(found.head.headers) == data.count(b"\r\n") - 1
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_the_form_of_a_head_knows_it_again_whatever_the_length(place: int) -> None:
+    others = [HOST, b"X-A: b"]
+    wanted = head(*others[:place], LENGTH, *others[place:])
+    found = PlainHeads().read(wanted)
+    assert found is not None
+
+    for digits in (b"7", b"0", b"123456789012"):
+        again = wanted.replace(b": 5", b": " + digits) + b"\r\n\r\n"
+        assert (int(digits), len(again)) == found.form.read(again) == found.form.read(again + b"body")
+
+
+@pytest.mark.parametrize(
+    "digits", [b"", b"-1", b"+5", b" 5", b"5 ", b"5,5", b"0x5", b"1_0", b"5\n", b"\xb2", b"1234567890123", b"5\r\nX: y"]
+)
+def test_nor_does_a_form_take_anything_else_for_a_length(digits: bytes) -> None:
+    wanted = head(HOST, LENGTH, b"X-A: b")
+    found = PlainHeads().read(wanted)
+    assert found is not None
+
+    assert found.form.read(wanted.replace(b": 5", b": " + digits) + b"\r\n\r\n") is None
+    assert found.form.read(wanted[:-3]) is None
+    assert found.form.read(wanted + b"\r\n") is None

@@ -141,7 +141,8 @@ def test_a_mapping_says_who_hears_what() -> None:
     bus, shed, told = Bus(), list[Happening](), list[Happening]()
 
     class Sorting:
-        hears = {Shed: shed.append, BudgetRefused: told.append}
+        def __init__(self) -> None:
+            self.hears = {Shed: shed.append, BudgetRefused: told.append}
 
         def __call__(self, event: Happening) -> None:
             raise AssertionError(event)

@@ -1,0 +1,63 @@
+"""One deployment, asked for one whole chat completion in OpenAI's words, over a connection that is kept.
+
+What `client.py` works out for each call is worked out here once. The same bytes are sent, and the same answers taken;
+whatever is not taken is left as it is, for the client to read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.config.settings import UpstreamSettings
+from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest
+from proxy.core.wire import Wire
+from proxy.dialects.caps import CAPS, within
+from proxy.dialects.openai.chat import Completion, pieces, read_answer
+from proxy.dialects.openai.families import refused_by
+from proxy.upstreams.connection import Exchange
+from proxy.upstreams.transport import Target, Transport
+from proxy.upstreams.ways import Ask, Letter, way_of
+
+_CAPS: Final = frozenset(CAPS[Wire.CHAT])
+
+
+class PreparedCall:
+    """The call of one deployment. It holds as long as what is known of its model stays the same."""
+
+    __slots__ = ("_kind", "_model", "_most", "_passes_all", "_targets", "_upstream", "price")
+
+    def __init__(self, upstream: UpstreamSettings, model: str, targets: Sequence[Target]) -> None:
+        """`targets` are those of the upstream's keys, one where it has none."""
+        facts = upstream.facts(model)
+        self.price = facts.price
+        self._upstream = upstream
+        self._kind = upstream.kind
+        self._model = model
+        self._targets = targets
+        self._passes_all = upstream.kind.quirks.passes_all and not refused_by(model)
+        """Requests go on as they came, but for the model's name and a cap that is too high."""
+        self._most = facts.max_output
+
+    def send(self, request: ModelRequest, key: int) -> Exchange | None:
+        """Send a request for a whole answer; None if no connection is kept, or something must be left out of it."""
+        fields = request.fields
+        if self._passes_all:
+            if self._most is not None and not _CAPS.isdisjoint(fields):
+                fields = within(fields, Wire.CHAT, self._most)
+            return Transport.post_at_once(self._targets[key], pieces({**fields, "model": self._model}))
+        ask = Ask(request)
+        sent = way_of(self._kind, ask).write(Letter(ask, fields, self._upstream, self._model))
+        return None if sent.dropped else Transport.post_at_once(self._targets[key], sent.body)
+
+    def read(self, exchange: Exchange) -> Completion | None:
+        """The answer, if it is a good one and all of it is there; None for anything else, which is still to be read."""
+        if exchange.answer.status != 200 or (body := exchange.whole()) is None:
+            return None
+        completion = read_answer(body, self._kind.quirks, self._kind.name, time.time())
+        if isinstance(completion, Failure):
+            exchange.answer.put_back(body)
+            return None
+        return completion
