@@ -99,14 +99,14 @@ class Delivery:
     async def _forward(self, answer: StreamAnswer) -> Failure | None:
         """Send what the client has to see of one stream, up to its end or break."""
         world, run = self._walk.world, self._walk.run
-        note = None if self._transcript is None else self._transcript.add
+        transcript = self._transcript
         outcome: Outcome = IGNORED
         outlet = self._outlet_for(answer)
         try:
-            if note is not None:
-                note(answer.first)
+            if transcript is not None:
+                transcript.add(answer.first)
             await outlet.write(answer.first)
-            failure = await answer.relay.run(outlet, note)
+            failure = await answer.relay.run(outlet, transcript)
             outcome = SUCCEEDED if failure is None else failure
         finally:
             world.attempts.finish(answer, outcome, run.ended)

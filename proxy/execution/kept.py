@@ -80,6 +80,9 @@ class Copy:
         self._keep(data)
         return True
 
+    def line(self) -> None:
+        """None: all of it is looked at here."""
+
     async def write(self, data: bytes) -> None:
         """Pass on."""
         self._keep(data)

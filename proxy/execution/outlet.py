@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from proxy.execution.shortcut import Line
+
 
 class Outlet(Protocol):
     """Takes whole events. Both methods raise ConnectionError when nobody is there to take them."""
@@ -13,6 +15,9 @@ class Outlet(Protocol):
 
         `chunk` is the same as exactly one chunk of HTTP's chunked coding, where it came as one.
         """
+
+    def line(self) -> Line | None:
+        """Where the chunks of `push` go as they are, whatever they hold; None where something is done with them."""
 
     async def write(self, data: bytes) -> None:
         """Send, and wait until there is room for more."""

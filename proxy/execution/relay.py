@@ -7,11 +7,14 @@ come (the usage, the terminal marker) gets a short grace, since some upstreams k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.execution.outlet import Outlet
+from proxy.execution.shortcut import Line, Shortcut
+from proxy.streams.pattern import Pattern
 from proxy.streams.splice import Splice, StreamState
+from proxy.streams.transcript import Transcript
 from proxy.upstreams.transport import Exchange, TransportError
 
 _GRACE_S = 1.0
@@ -44,7 +47,8 @@ class Relay:
         self._finished_at: float | None = None
         self._waits_until = 0.0
         self._outlet: Outlet | None = None
-        self._note: Callable[[bytes], None] | None = None
+        self._line: Line | None = None
+        self._transcript: Transcript | None = None
         self._unsent = b""
         """What the client could not take at once, or the end of the stream."""
 
@@ -79,13 +83,13 @@ class Relay:
             return self._splice.failure
         return out
 
-    async def run(self, outlet: Outlet, note: Callable[[bytes], None] | None = None) -> Failure | None:
+    async def run(self, outlet: Outlet, transcript: Transcript | None = None) -> Failure | None:
         """Forward the rest; returns None for a whole answer, or the failure that broke it.
 
-        `note` hears what is about to be sent. While the client takes what it is given, each piece goes out within the
-        callback that brought it.
+        The transcript is given what is about to be sent. While the client takes what it is given, each piece goes out
+        within the callback that brought it.
         """
-        self._outlet, self._note = outlet, note
+        self._outlet, self._line, self._transcript = outlet, outlet.line(), transcript
         self._last_content = self._clock()
         while self._splice.state is StreamState.COMMITTED:
             try:
@@ -107,8 +111,8 @@ class Relay:
         if splice.contents != contents:
             self._last_content = self._clock()
         if out:
-            if self._note is not None:
-                self._note(out)
+            if self._transcript is not None:
+                self._transcript.add(out)
             if self._outlet is None or not self._outlet.push(out, chunk if out is data else None):
                 self._unsent = out
                 return None
@@ -118,7 +122,32 @@ class Relay:
         if splice.finishing:
             return self._limit(until)
         self._waits_until = until = min(self._deadline, until)
+        if self._line is not None and self._exchange.may_be_given:
+            self._shorten(self._line)
         return until
+
+    def _shorten(self, line: Line) -> None:
+        """Take the shortcut from the next chunk on, if that seems to be a usual one."""
+        pattern, transport = self._splice.usual(), line.transport
+        if pattern is not None and transport is not None:
+            self._exchange.give_to(Shortcut(self._exchange.connection, self, pattern, line, transport, self._clock))
+
+    # What a shortcut asks and tells
+
+    def usual(self) -> Pattern | None:
+        """As of `Books`."""
+        return self._splice.usual() if self._exchange.answer.between_chunks else None
+
+    def book(self, pattern: Pattern, texts: Sequence[bytes], last: float) -> None:
+        """As of `Books`."""
+        self._splice.contents += len(texts)
+        self._last_content = last
+        if self._transcript is not None:
+            self._transcript.add_texts(pattern, texts)
+
+    def patience(self) -> float:
+        """As of `Books`."""
+        return self._limit(self._last_content + self._idle)
 
     async def _write(self, outlet: Outlet, data: bytes) -> None:
         """Write to the client. The time that it takes is the client's: the upstream's timers stand still meanwhile."""

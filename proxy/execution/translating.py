@@ -39,6 +39,9 @@ class Encoding:
         self._encoded = encoded
         return False
 
+    def line(self) -> None:
+        """None: all of it is looked at here."""
+
     async def write(self, data: bytes) -> None:
         """As of an `Outlet`."""
         encoded = self._encoder.feed(data) if self._encoded is None else self._encoded

@@ -103,6 +103,9 @@ class _Ear:
         self.heard += data[: max(0, _MOST_HEARD - len(self.heard))]
         return True
 
+    def line(self) -> None:
+        """None: all of it is looked at here."""
+
     async def write(self, data: bytes) -> None:
         self.push(data)
 

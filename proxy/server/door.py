@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from proxy.config.settings import ClientSettings, Settings
 from proxy.core.wire import Wire
+from proxy.execution.shortcut import Line
 from proxy.routing.plan import Wishes
 from proxy.server.clients import identify
 from proxy.server.lifecycle import Work
@@ -83,6 +84,9 @@ class Sender(Protocol):
         """The head is on its way, or out."""
 
     def push(self, data: bytes, chunk: bytes | None = None) -> bool:
+        """As of an `Outlet`."""
+
+    def line(self) -> Line | None:
         """As of an `Outlet`."""
 
     async def write(self, data: bytes) -> None:

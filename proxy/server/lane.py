@@ -170,6 +170,11 @@ class FrontLane(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     @property
+    def transport(self) -> asyncio.Transport | None:
+        """What carries the connection; None when nobody is there."""
+        return self._transport
+
+    @property
     def is_kept(self) -> bool:
         """Whether there is no request at present, and may be another one."""
         return self._turn is None and self.open

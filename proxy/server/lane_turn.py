@@ -33,6 +33,10 @@ class Lane(Protocol):
     def open(self) -> bool:
         """Whether somebody is there to be answered."""
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What carries it; None when nobody is there."""
+
     def send(self, data: bytes) -> None:
         """Send. Raises ConnectionError when nobody is there."""
 
@@ -261,6 +265,10 @@ class Turn:
             data = chunk or b"%x\r\n%b\r\n" % (len(data), data)
         lane.send(data)
         return True
+
+    def line(self) -> Lane | None:
+        """As of an `Outlet`."""
+        return self._lane if self._chunked else None
 
     async def write(self, data: bytes) -> None:
         """As of a `Sender`."""

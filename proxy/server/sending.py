@@ -35,6 +35,9 @@ class ResponseSender:
         del data, chunk
         return False
 
+    def line(self) -> None:
+        """None: what aiohttp sends has to be awaited."""
+
     async def write(self, data: bytes) -> None:
         """Send a piece, the head before the first."""
         transport = self._request.transport

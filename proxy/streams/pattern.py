@@ -9,6 +9,7 @@ as ever.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -35,6 +36,24 @@ class Pattern:
         self._before = b"data: " + before
         self._behind = behind + b"\n\n"
         self._between = self._behind + self._before
+
+    def around(self) -> tuple[bytes, bytes]:
+        """What stands before and behind the text of an event, in its quotes; a padding is part of the text."""
+        return self._before[:-1], self._behind[1:]
+
+    def checker(self) -> Callable[[bytes], object]:
+        """Tells whether what stands between is a text that says something: false or a ValueError if not."""
+        return self._says if self._middle else _decode_text
+
+    def events(self, texts: Iterable[bytes]) -> bytes:
+        """The events in which such texts stood."""
+        before, behind = self.around()
+        return before + (behind + before).join(texts) + behind
+
+    def _says(self, padded: bytes) -> bool:
+        text, found, padding = padded.partition(self._middle)
+        # The quotes on either side of the middle are its own.
+        return bool(found and _decode_text(text + b'"')) and isinstance(_decode_text(b'"' + padding), str)
 
     def lead(self, data: bytes) -> tuple[int, int]:
         """How many of these events the bytes begin with, and where they end; (0, 0) if that is not plain to see."""

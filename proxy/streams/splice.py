@@ -182,6 +182,11 @@ class Splice:
         """Every choice has its finish reason: only the usage and the terminal marker may still come."""
         return len(self._finished) >= self._choices and self._finished >= self._started
 
+    def usual(self) -> Pattern | None:
+        """The pattern whose events `feed` returns as they come and does no more; None while there is none."""
+        ready = self._plain and self._framer.between and self.state is StreamState.COMMITTED and not self.finishing
+        return self._pattern if ready and self._translator is None else None
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the upstream; return what goes to the client now."""
         if self._translator is not None:

@@ -8,9 +8,11 @@ together; a stream that exceeds either is *lost*: it goes on, but it cannot be c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
+
+from proxy.streams.pattern import Pattern
 
 BLOCK: Final = 64 * 1024
 """Bytes of events that are kept as they are before they are condensed."""
@@ -93,6 +95,13 @@ class Room:
         """Bytes."""
 
 
+class _Texts(NamedTuple):
+    """Events of one pattern, kept as the texts that stood in them."""
+
+    pattern: Pattern
+    texts: Sequence[bytes]
+
+
 class Transcript:
     """One stream's transcript. `close` it when the stream is over."""
 
@@ -103,7 +112,7 @@ class Transcript:
         self._condense = condense
         self._room = room
         self._said = Said()
-        self._block: list[bytes] = []
+        self._block: list[bytes | _Texts] = []
         self._size = 0
         """Bytes that the block takes."""
         self._most = 0
@@ -116,6 +125,13 @@ class Transcript:
         """Whole events, as they were sent."""
         self._block.append(data)
         self._size += len(data) + _PIECE
+        if self._size > self._most:
+            self._grow()
+
+    def add_texts(self, pattern: Pattern, texts: Sequence[bytes]) -> None:
+        """Events of a pattern, as they were sent."""
+        self._block.append(_Texts(pattern, texts))
+        self._size += sum(map(len, texts)) + _PIECE * (len(texts) + 1)
         if self._size > self._most:
             self._grow()
 
@@ -144,7 +160,7 @@ class Transcript:
 
     def _turn(self) -> None:
         """Condense the block."""
-        block, self._block, self._size = b"".join(self._block), [], 0
+        block, self._block, self._size = b"".join(map(_events, self._block)), [], 0
         try:
             self._condense(block, self._said)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
@@ -166,3 +182,7 @@ class Transcript:
             self._share += more
             self._room.used += more
         self._most = min(self._share - self._said.size, BLOCK)
+
+
+def _events(piece: bytes | _Texts) -> bytes:
+    return piece if isinstance(piece, bytes) else piece.pattern.events(piece.texts)

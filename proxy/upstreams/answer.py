@@ -98,7 +98,12 @@ class Answer:
 
         That they are taken then is not noted here: whoever asks has taken them.
         """
-        return one_chunk(data) if self._plainly_chunked and not self._owed and not self._half_size else None
+        return one_chunk(data) if self.between_chunks else None
+
+    @property
+    def between_chunks(self) -> bool:
+        """What comes next begins a chunk, and so far they were plain."""
+        return self._plainly_chunked and not self._owed and not self._half_size
 
     @property
     def over(self) -> bool:

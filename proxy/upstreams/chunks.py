@@ -11,8 +11,25 @@ import re
 from typing import Final
 
 _LINE_END: Final = b"\r\n"
+_MOST_OPENINGS: Final = 1024
+_NO_OPENING: Final = bytes(_MOST_OPENINGS)
+"""Longer than any of the chunks, so none begins with it."""
 _SIZE: Final = re.compile(rb"([1-9a-f][0-9a-f]{0,6})\r\n")
 _HALF_SIZE: Final = re.compile(rb"[1-9a-f][0-9a-f]{0,6}\r?")
+
+
+def _openings() -> tuple[bytes, ...]:
+    openings = [_NO_OPENING] * _MOST_OPENINGS
+    for size in range(1, _MOST_OPENINGS):
+        line = b"%x\r\n" % size
+        whole = len(line) + size + len(_LINE_END)
+        if whole < _MOST_OPENINGS:
+            openings[whole] = line
+    return tuple(openings)
+
+
+OPENINGS: Final = _openings()
+"""By how long a plain chunk is all in all, what it begins with; for those that are not long."""
 
 
 def one_chunk(data: bytes) -> bytes | None:

@@ -54,6 +54,18 @@ class Waiter(Protocol):
 
     def set_exception(self, error: BaseException, /) -> None:
         """Its time is over, or what it gave the body to has failed."""
+class StandIn(asyncio.Protocol):
+    """Takes what comes over a connection in its place."""
+
+    __slots__ = ()
+
+    def until(self) -> float:
+        """Until when the next piece has time (the loop's clock)."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """It takes no more: what it has laid aside is due."""
+        raise NotImplementedError
 
 
 class Connection(asyncio.Protocol):
@@ -124,6 +136,11 @@ class Connection(asyncio.Protocol):
             self._paused = False
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def give_to(self, protocol: asyncio.Protocol) -> None:
+        """Have what comes taken by another protocol, or by itself again."""
+        if self._transport is not None:
+            self._transport.set_protocol(protocol)
 
     def watch(self, until: float) -> None:
         """Have the exchange's patience looked after at this moment (the loop's clock), if not before."""
@@ -205,7 +222,7 @@ class Exchange:
     """One answer in progress: its head, and its body as it arrives."""
 
     __slots__ = (
-        "_connection", "_loop", "_packed", "_poured", "_unattended", "_until", "_waiter", "answer",
+        "_connection", "_loop", "_packed", "_poured", "_stand_in", "_unattended", "_until", "_waiter", "answer",
         "asked_at", "large", "sink", "status",
     )  # fmt: skip
 
@@ -223,6 +240,7 @@ class Exchange:
         self._until = 0.0
         self.sink: Sink | None = None
         """Where the body is poured."""
+        self._stand_in: StandIn | None = None
         self._poured = False
         """The sink wants no more."""
         self._unattended = False
@@ -285,10 +303,32 @@ class Exchange:
             try:
                 await self._wait(until)
             finally:
-                self.sink = None
+                self._stop_pouring()
             if self._poured:
                 return False
             until = self._until
+
+    @property
+    def connection(self) -> Connection:
+        """On which it comes."""
+        return self._connection
+
+    @property
+    def may_be_given(self) -> bool:
+        """The body is poured and waited for, nobody else takes what comes, and that will begin a plain chunk."""
+        return self.sink is not None and self._stand_in is None and self.answer.between_chunks
+
+    def give_to(self, stand_in: StandIn) -> None:
+        """Have what comes taken by somebody else, for as long as the body is poured."""
+        self._stand_in = stand_in
+        self._connection.give_to(stand_in)
+
+    def _stop_pouring(self) -> None:
+        self.sink = None
+        stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            self._connection.give_to(self._connection)
+            stand_in.settle()
 
     def close(self) -> None:
         """Let go. The connection serves again if the answer is complete, else it is closed at once."""
@@ -319,7 +359,7 @@ class Exchange:
             return
         if self.sink is None or not self.answer.unread:
             # A task has its turn later: what comes until then waits for it.
-            self.sink = None
+            self._stop_pouring()
             waiter.set_result(None)
         else:
             self.pour_out(self.sink, self._take(), None)
@@ -332,11 +372,12 @@ class Exchange:
         try:
             until = sink(piece, chunk)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever pours
-            self.sink = None
+            self._stop_pouring()
             waiter.set_exception(error)
             return
         if until is None or answer.complete or answer.failure is not None:
-            self.sink, self._poured = None, until is None
+            self._poured = until is None
+            self._stop_pouring()
             waiter.set_result(None)
             return
         if until < self._until:
@@ -346,13 +387,15 @@ class Exchange:
     def look_at_clock(self, now: float) -> None:
         """The connection's timer has fired."""
         waiter = self._waiter
+        if self._stand_in is not None:
+            self._until = self._stand_in.until()
         waits = self._unattended or (waiter is not None and not waiter.done())
         if waits and now < self._until:
             self._connection.watch(self._until)
         elif self._unattended:
             self.close()
         elif waits and waiter is not None:
-            self.sink = None
+            self._stop_pouring()
             waiter.set_exception(TimeoutError())
 
     def _take(self) -> bytes:
