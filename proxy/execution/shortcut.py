@@ -98,14 +98,13 @@ class Shortcut(StandIn):
                 usual = _join((opening, self._before, text, self._behind)) == data and self._says(text)
             except (IndexError, ValueError, RecursionError):
                 usual = False
-            transport = self._transport
-            if usual and not self._line.full and not transport.is_closing():
+            if usual and not self._line.full:
                 texts = self._texts
                 texts.append(text)
                 self._last = self._clock()
                 if len(texts) == _MOST_ASIDE:
                     self.settle()
-                transport.write(data)
+                self._transport.write(data)
                 return
         self._go_the_general_way(data)
 
