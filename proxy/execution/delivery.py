@@ -63,6 +63,8 @@ class _Break:
 class Delivery:
     """Brings one stream to its client."""
 
+    __slots__ = ("_encoding", "_outlet", "_overheard", "_settings", "_transcript", "_walk")
+
     def __init__(self, walk: Walk, outlet: Outlet) -> None:
         """`walk` is the request's, with the stream's step as its current one."""
         self._walk = walk

@@ -26,6 +26,11 @@ Clock = Callable[[], float]
 class Relay:
     """One upstream's stream on its way to the client."""
 
+    __slots__ = (
+        "_clock", "_deadline", "_exchange", "_finished_at", "_heard", "_idle", "_last_content", "_line", "_outlet",
+        "_splice", "_transcript", "_unsent", "_waits_until",
+    )  # fmt: skip
+
     def __init__(
         self,
         exchange: Exchange,
@@ -42,7 +47,7 @@ class Relay:
         self._idle = idle
         self._deadline = deadline
         self._clock = clock
-        self._heard = heard
+        self._heard: Callable[[], None] | None = heard
         self._last_content = 0.0
         self._finished_at: float | None = None
         self._waits_until = 0.0
@@ -74,8 +79,9 @@ class Relay:
             out = await self._step(until, code)
             if self._splice.contents != contents:
                 self._last_content = self._clock()
-                if not contents:
+                if not contents and self._heard is not None:
                     self._heard()
+                    self._heard = None
                 contents = self._splice.contents
                 until, code = self._last_content + self._idle, "idle_timeout"
         if self._splice.failure is not None:

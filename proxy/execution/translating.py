@@ -53,6 +53,8 @@ class Encoding:
 class Overheard:
     """What was sent of one answer, in whichever language."""
 
+    __slots__ = ("_encoder", "_request", "_translator")
+
     def __init__(self, request: ModelRequest) -> None:
         self._request = request
         self._translator: Translator | None = None

@@ -65,8 +65,11 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
 async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> None:
     """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
     record.status = 200
-    headers = {**_stream_headers(context, run, answer, record), **own_id(door)}
-    sender = door.begin(headers, deadline=run.plan.deadline)
+    sender = door.begin(
+        # Not by a name: it would live as long as the stream.
+        {**_stream_headers(context, run, answer, record), **own_id(door)},
+        deadline=run.plan.deadline,
+    )
     try:
         interruption = await context.executor.relay(run, answer, sender)
         if interruption is not None:

@@ -205,6 +205,11 @@ class FrontLane(asyncio.Protocol):
                 self._timer_at = due
                 self._timer = self._loop.call_at(due, self._on_timer)
 
+    def unhurried(self) -> None:
+        """Nothing is due for long: hold no timer."""
+        self._due = NEVER
+        self._stop_timer()
+
     def receive_in_place(self, turn: Turn, size: int) -> None:
         """Let the socket write the missing rest of a large body where it belongs."""
         if self._transport is not None and size >= _LARGE and self._reader is None:

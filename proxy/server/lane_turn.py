@@ -49,6 +49,9 @@ class Lane(Protocol):
     def expect(self, due: float, late: Callable[[], None]) -> None:
         """Have `late` called at a moment (the loop's clock), unless something else is expected by then."""
 
+    def unhurried(self) -> None:
+        """Nothing is due for long: hold no timer."""
+
     def receive_in_place(self, turn: Turn, size: int) -> None:
         """Let the socket write the missing rest of a large body where it belongs."""
 
@@ -252,6 +255,8 @@ class Turn:
     def begin(self, headers: Mapping[str, str], *, deadline: float, size: int | None = None) -> Sender:
         """As of a `Door`."""
         self._deadline, self._chunked = deadline, size is None
+        if size is None:
+            self._lane.unhurried()
         self._closes = self._context.lifecycle.draining
         self._head = http_head(200, header_lines(headers), size, close=self._closes, request_id=self.id)
         return self

@@ -143,6 +143,8 @@ class Listener:
         self._app = app
         self._heads = PlainHeads()
         self._lanes: set[FrontLane] = set()
+        # Made once: each of a thousand connections would hold its own.
+        self._on_wide, self._on_left = self._wide, self._lanes.discard
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
         self._servers: list[asyncio.Server] = []
 
@@ -207,7 +209,7 @@ class Listener:
         if not self.front_lane:
             return self._wide()
         contexts = self._app[CONTEXT]
-        lane = FrontLane(contexts, self._heads, self.patience, wide=self._wide, left=self._lanes.discard)
+        lane = FrontLane(contexts, self._heads, self.patience, wide=self._on_wide, left=self._on_left)
         self._lanes.add(lane)
         return lane
 

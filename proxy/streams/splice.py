@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.core.failure import Failure, FailureClass
 from proxy.streams.event_view import SAYS, EventKind, EventView
@@ -62,6 +62,8 @@ class StreamState(Enum):
     BROKEN = "broken"
 
 
+_NO_CHOICE: Final[frozenset[int]] = frozenset()
+_FIRST_CHOICE: Final[frozenset[int]] = frozenset({0})
 _BEFORE = (StreamState.GATED, StreamState.RESUMING)
 _OVER = (StreamState.DONE, StreamState.BROKEN)
 
@@ -157,8 +159,8 @@ class Splice:
         self._held_size = 0
         self._call = -1
         """The newest tool call of which something has come."""
-        self._started: set[int] = set()
-        self._finished: set[int] = set()
+        self._started = _NO_CHOICE
+        self._finished = _NO_CHOICE
         self._may_be_empty = False
         self._plain = False
         """The stream is where most of it is spent: committed, nothing held, no event to be changed."""
@@ -276,9 +278,10 @@ class Splice:
         if kind is EventKind.MALFORMED:
             self._give_up(_malformed(), out)
             return
-        self._started.update(view.started)
+        if not self._started.issuperset(view.started):
+            self._started = _FIRST_CHOICE if view.started == (0,) else self._started.union(view.started)
         if view.finished:
-            self._finished.update(view.finished)
+            self._finished = self._finished.union(view.finished)
             self.finishing = True
         self._may_be_empty |= view.may_be_empty
         content = kind is EventKind.CONTENT

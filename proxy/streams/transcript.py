@@ -111,7 +111,8 @@ class Transcript:
         """`condense` reads whole events, as they were sent to the client, into what was said."""
         self._condense = condense
         self._room = room
-        self._said = Said()
+        self._said: Said | None = None
+        """Of the blocks that are condensed; None while there are none."""
         self._block: list[bytes | _Texts] = []
         self._size = 0
         """Bytes that the block takes."""
@@ -146,7 +147,7 @@ class Transcript:
         self._room.used -= self._share
         self._share = self._size = 0
         self._block = []
-        self._said = Said()
+        self._said = None
 
     def _grow(self) -> None:
         if self.lost:
@@ -161,27 +162,29 @@ class Transcript:
     def _turn(self) -> None:
         """Condense the block."""
         block, self._block, self._size = b"".join(map(_events, self._block)), [], 0
+        said = self._said = self._said or Said()
         try:
-            self._condense(block, self._said)
+            self._condense(block, said)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             # Being able to go on is worth much, but never the stream itself.
-            self._said.others.add(UNREADABLE)
-        self._said.texts = [b"".join(self._said.texts)]
+            said.others.add(UNREADABLE)
+        said.texts = [b"".join(said.texts)]
         self._fit()
 
     def _fit(self) -> None:
         """Set aside as much of the room as is needed, and a little more."""
-        needed = self._said.size + self._size
+        said = 0 if self._said is None else self._said.size
+        needed = said + self._size
         if needed + _GRAIN > self._share:
             more = needed + _GRAIN - self._share
-            if self._said.size > MOST_SAID or self._room.used + more > self._room.limit:
+            if said > MOST_SAID or self._room.used + more > self._room.limit:
                 self.close()
                 self.lost = True
                 self._most = BLOCK
                 return
             self._share += more
             self._room.used += more
-        self._most = min(self._share - self._said.size, BLOCK)
+        self._most = min(self._share - said, BLOCK)
 
 
 def _events(piece: bytes | _Texts) -> bytes:

@@ -32,6 +32,11 @@ _BODILESS = frozenset({204, 304})
 _RESET = Failure(FailureClass.RESET, "reset", "the connection ended without an answer")
 _HALF_HEAD = Failure(FailureClass.BAD_ANSWER, "bad_head", "the connection ended within the answer's head")
 _BAD_HEAD = Failure(FailureClass.BAD_ANSWER, "bad_head", "the answer's head is not valid HTTP")
+_AS_BEFORE = {
+    True: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    False: b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
+"""What brings a new parser to where another one was between two chunks, by whether the connection is kept alive."""
 _CUT = Failure(FailureClass.BAD_ANSWER, "cut", "the connection broke within the answer")
 
 
@@ -53,8 +58,8 @@ class Answer:
     """One answer, as far as its bytes are in. `failure` counts once the body that came before it is taken."""
 
     __slots__ = (
-        "_begun", "_half_size", "_lines", "_owed", "_parser", "_pieces", "_plainly_chunked", "_silent", "_until_close",
-        "complete", "failure", "fields", "received", "reusable", "status", "unread",
+        "_begun", "_half_size", "_kept_alive", "_lines", "_owed", "_parser", "_pieces", "_plainly_chunked", "_silent",
+        "_until_close", "complete", "failure", "fields", "received", "reusable", "status", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -81,6 +86,8 @@ class Answer:
         """The beginning of the length of a chunk."""
         self._silent = 0
         self._until_close = False
+        self._kept_alive = False
+        """What a parser said that is not held any more."""
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def field(self, name: bytes) -> str:
@@ -112,9 +119,9 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the connection, of an answer that is not over. None may be empty."""
-        parser = self._parser
-        if parser is None:
+        if self.over:
             return
+        parser = self._parser or self._new_parser()
         if not self.received and data[0] != 0x48:
             # llhttp would skip blank lines and take RTSP. With an H, nothing but "HTTP/" can follow.
             self._fail(_BAD_HEAD)
@@ -183,6 +190,19 @@ class Answer:
             if self._silent > MAX_HEAD:
                 self._fail(_CUT if self._begun else _BAD_HEAD)
 
+    def hold_little(self) -> None:
+        """Much of the body is still to come, in chunks that are plain: hold no parser for the few that are not."""
+        if self.between_chunks and self._parser is not None:
+            self._kept_alive = self._parser.should_keep_alive()
+            self._parser = None
+
+    def _new_parser(self) -> HttpResponseParser:
+        """A parser that is where the last one was when it was let go."""
+        parser = self._parser = HttpResponseParser(self)
+        parser.feed_data(_AS_BEFORE[self._kept_alive])
+        self._lines = []
+        return parser
+
     def end(self, *, clean: bool = True) -> None:
         """The connection has ended: by the other side's decision (`clean`), or broken."""
         if self.over:
@@ -212,6 +232,10 @@ class Answer:
         """Forget the body's bytes that wait."""
         self._pieces.clear()
         self.unread = 0
+
+    def forget_head(self) -> None:
+        """Nobody will ask for the headers again."""
+        self.fields = {}
 
     def _fail(self, failure: Failure) -> None:
         self.failure = failure

@@ -279,6 +279,7 @@ async def _read_reply(
     said = exchange.answer.field(b"content-type").partition(";")[0].strip().lower()
     if said != (kind.stream_type if way.translates else "text/event-stream"):
         return await _read_no_stream(way, letter, sent, exchange, timers)
+    exchange.answer.forget_head()
     return StreamReply(exchange, way.splice(letter, sent), passed, headers, sent.dropped, way.wire)
 
 

@@ -321,6 +321,7 @@ class Exchange:
     def give_to(self, stand_in: StandIn) -> None:
         """Have what comes taken by somebody else, for as long as the body is poured."""
         self._stand_in = stand_in
+        self.answer.hold_little()
         self._connection.give_to(stand_in)
 
     def _stop_pouring(self) -> None:

@@ -34,6 +34,8 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._open: set[Connection] = set()
+        # Made once: each of a thousand connections would hold its own.
+        self._on_left, self._on_lost = self._keep, self._lost
         self._closed: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -41,7 +43,7 @@ class Pool:
 
     def new(self) -> Connection:
         """A connection, not yet connected, that will be kept here."""
-        return Connection(self._loop, left=self._keep, lost=self._lost)
+        return Connection(self._loop, left=self._on_left, lost=self._on_lost)
 
     def opened(self, connection: Connection) -> None:
         """Count a new connection that its dialer has in hand. One that was given up before is nobody's: uvloop closes
