@@ -54,6 +54,8 @@ class Waiter(Protocol):
 
     def set_exception(self, error: BaseException, /) -> None:
         """Its time is over, or what it gave the body to has failed."""
+
+
 class StandIn(asyncio.Protocol):
     """Takes what comes over a connection in its place."""
 
@@ -300,9 +302,15 @@ class Exchange:
             if self._packed is not None or answer.complete or answer.failure is not None:
                 continue
             self.sink, self._poured = sink, False
+            answer.hold_little()
+            # `_wait`, spelled out: a stream spends its life here, and each coroutine that waits takes its room.
+            waiter = self._waiter = pause(self._loop)
+            self._until = until
+            self._connection.watch(until)
             try:
-                await self._wait(until)
+                await waiter
             finally:
+                self._waiter = None
                 self._stop_pouring()
             if self._poured:
                 return False
@@ -321,7 +329,6 @@ class Exchange:
     def give_to(self, stand_in: StandIn) -> None:
         """Have what comes taken by somebody else, for as long as the body is poured."""
         self._stand_in = stand_in
-        self.answer.hold_little()
         self._connection.give_to(stand_in)
 
     def _stop_pouring(self) -> None:

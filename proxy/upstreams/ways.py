@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
@@ -254,6 +254,7 @@ def names_sent(way: Way, fields: Mapping[str, Raw]) -> Iterable[str]:
     return (told.get(name, name) for name in fields)
 
 
+@cache
 def _error_reader(kind: str) -> Callable[[bytes], Failure]:
     def read(data: bytes) -> Failure:
         return classify_in_band(kind, data, time.time())

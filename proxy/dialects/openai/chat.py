@@ -8,7 +8,7 @@ demands an edit. Facts are from the providers' documentation and SDKs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import cache, partial
 
 import msgspec
 from msgspec import Raw, Struct
@@ -167,10 +167,15 @@ _FIRST = [0]
 _FIRST_SAYS_NOTHING = EventView(EventKind.NO_CONTENT, (0,))
 
 
+@cache
+def _plain_reader(quirks: Quirks) -> Callable[[bytes], EventView]:
+    return partial(read_event, quirks=quirks)
+
+
 def event_reader(quirks: Quirks) -> Callable[[bytes], EventView]:
     """`read_event` for the events of one stream, with the memory that the provider's quirks need."""
     if quirks.empty_finish_reason is None:
-        return partial(read_event, quirks=quirks)
+        return _plain_reader(quirks)
     called = False
 
     def read(data: bytes) -> EventView:
