@@ -88,7 +88,7 @@ class Run(Struct):
     """Places of the chain that could not be used when their turn came, and why."""
     waited: float = 0.0
     """Seconds spent waiting between attempts, or for a place."""
-    refused: set[str] = set()
+    refused: frozenset[str] = frozenset()
     """Purposes for which a budget did not pay."""
     hedge_delay: float | None = None
     """After how many seconds of silence a second attempt was started; None where none was."""

@@ -216,7 +216,7 @@ class Walk:
     def tell_refusal(self, step: PlannedStep, purpose: str) -> None:
         """Tell, once for each request and purpose, that a budget did not pay."""
         if purpose not in self.run.refused:
-            self.run.refused.add(purpose)
+            self.run.refused |= {purpose}
             self.world.emit(BudgetRefused(step.deployment, purpose))
 
     async def _wait(self, move: Attempt) -> None:

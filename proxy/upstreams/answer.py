@@ -119,9 +119,11 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the connection, of an answer that is not over. None may be empty."""
-        if self.over:
-            return
-        parser = self._parser or self._new_parser()
+        parser = self._parser
+        if parser is None:
+            if self.over:
+                return
+            parser = self._new_parser()
         if not self.received and data[0] != 0x48:
             # llhttp would skip blank lines and take RTSP. With an H, nothing but "HTTP/" can follow.
             self._fail(_BAD_HEAD)

@@ -27,14 +27,16 @@ class Seen(NamedTuple):
 EMPTY = Seen(200, b"", "kept")
 
 
-def feed(pieces: Iterable[bytes], *, clean: bool = True) -> Seen:
-    """Receive pieces, then the end of the connection."""
+def feed(pieces: Iterable[bytes], *, clean: bool = True, little: bool = False) -> Seen:
+    """Receive pieces, then the end of the connection; `little` is to be held between them."""
     answer, body = Answer(), b""
     for piece in pieces:
         if answer.over:
             break
         answer.feed(piece)
         body += answer.take()
+        if little:
+            answer.hold_little()
     kept = answer.reusable
     answer.end(clean=clean)
     body += answer.take()
@@ -58,6 +60,10 @@ TAKEN = {
     "until the end": (OK + b"\r\nabc", Seen(200, b"abc", "complete")),
     "close": (OK + b"Connection: close\r\nContent-Length: 3\r\n\r\nabc", Seen(200, b"abc", "complete")),
     "close in a list": (OK + b"Connection: x, Close\r\nContent-Length: 3\r\n\r\nabc", Seen(200, b"abc", "complete")),
+    "chunks, then close": (
+        CHUNKED.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n") + b"3\r\nabc\r\n03\r\ndef\r\n0\r\nX: y\r\n\r\n",
+        Seen(200, b"abcdef", "complete"),
+    ),
     "1.0": (THREE.replace(b"1.1", b"1.0"), Seen(200, b"abc", "complete")),
     "1.0 that stays": (
         b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc",
@@ -80,8 +86,10 @@ def test_taken_however_it_is_cut(name: str) -> None:
 
     assert expected == feed([data])
     assert expected == feed(bytewise(data))
+    assert expected == feed(bytewise(data), little=True)
     for place in range(1, len(data)):
         assert expected == feed([data[:place], data[place:]]), place
+        assert expected == feed([data[:place], data[place:]], little=True), place
 
 
 REFUSED = {
@@ -150,8 +158,10 @@ def test_refused_however_it_is_cut(name: str) -> None:
 
     assert code == seen.end
     assert seen == feed(bytewise(data))
+    assert seen == feed(bytewise(data), little=True)
     for place in range(1, len(data)):
         assert seen == feed([data[:place], data[place:]]), place
+        assert seen == feed([data[:place], data[place:]], little=True), place
 
 
 TOO_MUCH = {
