@@ -31,7 +31,7 @@ class Lifecycle:
     """Whoever waits until certain requests are over."""
 
     def admit(self, work: Work, limit: int) -> bool:
-        """Count a request in, unless so many run already; whether it is in."""
+        """Count a request in, once, unless so many run already; whether it is in."""
         if len(self.running) >= limit and work not in self.running:
             return False
         self.running.add(work)

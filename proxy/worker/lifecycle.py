@@ -15,5 +15,5 @@ class CountedLifecycle(Lifecycle):
         super().__init__(running=self._counted)
 
     def admit(self, work: Work, limit: int) -> bool:
-        """Count a request in, unless so many run on this host already."""
+        """Count a request in, once, unless so many run on this host already."""
         return self._counted.add_within(work, limit)

@@ -24,10 +24,12 @@ class CountedTasks(set[Any]):
         super().add(work)
 
     def add_within(self, work: object, limit: int) -> bool:
-        """Count one more, unless it is one too many for the host.
+        """Count one more, unless it is one too many for the host; nobody is counted twice.
 
         It counts itself in first: of two processes that do so at the same moment, never are both let in.
         """
+        if work in self:
+            return True
         if len(self) >= limit:
             return False
         place, running = self._counts.take(_IN_FLIGHT)

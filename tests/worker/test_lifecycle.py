@@ -23,6 +23,18 @@ def test_the_limit_is_that_of_the_host() -> None:
     assert {third} == set(one.running)
 
 
+def test_one_that_is_in_is_counted_once_however_often_it_asks() -> None:
+    table = Table(2)
+    one, two = (CountedLifecycle(Counts(table, row)) for row in (0, 1))
+    first = Task()
+
+    assert [True, True, True] == [one.admit(first, 1) for _ in range(3)]
+    assert (1, 1) == (len(one.running), len(two.running))
+    one.over(first)
+    assert (0, 0) == (len(one.running), len(two.running))
+    assert two.admit(Task(), 1)
+
+
 def test_one_that_finds_itself_one_too_many_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(2)
     one, two = (CountedLifecycle(Counts(table, row)) for row in (0, 1))
