@@ -15,6 +15,7 @@ from proxy.core.request import (
     decode_text,
     decode_top,
     is_streamed,
+    may_be_model,
     model_of,
     top_level,
 )
@@ -50,7 +51,7 @@ def usual_chat(body: bytes | bytearray) -> ModelRequest | None:
         return None
     if not _UNUSUAL.isdisjoint(fields) and (fields.get("stream") != _FALSE or len(_UNUSUAL & fields.keys()) > 1):
         return None
-    return ModelRequest(fields, model) if memoryview(messages)[0] == BRACKET else None
+    return ModelRequest(fields, model) if memoryview(messages)[0] == BRACKET and may_be_model(model) else None
 
 
 def wants_usage(fields: Mapping[str, Raw]) -> bool:

@@ -72,9 +72,14 @@ def model_of(fields: Mapping[str, Raw]) -> str:
         model = decode_text(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise bad_request("'model' must be a string.", param="model") from None
-    if not model or len(model) > _MAX_MODEL or not model.isprintable():
+    if not may_be_model(model):
         raise bad_request(f"'model' must be 1 to {_MAX_MODEL} printable characters.", param="model")
     return model
+
+
+def may_be_model(name: str) -> bool:
+    """Whether something can be the name of a model at all."""
+    return 0 < len(name) <= _MAX_MODEL and name.isprintable()
 
 
 def is_streamed(fields: Mapping[str, Raw]) -> bool:

@@ -138,7 +138,9 @@ class FastPath:
         if request is None:
             return False
         prepared = self._known.get((head, request.model)) or self._prepare(head, request.model)
-        if prepared is None or not self._planner.still_suits(prepared.route.name, prepared.usual, request):
+        if prepared is None or now >= turn.since + prepared.patience:
+            return False
+        if not self._planner.still_suits(prepared.route.name, prepared.usual, request):
             return False
         pool, steps = self._pool, prepared.usual.steps
         if len(steps) > 1 and not prepared.last:

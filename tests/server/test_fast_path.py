@@ -45,6 +45,8 @@ routes:
   spoken: {chain: [primary/m], last_resort: {text: "later"}}
   spread: {chain: [primary/m, backup/m], strategy: weighted}
   hedged: {chain: [primary/m, backup/m], hedge: {after: 1s}}
+  short: {chain: [primary/m], deadline: 2s}
+  "any-*": {chain: [primary/m, backup/m]}
 """
 
 
@@ -104,6 +106,7 @@ def both_ways(scenario: Callable[[Fleet], Awaitable[list[Heard]]], routes: str =
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(Flight, "_tell", counted)
             if not fast:
+                patched.setattr(FastPath, "let_in", lambda *_: None)
                 patched.setattr(FastPath, "take", lambda *_: False)
             async with fleet(routes) as running:
                 for upstream in running.simulator.upstreams.values():
@@ -160,13 +163,17 @@ def test_whatever_an_upstream_does(route: str, fault: str) -> None:
         {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]},
         {"max_tokens": 10**6},
         {"model": "hedged"},
+        {"model": "any-name"},
+        {"model": "any-\u200bname"},
+        {"model": "any-\nname"},
+        {"model": "any-" + "x" * 253},
     ],
     ids=str,
 )
 def test_whatever_a_client_asks(asked: dict[str, Any]) -> None:
     async def scenario(running: Fleet) -> list[Heard]:
-        ask = asking(**asked)
-        return [await talk(running, ask, 0.5, ask, 0.5, ask, 0.5, NEXT, patience=10.0)]
+        ask, glob = asking(**asked), asking(model="any-body")
+        return [await talk(running, glob, 0.5, ask, 0.5, ask, 0.5, ask, 0.5, NEXT, patience=10.0)]
 
     with_it, without, _ = both_ways(scenario, QUICK)
 
@@ -192,6 +199,19 @@ def test_whatever_its_head_wants(wish: str, fault: str | None) -> None:
         heard = [await talk(running, NEXT, 0.5, ask, 0.5, ask)]
         await running.simulator.inject("primary", fault)
         return [*heard, await talk(running, ask, patience=30.0)]
+
+    with_it, without, _ = both_ways(scenario, QUICK)
+
+    assert without == with_it
+
+
+@pytest.mark.parametrize("gap", [0.1, 1.9, 2.0, 2.5, 31.0])
+@pytest.mark.parametrize("wish", [[], ["x-holdfast-timeout: 0.3"], ["x-holdfast-timeout: 2"]])
+def test_whenever_its_body_comes(wish: list[str], gap: float) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        body = BODY.replace(b'"chat"', b'"short"')
+        late = head(len(body), *wish)
+        return [await talk(running, late, body, 0.5, late, gap, body[:9], body[9:], 0.5, NEXT, patience=40.0)]
 
     with_it, without, _ = both_ways(scenario, QUICK)
 
