@@ -43,6 +43,7 @@ class Executor:
         if not run.plan.steps:
             _check_suits_any(run)
         walk = Walk(world, run)
+        run.history.luck = world.roll()
         begun = run.begun or self._begin(run, now)
         if begun is not None:
             answer = await self._try(walk, 0, begun.permit, last=begun.last)
@@ -131,7 +132,6 @@ class Executor:
         """Count the request, and begin its first attempt if that can be done at once."""
         plan, world = run.plan, self.world
         world.budgets.request(plan.route, now)
-        run.history.luck = world.roll()
         if plan.last_resort is not None and run.request.wire in _WITHOUT_WORDS:
             resort = replace(plan.last_resort, text=None)
             run.plan = plan = msgspec.structs.replace(plan, last_resort=resort if resort.cached is not None else None)

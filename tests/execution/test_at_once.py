@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from proxy.core.chat import parse_chat
 from proxy.core.failure import Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.execution.executor import Executor
-from proxy.execution.run import Run
+from proxy.execution.run import Begun, JsonAnswer, Run
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.execution.walk import Walk, World
 from proxy.policies.concurrency import LimitSettings
@@ -191,3 +192,25 @@ def test_it_is_decided_at_once_when_all_are_well() -> None:
         decided.append(None if at_once is None else at_once.last)
 
     assert [True, False, None, None] == decided
+
+
+def test_one_that_had_begun_draws_its_luck_like_all_others() -> None:
+    """Else whoever comes back step by step would get every request that its first choice has failed."""
+
+    async def scenario() -> None:
+        pool = Pool({"a": 1, "b": 1}, [(IDS[0], RULES[0]), (IDS[1], RULES[0])])
+        made = plan(*(step(name, place, rules=RULES[0]) for place, name in enumerate(("a", "b"))))
+        permit = pool.admit_free(IDS[0], RULES[0], 0.0)
+        assert permit is not None
+        request = parse_chat(b'{"model":"chat","messages":[]}')
+        run = Run(made, request, 0.0, begun=Begun(permit, None, last=False))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Executor, "_try", staticmethod(answered))
+            await Executor(world_of(pool, 0.0, [])).answer(run)
+
+        assert 0.5 == run.history.luck
+
+    async def answered(*_: object, **__: object) -> JsonAnswer:
+        return JsonAnswer(b"{}", {}, (), None)
+
+    run_virtual(scenario())
