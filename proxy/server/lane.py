@@ -139,10 +139,11 @@ class FrontLane(asyncio.Protocol):
         """The client is gone: nobody waits for an answer any more."""
         del exc
         self._transport = None
-        self._leave()
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.cancel()
+        # Last, since the engine may have begun to wait for something only to be told that.
+        self._leave()
 
     def pause_writing(self) -> None:
         """The buffers on the way to the client are full: from now on it must take something now and then."""

@@ -231,3 +231,18 @@ def test_a_client_that_is_gone_is_not_answered() -> None:
             assert not on.lane.open
 
     run_virtual(scenario())
+
+
+@pytest.mark.parametrize("body", [b"", BODY[:9]])
+def test_nothing_waits_for_the_body_of_a_client_that_is_gone(body: bytes) -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            on = Connected(running)
+            on.lane.data_received(head() + body)
+            assert 1 == len(running.proxy.lifecycle.running)
+            on.lane.connection_lost(None)
+
+            assert not running.proxy.lifecycle.running
+            assert on.lane._timer is None
+
+    run_virtual(scenario())
