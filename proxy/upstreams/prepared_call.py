@@ -54,10 +54,11 @@ class PreparedCall:
 
     def read(self, exchange: Exchange) -> Completion | None:
         """The answer, if it is a good one and all of it is there; None for anything else, which is still to be read."""
-        if exchange.answer.status != 200 or (body := exchange.whole()) is None:
+        answer = exchange.answer
+        if answer.status != 200 or b"content-encoding" in answer.fields or (body := exchange.whole()) is None:
             return None
         completion = read_answer(body, self._kind.quirks, self._kind.name, time.time())
         if isinstance(completion, Failure):
-            exchange.answer.put_back(body)
+            answer.put_back(body)
             return None
         return completion
