@@ -141,6 +141,7 @@ class FastPath:
         if prepared is None or now >= turn.since + prepared.patience:
             return False
         if not self._planner.still_suits(prepared.route.name, prepared.usual, request):
+            self._look_again(head, request.model, prepared)
             return False
         pool, steps = self._pool, prepared.usual.steps
         if len(steps) > 1 and not prepared.last:
@@ -164,6 +165,11 @@ class FastPath:
             turn.flight = flight
             exchange.notify(flight, min(now + prepared.first, turn.since + prepared.patience))
         return True
+
+    def _look_again(self, head: Head, model: str, prepared: _Prepared) -> None:
+        """Forget what was prepared if the route's usual steps are others now, or are not known yet."""
+        if self._planner.usual(prepared.route.name) is not prepared.usual:
+            del self._known[head, model]
 
     def _prepare(self, head: Head, model: str) -> _Prepared | None:
         """What is the same for a head and a model; None where requests differ, or it is not known yet that they do not.

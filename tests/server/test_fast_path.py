@@ -126,6 +126,18 @@ def test_the_fast_path_answers_what_is_usual_from_the_second_request_on() -> Non
     assert 2 == answered
 
 
+def test_it_goes_on_when_something_else_is_known_of_models() -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = [await talk(running, NEXT, 0.5, NEXT)]
+        running.proxy._context.now.planner.forget()
+        return [*heard, await talk(running, NEXT, 0.5, NEXT, 0.5, NEXT)]
+
+    with_it, without, answered = both_ways(scenario)
+
+    assert without == with_it
+    assert 3 == answered
+
+
 @pytest.mark.parametrize(
     ("route", "fault"),
     [*(("chat", fault) for fault in SURE), *((route, fault) for route in ("alone", "spoken") for fault in FEW)],
