@@ -71,7 +71,7 @@ async def answer_request(door: Door, context: Context, run: Run | None = None) -
 
 def _admit(door: Door, context: Context) -> None:
     """Count the request in, unless the server is full or on its way out."""
-    if context.lifecycle.ending:
+    if context.lifecycle.ending and door.work not in context.lifecycle.running:
         raise stopping()
     if not context.lifecycle.admit(door.work, context.settings.server.max_concurrent):
         raise too_busy(context.settings.server.max_concurrent)

@@ -8,6 +8,7 @@ path, it is compared in tests/conformance/test_two_doors.py.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -50,6 +51,7 @@ routes:
 """
 
 
+SESAME = hashlib.sha256(b"sesame").hexdigest()
 SURE = [name for name in FAULTS if name not in {"refuse", "flapping", "random"}]
 """Faults that do the same in two runs, to those who are connected."""
 FEW = ["503", "hang", "cut", "401", "429:retry_after=1"]
@@ -257,6 +259,19 @@ def test_those_on_it_are_let_finish_by_a_drain_and_told_of_its_end() -> None:
 
     routes = QUICK.replace("server: {port: 0}", "server: {port: 0, drain: {delay: 0s, timeout: 2s}}")
     with_it, without, _ = both_ways(scenario, routes)
+
+    assert without == with_it
+
+
+def test_whoever_has_not_sent_its_body_by_the_end_of_a_drain_is_known_by_name() -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        asked = asyncio.create_task(talk(running, head(len(BODY), "authorization: Bearer sesame"), patience=20.0))
+        await asyncio.sleep(0.1)
+        await running.proxy.drain()
+        return [await asked]
+
+    routes = QUICK.replace("server: {port: 0}", "server: {port: 0, drain: {delay: 0s, timeout: 2s}}")
+    with_it, without, _ = both_ways(scenario, routes + f"clients:\n  - {{name: ali, key_hash: 'sha256:{SESAME}'}}\n")
 
     assert without == with_it
 
