@@ -98,6 +98,7 @@ class Shortcut(StandIn):
                 usual = _join((opening, self._before, text, self._behind)) == data and self._says(text)
             except (IndexError, ValueError, RecursionError):
                 usual = False
+            # A client that has left is not asked for: what is written then is dropped, and its end ends the request.
             if usual and not self._line.full:
                 texts = self._texts
                 texts.append(text)
