@@ -66,7 +66,8 @@ class Recovery:
         if began is None:
             return 1.0
         elapsed = now - began
-        if elapsed >= self._ramp:
+        # Another process of the host may have begun a moment from now.
+        if elapsed >= self._ramp or not self._ramp:
             return 1.0
         return max(_LEAST_SHARE, elapsed / self._ramp)
 

@@ -151,3 +151,11 @@ def test_restore_survives_anything(value: object) -> None:
         recovery.restore(state, 10.0)
 
         assert 0.1 <= recovery.share(10.0) <= 1
+
+
+@pytest.mark.parametrize(("ramp", "share"), [(0.0, 1.0), (30.0, 0.1)])
+def test_what_another_process_began_a_moment_from_now_has_a_share(ramp: float, share: float) -> None:
+    recovery = Recovery(RecoverySettings(ramp=ramp, stable=60.0))
+    recovery.adopt((0.0, 100.001))
+
+    assert share == recovery.share(100.0)
