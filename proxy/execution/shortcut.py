@@ -28,7 +28,7 @@ from typing import Final, Protocol
 
 from proxy.streams.pattern import Pattern
 from proxy.upstreams.chunks import OPENINGS
-from proxy.upstreams.connection import Connection, StandIn
+from proxy.upstreams.exchange import Carrier, StandIn
 
 _MOST_ASIDE: Final = 64
 """Texts that are laid aside before they are booked."""
@@ -70,7 +70,7 @@ class Shortcut(StandIn):
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Carrier,
         books: Books,
         pattern: Pattern,
         line: Line,

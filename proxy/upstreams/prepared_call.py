@@ -17,7 +17,7 @@ from proxy.core.wire import Wire
 from proxy.dialects.caps import CAPS, within
 from proxy.dialects.openai.chat import Completion, pieces, read_answer
 from proxy.dialects.openai.families import refused_by
-from proxy.upstreams.connection import Exchange
+from proxy.upstreams.exchange import Exchange
 from proxy.upstreams.transport import Target, Transport
 from proxy.upstreams.ways import Ask, Letter, way_of
 

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.upstreams.connection import Body, Connection, Exchange
+from proxy.upstreams.connection import Body, Connection
 from proxy.upstreams.dial import Dialer, Knock
 from proxy.upstreams.errors import TransportError
+from proxy.upstreams.exchange import Exchange
 from proxy.upstreams.last_look import last_look
 from proxy.upstreams.pool import Pool
 from proxy.upstreams.request import Origin, Request, Requests

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.upstreams.connection import HIGH_WATER, Exchange
+from proxy.upstreams.connection import HIGH_WATER
+from proxy.upstreams.exchange import Exchange
 from proxy.upstreams.strand import Strand
 from proxy.upstreams.transport import TransportError
 from tests.support.virtual_time import run_virtual
