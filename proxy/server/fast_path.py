@@ -156,7 +156,7 @@ class FastPath:
             return False
         self._budgets.request(prepared.route.name, now)
         self._budgets.first_attempt(first.deployment.upstream, now)
-        exchange = None if permit.deployment.refused_parameters else prepared.call.send(request, permit.key)
+        exchange = _send(prepared.call, request, permit)
         body_took = now - turn.since
         flight = Flight(self, turn, prepared, request, permit, exchange, body_took, long=len(body) >= LEAST_LEARNED)
         if exchange is None or exchange.answer.failure is not None:
@@ -210,6 +210,16 @@ class FastPath:
             self._known.clear()
         self._known[head, model] = prepared
         return prepared
+
+
+def _send(call: PreparedCall, request: ModelRequest, permit: Permit) -> Exchange | None:
+    """Send a request; None where that is for the engine to do."""
+    if permit.deployment.refused_parameters:
+        return None
+    try:
+        return call.send(request, permit.key)
+    except Exception:  # noqa: BLE001 - whatever it is, the engine has the permit then, and comes to it, too
+        return None
 
 
 def _is_usual(route: RouteSettings, usual: Usual, wishes: Wishes) -> bool:

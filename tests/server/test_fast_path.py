@@ -304,6 +304,19 @@ def test_a_mistake_of_ours_costs_one_answer_and_leaves_nothing_behind(monkeypatc
     run_virtual(scenario())
 
 
+def test_a_mistake_before_anything_is_sent_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fleet(QUICK) as running:
+            await talk(running, NEXT)
+            monkeypatch.setattr(PreparedCall, "send", lambda *_: 1 / 0)
+            heard = await talk(running, NEXT, NEXT, patience=10.0)
+
+            assert [200, 200] == heard.statuses
+            assert (0, 0) == left(running)
+
+    run_virtual(scenario())
+
+
 FIELDS = st.dictionaries(
     st.sampled_from(
         ["temperature", "max_tokens", "n", "stream", "user", "stop", "response_format", "stream_options", "x"]
