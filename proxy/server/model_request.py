@@ -59,6 +59,10 @@ async def answer_request(door: Door, context: Context, run: Run | None = None) -
         if record.outcome == "ok":
             record.status, record.outcome = 499, "client_left"
         raise
+    except ConnectionError:
+        # It left in the moment in which it was answered.
+        record.status, record.outcome = 499, "client_left"
+        raise
     except Exception:
         record.status, record.outcome = 500, "internal_error"
         raise

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.config.settings import PatienceSettings
+from proxy.server.fast_path import FastPath
 from proxy.server.lane import FrontLane
 from proxy.server.plain_head import PlainHeads
 from tests.support.fleet import Fleet, fleet, until
@@ -246,3 +247,22 @@ def test_nothing_waits_for_the_body_of_a_client_that_is_gone(body: bytes) -> Non
             assert on.lane._timer is None
 
     run_virtual(scenario())
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_client_that_leaves_in_the_moment_of_its_answer_has_left(*, fast: bool) -> None:
+    async def scenario() -> None:
+        async with fleet() as running:
+            on = Connected(running)
+            await on.served(NEXT, answers=1)
+            on.lane.data_received(NEXT)
+            on.wire.done.append("abort")
+
+            await until(lambda: not running.proxy.lifecycle.running)
+            assert ["ok", "client_left"] == [each.outcome for each in running.records]
+            assert [200, 499] == [each.status for each in running.records]
+
+    with pytest.MonkeyPatch.context() as patched:
+        if not fast:
+            patched.setattr(FastPath, "take", lambda *_: False)
+        run_virtual(scenario())
