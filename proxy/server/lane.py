@@ -38,6 +38,10 @@ _LINGER_S: Final = 2.0
 """Seconds for the unread rest of a body whose request is answered, so that the client gets to read the answer."""
 
 
+def _nothing() -> None:
+    """What is late once nobody waits."""
+
+
 class FrontLane(asyncio.Protocol):
     """One connection."""
 
@@ -324,6 +328,8 @@ class FrontLane(asyncio.Protocol):
 
     def _leave(self) -> None:
         self._stop_timer()
+        # It refers to the lane: without this only the collector would find that.
+        self._late = _nothing
         if self._slow is not None:
             self._slow.stop()
             self._slow = None

@@ -4,6 +4,7 @@ with those of the other door in tests/conformance/test_two_doors.py."""
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -266,3 +267,24 @@ def test_a_client_that_leaves_in_the_moment_of_its_answer_has_left(*, fast: bool
         if not fast:
             patched.setattr(FastPath, "take", lambda *_: False)
         run_virtual(scenario())
+
+
+def test_a_connection_that_is_gone_leaves_nothing_to_the_collector() -> None:
+    async def scenario() -> list[object]:
+        async with fleet() as running:
+            wire = Wire()
+            lane = FrontLane(running.proxy._context, PlainHeads(), PATIENCE, wide=Wide, left=lambda _: None)
+            lane.connection_made(wire)
+            for piece in (NEXT, head(), BODY):
+                lane.data_received(piece)
+            await until(lambda: wire.answers >= 2)
+            gc.collect()
+            gc.disable()
+            lane.connection_lost(None)
+            del lane
+            return [each for each in gc.get_objects() if isinstance(each, FrontLane)]
+
+    try:
+        assert [] == run_virtual(scenario())
+    finally:
+        gc.enable()
