@@ -34,7 +34,12 @@ class Pause:
         if not self._settled:
             yield self
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                # It knows this frame from now on: whatever keeps both would be the collector's to find.
+                del error
 
     def done(self) -> bool:
         """Whether it is settled."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -311,6 +313,26 @@ async def test_what_can_be_waited_for_in_strands_and_in_tasks() -> None:
         Pause if isinstance(each, Pause) else asyncio.Future if isinstance(each, asyncio.Future) else None
         for each in made
     ]
+
+
+async def test_an_error_that_was_waited_for_leaves_nothing_to_the_collector() -> None:
+    pauses: list[Pause] = []
+
+    async def work() -> None:
+        pauses.append(Pause())
+        with contextlib.suppress(ValueError):
+            await pauses[0]
+
+    strand = Strand(work())
+    strand.start()
+    gc.collect()
+    gc.disable()
+    try:
+        pauses[0].set_exception(ValueError("late"))
+        pauses.clear()
+        assert [] == [each for each in gc.get_objects() if isinstance(each, Pause)]
+    finally:
+        gc.enable()
 
 
 async def test_a_task_that_a_strand_begins_is_a_task() -> None:
