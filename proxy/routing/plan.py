@@ -148,7 +148,7 @@ class Planner:
         Steps that cannot serve the `request` are left out; without it none is.
         """
         usual = self._usual.get(route.name) if wishes.fallback and wishes.upstream is None else None
-        if usual is not None and (request is None or self.still_suits(route.name, usual, request)):
+        if usual is not None and (request is None or self.suits(usual, request)):
             return plan_of(route, usual.steps, (), wishes, now)
         return self._work_out(route, model_asked, wishes, now, request)
 
@@ -156,10 +156,8 @@ class Planner:
         """The steps of nearly all requests for a route, once they are worked out; None where each has its own."""
         return self._usual.get(route)
 
-    def still_suits(self, route: str, usual: Usual, request: ModelRequest) -> bool:
-        """Whether these are still the usual steps of the route, and all of them can serve the request for sure."""
-        if self._usual.get(route) is not usual:
-            return False
+    def suits(self, usual: Usual, request: ModelRequest) -> bool:
+        """Whether it is sure that all of these steps can serve the request."""
         limits, smallest = usual.limits, self._sizes.smallest
         return (limits is None and smallest is None) or suits_all(request, limits, smallest)
 

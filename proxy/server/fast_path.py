@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from proxy.config.resolve import find_route
-from proxy.config.settings import RouteSettings, Settings
+from proxy.config.settings import ClientSettings, RouteSettings, Settings
 from proxy.core.chat import usual_chat
 from proxy.core.errors import ClientError
 from proxy.core.event import AttemptEnded, Happening, RequestEnded
@@ -74,7 +74,7 @@ class FastTurn(Protocol):
 
 
 class _Prepared(NamedTuple):
-    """What is the same for all usual requests with one head for one model."""
+    """What is the same for all usual requests of one client, with the same wishes, for one model."""
 
     client: str | None
     wishes: Wishes
@@ -114,7 +114,8 @@ class FastPath:
         self._planner = planner
         self._pool = executor.world.pool
         self._budgets = executor.world.budgets
-        self._known: dict[tuple[Head, str], _Prepared] = {}
+        self._known: dict[tuple[str | None, Wishes, str], _Prepared] = {}
+        """By the client's name, what it wishes, and the model."""
 
     def let_in(self, turn: FastTurn) -> float | None:
         """Count a request in whose body is still to come; for how many seconds it may wait for that.
@@ -137,11 +138,12 @@ class FastPath:
         request = usual_chat(body)
         if request is None:
             return False
-        prepared = self._known.get((head, request.model)) or self._prepare(head, request.model)
-        if prepared is None or now >= turn.since + prepared.patience:
-            return False
-        if not self._planner.still_suits(prepared.route.name, prepared.usual, request):
-            self._look_again(head, request.model, prepared)
+        prepared = self._prepared_for(head, request.model)
+        if (
+            prepared is None
+            or now >= turn.since + prepared.patience
+            or not self._planner.suits(prepared.usual, request)
+        ):
             return False
         pool, steps = self._pool, prepared.usual.steps
         if len(steps) > 1 and not prepared.last:
@@ -166,21 +168,30 @@ class FastPath:
             exchange.notify(flight, min(now + prepared.first, turn.since + prepared.patience))
         return True
 
-    def _look_again(self, head: Head, model: str, prepared: _Prepared) -> None:
-        """Forget what was prepared if the route's usual steps are others now, or are not known yet."""
-        if self._planner.usual(prepared.route.name) is not prepared.usual:
-            del self._known[head, model]
-
-    def _prepare(self, head: Head, model: str) -> _Prepared | None:
-        """What is the same for a head and a model; None where requests differ, or it is not known yet that they do not.
+    def _prepared_for(self, head: Head, model: str) -> _Prepared | None:
+        """What is the same for requests like this one; None where they differ, or it is not known yet that they do not.
 
         The engine has to have planned for one of the route first: then its usual steps are known.
         """
-        route = find_route(self._settings, model)
         try:
             client, wishes = head.asked(self._settings)
         except ClientError:
             return None
+        key = (None if client is None else client.name, wishes, model)
+        prepared = self._known.get(key)
+        if prepared is not None and self._planner.usual(prepared.route.name) is prepared.usual:
+            return prepared
+        prepared = self._prepare(client, wishes, model)
+        if prepared is None:
+            self._known.pop(key, None)
+            return None
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = prepared
+        return prepared
+
+    def _prepare(self, client: ClientSettings | None, wishes: Wishes, model: str) -> _Prepared | None:
+        route = find_route(self._settings, model)
         usual = None if route is None else self._planner.usual(route.name)
         if route is None or usual is None or not may_use(client, route.name, model):
             return None
@@ -192,7 +203,7 @@ class FastPath:
         call = self.attempts.prepared(deployment)
         if call is None:
             return None
-        prepared = _Prepared(
+        return _Prepared(
             None if client is None else client.name,
             wishes,
             route,
@@ -206,10 +217,6 @@ class FastPath:
             f"x-holdfast-upstream: {deployment.upstream}\r\nx-holdfast-model: {safe_name(deployment.model)}\r\n"
             f"x-holdfast-reason: {safe_name(reason(plan, first, (), {}))}\r\n",
         )
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[head, model] = prepared
-        return prepared
 
 
 def _send(call: PreparedCall, request: ModelRequest, permit: Permit) -> Exchange | None:
@@ -292,6 +299,7 @@ class Flight:
         except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
             if not self._permit.spent:
                 path.attempts.report(self._permit, IGNORED)
+            self._leave()
             turn.break_down(error)
             self._note(500, "internal_error")
         path.lifecycle.over(turn)

@@ -11,9 +11,10 @@ decided about a request is decided behind the door (`model_request.py`), the sam
                         |
                         +--anything else--> aiohttp's, for good
 
-A request is a strand, begun by the callback that brings its head; its answer leaves in one write. What a client sends
-ahead of its next turn waits, and little of it. There is one timer for each connection: it is moved only when it fires,
-and asks then what is due at that moment: a head, a body, the next request, a client that takes its answer.
+A request is begun by the callback that brings its head or its body, as a strand unless the fast path (`fast_path.py`)
+takes it; its answer leaves in one write. What a client sends ahead of its next turn waits, and little of it. There is
+one timer for each connection: it is moved only when it fires, and asks then what is due at that moment: a head, a body,
+the next request, a client that takes its answer.
 """
 
 from __future__ import annotations

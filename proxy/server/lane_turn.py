@@ -161,7 +161,7 @@ class Turn:
         self.over()
 
     def break_down(self, error: Exception) -> None:
-        """As of a `PlainTurn`."""
+        """As of a `FastTurn`."""
         if self._begun:
             _logger.error("an answer that had begun could not be finished, request %s", self.id, exc_info=error)
             self._lane.abort()
@@ -170,7 +170,7 @@ class Turn:
             self._refuse(internal(self.id))
 
     def over(self) -> None:
-        """As of a `PlainTurn`."""
+        """As of a `FastTurn`."""
         self._lane.answered(self, close=self._closes)
 
     def _refuse(self, error: ClientError) -> None:
@@ -246,7 +246,7 @@ class Turn:
         self.answer_with(status, header_lines(headers), body)
 
     def answer_with(self, status: int, lines: str, body: bytes) -> None:
-        """As of a `PlainTurn`."""
+        """As of a `FastTurn`."""
         self._begun = True
         self._closes = self._context.lifecycle.draining
         head = http_head(status, lines, len(body), close=self._closes, request_id=self.id)

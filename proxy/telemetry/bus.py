@@ -36,6 +36,7 @@ class Bus:
         self._later: Callable[[float, Callable[[], None]], object] | None = None
         self._is_due = False
         """Somebody calls."""
+        self._is_telling = False
         self._by_class: dict[type, tuple[Listener, ...]] = {}
         self._reported: set[int] = set()
 
@@ -60,18 +61,25 @@ class Bus:
             self._later(_MOMENT_S, self._tell_due)
 
     def flush(self) -> None:
-        """Tell what waits."""
-        waiting, self._waiting = self._waiting, []
-        by_class = self._by_class
-        for event in waiting:
-            listeners = by_class.get(event.__class__)
-            if listeners is None:
-                listeners = by_class[event.__class__] = self._who_hears(event.__class__)
-            for listener in listeners:
-                try:
-                    listener(event)
-                except Exception as error:  # noqa: BLE001 - telemetry must never cost an answer
-                    self._report(listener, error)
+        """Tell what waits; what listeners emit meanwhile is told after it."""
+        if self._is_telling:
+            return
+        self._is_telling = True
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for event in waiting:
+                self._tell(event)
+        self._is_telling = False
+
+    def _tell(self, event: Happening) -> None:
+        listeners = self._by_class.get(event.__class__)
+        if listeners is None:
+            listeners = self._by_class[event.__class__] = self._who_hears(event.__class__)
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - telemetry must never cost an answer
+                self._report(listener, error)
 
     def _tell_due(self) -> None:
         self._is_due = False

@@ -27,7 +27,7 @@ _CAPS: Final = frozenset(CAPS[Wire.CHAT])
 class PreparedCall:
     """The call of one deployment. It holds as long as what is known of its model stays the same."""
 
-    __slots__ = ("_kind", "_model", "_most", "_passes_all", "_targets", "_upstream", "price")
+    __slots__ = ("_as_it_came", "_kind", "_model", "_most", "_targets", "_upstream", "price")
 
     def __init__(self, upstream: UpstreamSettings, model: str, targets: Sequence[Target]) -> None:
         """`targets` are those of the upstream's keys, one where it has none."""
@@ -37,14 +37,14 @@ class PreparedCall:
         self._kind = upstream.kind
         self._model = model
         self._targets = targets
-        self._passes_all = upstream.kind.quirks.passes_all and not refused_by(model)
+        self._as_it_came = upstream.kind.quirks.passes_all and not refused_by(model)
         """Requests go on as they came, but for the model's name and a cap that is too high."""
         self._most = facts.max_output
 
     def send(self, request: ModelRequest, key: int) -> Exchange | None:
         """Send a request for a whole answer; None if no connection is kept, or something must be left out of it."""
         fields = request.fields
-        if self._passes_all:
+        if self._as_it_came:
             if self._most is not None and not _CAPS.isdisjoint(fields):
                 fields = within(fields, Wire.CHAT, self._most)
             return Transport.post_at_once(self._targets[key], pieces({**fields, "model": self._model}))

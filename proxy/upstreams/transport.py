@@ -4,8 +4,8 @@ An `Exchange` is one answer in progress. Every error of the network is mapped on
 `Failure`: opening a connection in `dial.py`, what comes over it in `answer.py`. Redirects are never followed (a key
 must not travel), cookies are not kept, and an exchange that is not read to its end closes its connection at once.
 
-A request's way: its head from `request.py`, a connection from `pool.py` or else from `dial.py`, the exchange on it in
-`connection.py`, which feeds what it receives to `answer.py`, and unpacks it by `coding.py` where that is needed.
+A request's way: its head from `request.py`, a connection from `pool.py` or else from `dial.py`, the exchange of
+`exchange.py` over a `connection.py`, which feeds what it receives to `answer.py`; unpacked by `coding.py` where needed.
 """
 
 from __future__ import annotations

@@ -194,6 +194,17 @@ def test_whatever_a_client_asks(asked: dict[str, Any]) -> None:
     assert without == with_it
 
 
+def test_so_it_does_where_every_head_is_new() -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        asked = [head(len(BODY), f"x-request-id: r-{number}", f"traceparent: {number}") + BODY for number in range(4)]
+        return [await talk(running, each) for each in asked]
+
+    with_it, without, answered = both_ways(scenario)
+
+    assert without == with_it
+    assert 3 == answered
+
+
 @pytest.mark.parametrize("route", ["spread", "hedged"])
 def test_routes_on_which_there_is_something_to_decide_are_the_engines(route: str) -> None:
     async def scenario(running: Fleet) -> list[Heard]:

@@ -152,3 +152,13 @@ def test_a_mapping_says_who_hears_what() -> None:
         bus.emit(event)
 
     assert ([SHED], [REFUSED]) == (shed, told)
+
+
+def test_what_a_listener_emits_is_told_after_what_came_before_it() -> None:
+    bus, timer, told = late_bus()
+    bus.listen(lambda event: bus.emit(SHED) if event is TRIED else None)
+    bus.emit(TRIED)
+    bus.emit(ENDED)
+    timer.fire()
+
+    assert [TRIED, ENDED, SHED] == told
