@@ -381,6 +381,8 @@ def test_on_the_loop_of_production() -> None:
     body = BODY[:-1] + b" " * 1_000_000 + b"}"
     large: PIECES = (head(len(body)) + body + NEXT, 0.2, head(len(body)), 0.1, body[:99], 0.1, body[99:] + NEXT)
     sent = {**GOOD, **{name: (odd + NEXT,) for name, odd in ODD.items()}, "a large body": large}
+    # It tells what is known of the others by then, so it differs with their order; alone it is compared above.
+    del sent["a plan"]
 
     async def scenario(*, front_lane: bool) -> dict[str, Heard]:
         async with fleet(routes_of(ROUTES, front_lane=front_lane)) as running:
