@@ -45,6 +45,7 @@ from proxy.upstreams.prepared_call import PreparedCall
 from proxy.upstreams.transport import Exchange
 
 _MOST_KNOWN: Final = 1024
+"""Of what is prepared, by client, wishes and model: behind a glob clients choose the names."""
 
 
 class FastTurn(Protocol):
