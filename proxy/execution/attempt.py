@@ -107,7 +107,7 @@ class Attempts:
                 charged: Outcome | None = _SILENT if silent else None
                 if ask.request.wire is Wire.COUNT_TOKENS and _is_aside(outcome):
                     charged = IGNORED
-                self._end(permit, outcome, started, ended, usage, charged=charged)
+                ended.append(self._end(permit, outcome, started, usage, charged=charged))
         return result
 
     def prepared(self, deployment: DeploymentId) -> PreparedCall | None:
@@ -116,11 +116,13 @@ class Attempts:
 
     def end_prepared(
         self, permit: Permit, call: PreparedCall, exchange: Exchange
-    ) -> tuple[JsonAnswer, AttemptEnded] | None:
+    ) -> tuple[JsonAnswer | Failure, AttemptEnded] | None:
         """End an attempt that a prepared call has begun; None if it is still to be brought to its end by `make`."""
         completion = call.read(exchange)
         if completion is None:
             return None
+        if isinstance(completion, Failure):
+            return completion, self._end(permit, completion, exchange.asked_at, None)
         passed, headers = notable(exchange.answer)
         if headers:
             self._heed_headroom(permit, headers)
@@ -178,7 +180,7 @@ class Attempts:
     def finish(self, answer: StreamAnswer, outcome: Outcome, ended: list[AttemptEnded]) -> None:
         """The stream is over: close it and report."""
         answer.relay.close()
-        self._end(answer.permit, outcome, answer.started, ended, answer.relay.usage)
+        ended.append(self._end(answer.permit, outcome, answer.started, answer.relay.usage))
 
     def report(self, permit: Permit, outcome: Outcome) -> None:
         """Give a permit back, tell what that changed, and let somebody else have the place."""
@@ -197,11 +199,10 @@ class Attempts:
         permit: Permit,
         outcome: Outcome,
         started: float,
-        ended: list[AttemptEnded],
         usage: bytes | None,
         charged: Outcome | None = None,
-    ) -> None:
-        """Report, and write down; `charged` is what the pool is told instead of the outcome."""
+    ) -> AttemptEnded:
+        """Report, and tell; `charged` is what the pool is told instead of the outcome."""
         duration = self._clock() - started
         cost = None
         if usage is not None and permit.priced and (price := self._client.price(permit.deployment.id)) is not None:
@@ -213,8 +214,8 @@ class Attempts:
             record = AttemptEnded(permit.deployment.id, "ok", duration, 200, cost)
         else:
             record = AttemptEnded(permit.deployment.id, "lost" if permit.lost else "cancelled", duration, cost=cost)
-        ended.append(record)
         self._emit(record)
+        return record
 
     def _heed_headroom(self, permit: Permit, headers: Mapping[str, str]) -> None:
         """A good answer may say that the next one would be refused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -18,10 +19,10 @@ from proxy.execution.run import Answer, Begun, JsonAnswer, ResortAnswer, Run, St
 from proxy.execution.walk import Walk, World
 from proxy.pool.permit import Permit
 from proxy.pool.snapshot import pull
-from proxy.pool.standing import FREE
+from proxy.pool.standing import FREE, Standing
 from proxy.routing.eligibility import is_telling, plain_tokens, refusal
 from proxy.routing.explain import give_up_error, returned_error
-from proxy.routing.next_move import Attempt, GiveUp, LastResort, Return, next_move
+from proxy.routing.next_move import Attempt, GiveUp, LastResort, Queue, Return, next_move
 from proxy.routing.strategy import draw_order
 from proxy.telemetry.usage import read_usage
 
@@ -37,34 +38,42 @@ class Executor:
 
     async def answer(self, run: Run) -> Answer:
         """An answer for the client: whole, or a stream with its first content in hand. Raises ClientError."""
-        world = self.world
-        clock = world.clock
-        now = clock()
+        if run.brought is not None:
+            return self._answered(run, run.brought)
         if not run.plan.steps:
             _check_suits_any(run)
-        walk = Walk(world, run)
-        run.history.luck = world.roll()
-        begun = run.begun or self._begin(run, now)
-        if begun is not None:
-            answer = await self._try(walk, 0, begun.permit, last=begun.last)
-            if answer is not None:
-                return self._answered(run, answer)
-        while True:
+        walk, clock = Walk(self.world, run), self.world.clock
+        begun = self._take_up(run, clock())
+        answer = None if begun is None else await self._try(walk, begun.step, begun.permit, last=begun.last)
+        while answer is None:
             now = clock()
             standings = walk.standings(now)
             move = next_move(run.plan, run.history, standings, walk, now)
-            if isinstance(move, LastResort):
-                return self._resort(run, walk.kept())
-            if isinstance(move, Return):
-                raise returned_error(move.failure)
-            if isinstance(move, GiveUp):
-                if move.code == "overloaded":
-                    self.world.emit(Shed(run.plan.route))
-                raise give_up_error(move, run.plan, run.ended, standings, now)
+            if not isinstance(move, Attempt | Queue):
+                return self._in_the_end(walk, move, standings, now)
             admitted = await (walk.admitted(move) if isinstance(move, Attempt) else walk.place(move))
             answer = None if admitted is None else await self._try(walk, *admitted, last=move.last)
-            if answer is not None:
-                return self._answered(run, answer)
+        return self._answered(run, answer)
+
+    def _take_up(self, run: Run, now: float) -> Begun | None:
+        """The attempt with which to go on where a run is; None if `next_move` has to be asked."""
+        if run.history.tried:
+            return run.begun
+        run.history.luck = self.world.roll()
+        return run.begun or self._begin(run, now)
+
+    def _in_the_end(
+        self, walk: Walk, move: LastResort | Return | GiveUp, standings: Sequence[Standing], now: float
+    ) -> ResortAnswer:
+        """What there is when nobody is left to be asked. Raises ClientError if that is nothing."""
+        run = walk.run
+        if isinstance(move, LastResort):
+            return self._resort(run, walk.kept())
+        if isinstance(move, Return):
+            raise returned_error(move.failure)
+        if move.code == "overloaded":
+            self.world.emit(Shed(run.plan.route))
+        raise give_up_error(move, run.plan, run.ended, standings, now)
 
     def _at_once(self, run: Run, now: float) -> Begun | None:
         """What `next_move` would lead to if nothing speaks against the first of the chain: nearly always.

@@ -60,13 +60,14 @@ Answer = JsonAnswer | StreamAnswer | ResortAnswer
 
 
 class Begun(NamedTuple):
-    """A first attempt that is under way already."""
+    """An attempt that is under way already."""
 
     permit: Permit
     exchange: Exchange | None
     """None if it was not sent yet."""
     last: bool
     """Nobody else is left to ask."""
+    step: int = 0
 
 
 class Run(Struct):
@@ -105,7 +106,9 @@ class Run(Struct):
     explain: bool = False
     """The plan is wanted instead of an answer."""
     begun: Begun | None = None
-    """How far it had come before the executor got it."""
+    """How far it had come before the executor got it: with an attempt that is under way, ..."""
+    brought: JsonAnswer | None = None
+    """... or with an answer that is only to be told."""
 
     @property
     def cost(self) -> float | None:

@@ -113,8 +113,13 @@ class Walk:
 
     async def admitted(self, move: Attempt) -> tuple[int, Permit] | None:
         """The step with a permit for it, when it is time; None when something has come between."""
-        self.run.history.panicked |= move.panic
         await self._wait(move)
+        permit = self.admit(move)
+        return None if permit is None else (move.step, permit)
+
+    def admit(self, move: Attempt) -> Permit | None:
+        """A permit for a move whose time has come; None when something has come between."""
+        self.run.history.panicked |= move.panic
         step, now = self.run.plan.steps[move.step], self.world.clock()
         permit = self.world.pool.admit(step.deployment, step.rules, now, early=move.panic)
         if isinstance(permit, Standing):
@@ -127,7 +132,7 @@ class Walk:
         elif not self.world.budgets.withdraw(step.deployment.upstream, now):
             self.world.attempts.report(permit, IGNORED)
             return None
-        return move.step, permit
+        return permit
 
     async def place(self, move: Queue) -> tuple[int, Permit] | None:
         """One of some steps with a permit for it, when a place there comes free; None when none does."""

@@ -12,7 +12,7 @@ from proxy.core.errors import ClientError, body_timeout, internal, request_too_l
 from proxy.execution.run import Run
 from proxy.server.context import Context
 from proxy.server.door import Head, Sender
-from proxy.server.fast_path import Flight
+from proxy.server.flight import Flight
 from proxy.server.lifecycle import Work
 from proxy.server.model_request import answer_request
 from proxy.server.wire import error_body, header_lines, http_head, new_request_id

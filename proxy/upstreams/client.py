@@ -21,13 +21,11 @@ from proxy.core.facts import Price
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
-from proxy.core.secrets import mask
 from proxy.core.wire import Wire, own_form_of
 from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.bound import BOUND, EXTENSIONS, without_bound, without_extensions
 from proxy.dialects.client_wire import ClientWire, Speaking
 from proxy.dialects.dialect import NotCarriedError, Outgoing
-from proxy.dialects.failures import classify
 from proxy.dialects.languages import CLIENT_WIRES, chat_fields
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.openai.continuing import continued, own_beginning
@@ -35,23 +33,21 @@ from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import Kind, auth, path_at
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
 from proxy.streams.splice import Splice
+from proxy.upstreams.error_answer import masked, read_error_answer
 from proxy.upstreams.headers import notable
 from proxy.upstreams.prepared_call import PreparedCall
-from proxy.upstreams.signing import is_signing_key, region_of, secrets_of, signed
+from proxy.upstreams.signing import is_signing_key, region_of, signed
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
 from proxy.upstreams.ways import Ask, Letter, Way, fields_for, names_sent, way_of
 
 _MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of a JSON answer; a longer one is a fault of the upstream, or a decompression bomb."""
-_MAX_ERROR = 64 * 1024
 _MOST_TARGETS = 1024
 """Heads that are kept, by upstream, key, address and headers."""
 _NO_SUCH_PATH = frozenset({404, 405, 501})
 _LACKING = frozenset({FailureClass.MODEL_GONE, FailureClass.NOT_CARRIED, FailureClass.UNKNOWN})
 """What such a status means, where nothing else in the error says better."""
 _NO_SUCH_MODEL = frozenset({"model_not_found", "deploymentnotfound", "model_decommissioned"})
-_ERROR_PATIENCE_S = 5.0
-"""Seconds for the body of an error answer: its status has already said what matters."""
 _ADDED_FIELDS = ("stream_options",)
 """Fields that a request may have upstream without the client's doing."""
 _WAYS = frozenset(ResumeMode)
@@ -130,7 +126,7 @@ class UpstreamClient:
         if failure.kind is FailureClass.PARAMETER_UNSUPPORTED and failure.param not in self._sent(kind, ask):
             # What was never sent cannot be left out: asking again would get the same answer.
             failure = replace(failure, kind=FailureClass.CALLER_FAULT)
-        return _masked(failure, self._upstreams[deployment.upstream])
+        return masked(failure, self._upstreams[deployment.upstream])
 
     @staticmethod
     def _sent(kind: Kind, ask: Ask) -> set[str]:
@@ -245,27 +241,13 @@ class UpstreamClient:
         return target
 
 
-def _masked(failure: Failure, upstream: UpstreamSettings) -> Failure:
-    """A failure in whose texts no credential shows, wherever the upstream echoed one."""
-    keys = upstream.keys
-    if upstream.kind.signs:
-        # A signature that does not match is answered with all that was signed, the session's token included.
-        keys = (*keys, *(secret for key in keys for secret in secrets_of(key)))
-    told = (failure.message, failure.error_type, failure.error_code, failure.param)
-    masked = tuple([mask(text, keys) if text else text for text in told])
-    if masked == told:
-        return failure
-    message, error_type, error_code, param = masked
-    return replace(failure, message=message or "", error_type=error_type, error_code=error_code, param=param)
-
-
 async def _read_reply(
     way: Way, letter: Letter, sent: Outgoing, exchange: Exchange, timers: Timers
 ) -> JsonReply | StreamReply | Failure:
     """What an exchange whose head is in brings."""
     kind, request = letter.upstream.kind, letter.ask.request
     if exchange.status != 200:
-        failure = await _read_failure(kind.name, exchange, timers.deadline)
+        failure = await read_error_answer(kind.name, exchange, timers.deadline)
         return failure if way.wire is Wire.CHAT else _own_form_refused(failure, letter)
     passed, headers = notable(exchange.answer)
     if not request.stream:
@@ -332,21 +314,6 @@ def _names_model(failure: Failure, model: str) -> bool:
     if (failure.error_code or "").lower() in _NO_SUCH_MODEL:
         return True
     return re.search(rf"(?<!\w){re.escape(model)}(?!\w)", failure.message, re.IGNORECASE) is not None
-
-
-async def _read_failure(kind: str, exchange: Exchange, deadline: float) -> Failure:
-    """The failure of an answer that is not a 200. Its body may be late or broken: the status alone is enough."""
-    body = exchange.whole()
-    if body is None:
-        until = min(deadline, asyncio.get_running_loop().time() + _ERROR_PATIENCE_S)
-        read = bytearray()
-        try:
-            while len(read) < _MAX_ERROR and (data := await exchange.read(until)):
-                read += data
-        except (TimeoutError, TransportError):
-            pass
-        body = bytes(read)
-    return classify(kind, exchange.status, exchange.answer.headers, body[:_MAX_ERROR], time.time())
 
 
 async def _read_json(exchange: Exchange, timers: Timers) -> bytes | Failure:

@@ -1,7 +1,7 @@
 """One deployment, asked for one whole chat completion in OpenAI's words, over a connection that is kept.
 
-What `client.py` works out for each call is worked out here once. The same bytes are sent, and the same answers taken;
-whatever is not taken is left as it is, for the client to read.
+What `client.py` works out for each call is worked out here once. The same bytes are sent, and of the same answers the
+same is made; whatever is not whole, or needs a closer look, is left as it is, for the client to read.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.config.settings import UpstreamSettings
-from proxy.core.failure import Failure
+from proxy.core.failure import Failure, FailureClass
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.caps import CAPS, within
 from proxy.dialects.openai.chat import Completion, pieces, read_answer
 from proxy.dialects.openai.families import refused_by
+from proxy.upstreams.error_answer import failure_of, masked
 from proxy.upstreams.exchange import Exchange
 from proxy.upstreams.transport import Target, Transport
 from proxy.upstreams.ways import Ask, Letter, way_of
@@ -52,13 +53,22 @@ class PreparedCall:
         sent = way_of(self._kind, ask).write(Letter(ask, fields, self._upstream, self._model))
         return None if sent.dropped else Transport.post_at_once(self._targets[key], sent.body)
 
-    def read(self, exchange: Exchange) -> Completion | None:
-        """The answer, if it is a good one and all of it is there; None for anything else, which is still to be read."""
-        answer = exchange.answer
-        if answer.status != 200 or b"content-encoding" in answer.fields or (body := exchange.whole()) is None:
+    def read(self, exchange: Exchange) -> Completion | Failure | None:
+        """The answer, or how the upstream failed to give one; None where that is still to be read, or found out."""
+        answer, kind = exchange.answer, self._kind
+        if answer.failure is not None and answer.status in {0, 200}:
+            # A kept connection that was dead all the time is no failure of the upstream's.
+            return None if answer.failure.kind is FailureClass.RESET else answer.failure
+        if b"content-encoding" in answer.fields or (body := exchange.whole()) is None:
             return None
-        completion = read_answer(body, self._kind.quirks, self._kind.name, time.time())
-        if isinstance(completion, Failure):
+        if answer.status == 200:
+            read = read_answer(body, kind.quirks, kind.name, time.time())
+        else:
+            read = failure_of(kind.name, exchange, body)
+        if not isinstance(read, Failure):
+            return read
+        if read.kind is FailureClass.PARAMETER_UNSUPPORTED:
+            # Whether it was sent at all, and may be left out, is the client's to know.
             answer.put_back(body)
             return None
-        return completion
+        return masked(read, self._upstream)

@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.event import AttemptEnded, Happening, RequestEnded
-from proxy.server.fast_path import FastPath, Flight
+from proxy.server.fast_path import FastPath
+from proxy.server.flight import Flight
 from proxy.simulator.faults import FAULTS
 from proxy.upstreams.prepared_call import PreparedCall
 from tests.support.doors import Heard, blanked, left, talk

@@ -1,0 +1,251 @@
+"""One request on the fast path, from its first attempt to its answer; theory of operation in `fast_path.py`.
+
+Each event of the network finds its flight waiting for one exchange, and leaves it waiting for one, or over:
+
+    waiting --a good answer--> answered
+       ^ |
+       | +--a failure that is known in full--> what would the engine do? --ask another one, now--> (waiting)
+       |                                                  |
+       +--------------------------------------------------+--anything else--> the engine's
+
+What the engine would do after a failure is asked of the same walk and the same `next_move` that it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from proxy.config.settings import RouteSettings
+from proxy.core.event import AttemptEnded, Happening, RequestEnded
+from proxy.core.failure import Failure
+from proxy.core.request import ModelRequest
+from proxy.execution.attempt import Attempts
+from proxy.execution.executor import Executor
+from proxy.execution.run import Begun, JsonAnswer, Run
+from proxy.execution.walk import Walk
+from proxy.pool.permit import IGNORED, Permit
+from proxy.routing.next_move import Attempt, next_move
+from proxy.routing.plan import Usual, Wishes, plan_of
+from proxy.server.door import MOST_AT_ONCE, Head
+from proxy.server.flags import FLAGS
+from proxy.server.lifecycle import Lifecycle
+from proxy.server.wire import header_lines
+from proxy.upstreams.prepared_call import PreparedCall
+from proxy.upstreams.transport import Exchange
+
+
+class FastTurn(Protocol):
+    """One request of the front lane, as the fast path needs it."""
+
+    id: str
+    head: Head
+    since: float
+    """When its head was complete (the loop's clock)."""
+    flight: Flight | None
+    """Set while it is on the fast path."""
+
+    def cancel(self) -> object:
+        """As of `Work`."""
+
+    def answer_with(self, status: int, lines: str, body: bytes) -> None:
+        """Give a whole answer, with these lines of headers. Raises ConnectionError when nobody is there."""
+
+    def break_down(self, error: Exception) -> None:
+        """Nobody thought of such an error: log it, and say so if there is somebody to be told."""
+
+    def over(self) -> None:
+        """Nothing more is to be done for it."""
+
+    def serve(self, run: Run | None = None) -> None:
+        """Let the engine serve it: from its beginning, or from where a run is."""
+
+
+class Prepared(NamedTuple):
+    """What is the same for all usual requests of one client, with the same wishes, for one model."""
+
+    client: str | None
+    wishes: Wishes
+    route: RouteSettings
+    usual: Usual
+    calls: Sequence[PreparedCall | None]
+    """For each of the usual steps."""
+    patience: float
+    """Seconds from the request's arrival to its deadline."""
+    last: bool
+    """Nobody but the first is there to be asked."""
+    trail: str
+    reason: str
+    """Of the answer's head: what stands before the attempt's duration, and behind the timing."""
+
+
+class Base(NamedTuple):
+    """What all flights of one configuration share."""
+
+    executor: Executor
+    attempts: Attempts
+    lifecycle: Lifecycle
+    emit: Callable[[Happening], None]
+    clock: Callable[[], float]
+
+
+class Flight:
+    """One request on the fast path. Its exchange wakes it; its turn may have it bail out."""
+
+    __slots__ = (
+        "_base", "_body_took", "_exchange", "_last", "_long", "_over", "_permit", "_prepared", "_request", "_step",
+        "_turn", "_walk",
+    )  # fmt: skip
+
+    def __init__(
+        self, base: Base, turn: FastTurn, prepared: Prepared, request: ModelRequest, body_took: float, *, long: bool
+    ) -> None:
+        """`body_took` is as of a `Run`. `long`: its prompt may be long enough to learn from."""
+        self._base = base
+        self._turn = turn
+        self._prepared = prepared
+        self._request = request
+        self._body_took = body_took
+        self._long = long
+        self._walk: Walk | None = None
+        """What came before, once there was a failure."""
+        self._step = 0
+        self._permit: Permit | None = None
+        self._exchange: Exchange | None = None
+        self._last = False
+        self._over = False
+        turn.flight = self
+
+    def ask(self, step: int, permit: Permit, now: float, *, last: bool) -> None:
+        """Send the request to a step of its plan, for a permit, and wait. `last`: nobody else is there to be asked."""
+        turn, prepared = self._turn, self._prepared
+        self._step, self._permit, self._last = step, permit, last
+        exchange = self._exchange = _send(prepared.calls[step], self._request, permit)
+        if exchange is None or exchange.answer.failure is not None:
+            self.bail_out()
+            return
+        until = turn.since + prepared.patience
+        if not last:
+            until = min(until, now + prepared.usual.steps[step].timeouts.answer)
+        exchange.notify(self, until)
+
+    def done(self) -> bool:
+        """As of a `Waiter`."""
+        return self._over
+
+    def set_exception(self, error: BaseException) -> None:
+        """As of a `Waiter`."""
+        del error
+        self.bail_out()
+
+    def set_result(self, nothing: None) -> None:
+        """As of a `Waiter`: something came."""
+        del nothing
+        base, turn, exchange, permit = self._base, self._turn, self._exchange, self._permit
+        call = self._prepared.calls[self._step]
+        if exchange is None or permit is None or call is None or exchange.answer.unread > MOST_AT_ONCE:
+            self.bail_out()
+            return
+        try:
+            brought = base.attempts.end_prepared(permit, call, exchange)
+            if brought is None:
+                self.bail_out()
+                return
+            result, attempt = brought
+            if isinstance(result, Failure) or self._walk is not None:
+                self._go_on(result, attempt)
+                return
+            self._leave()
+            self._tell(result, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
+            if self._permit is not None and not self._permit.spent:
+                base.attempts.report(self._permit, IGNORED)
+            self._leave()
+            turn.break_down(error)
+            self._note(500, "internal_error")
+        base.lifecycle.over(turn)
+        turn.over()
+
+    def bail_out(self) -> None:
+        """Let the engine go on from here."""
+        run = self._run() if self._walk is None else self._walk.run
+        if self._permit is not None:
+            run.begun = Begun(self._permit, self._exchange, self._last, self._step)
+        self._leave()
+        self._turn.serve(run)
+
+    def _go_on(self, result: JsonAnswer | Failure, attempt: AttemptEnded) -> None:
+        """Take in how an attempt ended, the first that failed or one after it, and do what the engine would do next."""
+        walk = self._walk or self._begin_to_walk()
+        run, self._permit, self._exchange = walk.run, None, None
+        run.ended.append(attempt)
+        if walk.judge(self._step, result) is None:
+            now = self._base.clock()
+            move = next_move(run.plan, run.history, walk.standings(now), walk, now)
+            if isinstance(move, Attempt) and move.at <= now and (permit := walk.admit(move)) is not None:
+                walk.go_to(move.step)
+                self.ask(move.step, permit, now, last=move.last)
+                return
+        elif isinstance(result, JsonAnswer):
+            run.brought = result
+        self.bail_out()
+
+    def _begin_to_walk(self) -> Walk:
+        walk = self._walk = Walk(self._base.executor.world, self._run())
+        walk.run.history.luck = walk.world.roll()
+        walk.go_to(0)
+        return walk
+
+    def _run(self) -> Run:
+        turn, prepared = self._turn, self._prepared
+        plan = plan_of(prepared.route, prepared.usual.steps, (), prepared.wishes, turn.since)
+        return Run(plan, self._request, turn.since, prepared.client, self._body_took)
+
+    def _leave(self) -> None:
+        # They refer to each other: without this only the collector would find them.
+        self._over, self._exchange, self._turn.flight = True, None, None
+
+    def _tell(self, answer: JsonAnswer, attempt: AttemptEnded) -> None:
+        """Send the answer to the first attempt, and write down what happened."""
+        base, turn, prepared = self._base, self._turn, self._prepared
+        if self._long:
+            base.executor.note_size(self._request, attempt.deployment, answer.usage)
+        took = base.clock() - turn.since
+        lines = (
+            f"{prepared.trail}{attempt.duration * 1000:.0f}\r\nserver-timing: upstream;dur={took * 1000:.1f}, "
+            f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}"
+        )
+        if answer.headers:
+            lines += header_lines(answer.headers)
+        if attempt.cost is not None:
+            lines += f"x-holdfast-cost: {attempt.cost:.8f}\r\n"
+        status, outcome = 200, "ok"
+        try:
+            turn.answer_with(200, lines + "content-type: application/json\r\n", answer.body)
+        except ConnectionError:
+            status, outcome = 499, "client_left"
+        self._note(status, outcome, attempt, answer.usage)
+
+    def _note(self, status: int, outcome: str, attempt: AttemptEnded | None = None, usage: bytes | None = None) -> None:
+        turn, prepared = self._turn, self._prepared
+        took = self._base.clock() - turn.since
+        record = RequestEnded(
+            turn.id, prepared.route.name, self._request.model, False, status, outcome, FLAGS.get(outcome, "")
+        )
+        record.client, record.client_retry, record.tags = prepared.client, turn.head.client_retry, turn.head.tags
+        record.duration, record.waited_for_others = took, self._body_took
+        if attempt is not None:
+            record.deployment, record.attempts, record.cost = attempt.deployment, (attempt,), attempt.cost
+            record.first_token, record.usage = took, usage
+            record.waited_for_others += attempt.duration
+        self._base.emit(record)
+
+
+def _send(call: PreparedCall | None, request: ModelRequest, permit: Permit) -> Exchange | None:
+    """Send a request; None where that is for the engine to do."""
+    if call is None or permit.deployment.refused_parameters:
+        return None
+    try:
+        return call.send(request, permit.key)
+    except Exception:  # noqa: BLE001 - whatever it is, the engine has the permit then, and comes to it, too
+        return None

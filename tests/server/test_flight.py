@@ -1,0 +1,200 @@
+"""Failing over without the engine, against the engine: what is seen of it is the same, as in test_fast_path.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.server.flight import Flight
+from tests.server.test_fast_path import SURE, asking, both_ways
+from tests.support.doors import Heard, left, talk
+from tests.support.fleet import Fleet, fleet
+from tests.support.virtual_time import run_virtual
+
+CHAINS = """\
+version: 1
+server: {port: 0}
+upstreams:
+  primary: {kind: simulated}
+  backup: {kind: simulated}
+  third: {kind: simulated, retry: {attempts: 1}}
+defaults:
+  deadline: 20s
+  timeout: {connect: 1s, first_token: 3s, answer: 4s, idle: 2s}
+  retry: {attempts: ATTEMPTS, backoff: {initial: 100ms}}
+  breaker: {consecutive: CONSECUTIVE, error_rate: 100%}
+  foresight: {trend: false}
+  outlier: {max_ejected: 0}
+routes:
+  chat: {chain: [primary/m, backup/m, third/m]}
+  again: {chain: [primary/m, backup/m, primary/n, primary/m]}
+  spoken: {chain: [primary/m, backup/m], last_resort: {text: "later"}}
+  short: {chain: [primary/m, backup/m], deadline: 2s}
+  less: {chain: [primary/m, {to: backup/m, quality: 0.5}]}
+"""
+ROUTES = ("chat", "again", "spoken", "short", "less")
+WARM = [None, None, None]
+Faults = Sequence[str | None]
+"""Of the primary, the backup and the third."""
+
+
+def routes(*, attempts: int = 1, consecutive: int = 50) -> str:
+    return CHAINS.replace("ATTEMPTS", str(attempts)).replace("CONSECUTIVE", str(consecutive))
+
+
+@pytest.fixture(autouse=True)
+def same_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are as long in both runs."""
+    monkeypatch.setattr("random.random", lambda: 0.5)
+
+
+async def inject(running: Fleet, faults: Faults) -> None:
+    for upstream, fault in zip(("primary", "backup", "third"), faults, strict=True):
+        await running.simulator.inject(upstream, fault)
+
+
+async def warm_up(running: Fleet, model: str) -> list[Heard]:
+    """From here on the route's steps are known, and all three have connections that are kept."""
+    for upstream in ("primary", "backup", "third"):
+        await talk(running, asking(model=model), patience=10.0)
+        await running.simulator.inject(upstream, "503")
+    await talk(running, asking(model=model), patience=10.0)
+    await inject(running, WARM)
+    await asyncio.sleep(1.0)
+    return [await talk(running, asking(model=model), 0.5, asking(model=model), patience=10.0)]
+
+
+def steps_asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The steps that are asked without the engine, as they are asked."""
+    steps: list[int] = []
+    ask = Flight.ask
+
+    def noted(flight: Flight, step: int, *rest: Any, **more: Any) -> None:
+        steps.append(step)
+        ask(flight, step, *rest, **more)
+
+    monkeypatch.setattr(Flight, "ask", noted)
+    return steps
+
+
+def test_the_next_one_is_asked_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fleet(routes()) as running:
+            await warm_up(running, "chat")
+            await inject(running, ["503", "503", None])
+            steps = steps_asked(monkeypatch)
+            monkeypatch.setattr("proxy.execution.attempt.Attempts.make", None)
+            heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
+
+            assert [200, 200] == heard.statuses
+            assert [0, 1, 2, 0, 1, 2] == steps
+            assert [3, 3] == [len(record.attempts) for record in running.records[-2:]]
+            assert (0, 0) == left(running)
+
+    run_virtual(scenario())
+
+
+def test_who_has_to_wait_before_it_asks_again_is_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fleet(routes(attempts=2)) as running:
+            await warm_up(running, "chat")
+            await inject(running, ["503:times=1", None, None])
+            steps = steps_asked(monkeypatch)
+            heard = await talk(running, asking(), patience=10.0)
+
+            assert [200] == heard.statuses
+            assert [0] == steps
+            assert ["primary", "primary"] == [each.deployment.upstream for each in running.records[-1].attempts]
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize("fault", SURE)
+def test_whatever_the_first_and_the_next_do(fault: str, attempts: int) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        for faults in ([fault, None, None], ["503", fault, None], [fault, fault, "503"], [fault, fault, fault]):
+            await inject(running, faults)
+            heard.append(await talk(running, asking(), patience=30.0))
+        await inject(running, WARM)
+        return [*heard, await talk(running, asking(), 0.5, asking(), patience=30.0)]
+
+    with_it, without, _ = both_ways(scenario, routes(attempts=attempts))
+
+    assert without == with_it
+
+
+@pytest.mark.parametrize("after", [0.001, 0.005, 0.1, 3.0])
+def test_a_client_that_leaves_while_the_next_one_is_asked(after: float) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        await inject(running, ["503", "hang", None])
+        await talk(running, asking(), patience=after)
+        await inject(running, WARM)
+        return [*heard, await talk(running, asking(), patience=30.0)]
+
+    with_it, without, _ = both_ways(scenario, routes())
+
+    assert without == with_it
+
+
+def test_breakers_that_open_are_passed_over() -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        await inject(running, ["503", "500", None])
+        for _ in range(6):
+            heard.append(await talk(running, asking(), 1.0, asking(), patience=30.0))
+        await inject(running, WARM)
+        await asyncio.sleep(30.0)
+        return [*heard, await talk(running, asking(), 0.5, asking(), patience=30.0)]
+
+    with_it, without, _ = both_ways(scenario, routes(consecutive=3))
+
+    assert without == with_it
+
+
+def test_a_mistake_of_ours_costs_one_answer_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fleet(routes()) as running:
+            await warm_up(running, "chat")
+            await inject(running, ["503", None, None])
+            with monkeypatch.context() as patched:
+                patched.setattr("proxy.server.flight.next_move", lambda *_: 1 / 0)
+                heard = await talk(running, asking(), patience=10.0)
+            again = await talk(running, asking(), patience=10.0)
+
+            assert [500] == heard.statuses
+            assert [200] == again.statuses
+            assert (0, 0) == left(running)
+            assert ["internal_error", "ok"] == [record.outcome for record in running.records[-2:]]
+
+    run_virtual(scenario())
+
+
+TIMED = [fault for fault in SURE if fault not in {"hang", "endless", "pings", "empty_deltas"}]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.sampled_from(ROUTES),
+    st.lists(st.tuples(*[st.sampled_from([None, "503", *TIMED])] * 3), min_size=1, max_size=4),
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from([2, 50]),
+)
+def test_any_row_of_faults(model: str, rows: list[Faults], attempts: int, consecutive: int) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, model)
+        for faults in rows:
+            await inject(running, faults)
+            heard.append(await talk(running, asking(model=model), patience=30.0))
+        return heard
+
+    with_it, without, _ = both_ways(scenario, routes(attempts=attempts, consecutive=consecutive))
+
+    assert without == with_it
