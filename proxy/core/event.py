@@ -2,7 +2,7 @@
 
 Whoever acts emits one of these and knows nobody who listens; the log, the metrics and the event stream are listeners
 (`telemetry/`). Times are seconds; `at` is the wall clock, for people. No event holds prompt text, a key, or an
-upstream's raw message. Those that every request emits are structs, which cost a tenth of a dataclass to make.
+upstream's raw message. Those that many requests emit are structs, which cost a tenth of a dataclass to make.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ class AttemptEnded(Struct, frozen=True):
     """USD, where tokens and prices are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedOver:
+class FailedOver(Struct, frozen=True):
     """A request went on from one deployment to another."""
 
     route: str
@@ -154,8 +153,7 @@ class Shed:
     route: str
 
 
-@dataclass(frozen=True, slots=True)
-class Degraded:
+class Degraded(Struct, frozen=True):
     """A client got less than its route's first choice."""
 
     route: str

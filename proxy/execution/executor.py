@@ -57,7 +57,7 @@ class Executor:
 
     def _take_up(self, run: Run, now: float) -> Begun | None:
         """The attempt with which to go on where a run is; None if `next_move` has to be asked."""
-        if run.history.tried:
+        if run.walked:
             return run.begun
         run.history.luck = self.world.roll()
         return run.begun or self._begin(run, now)

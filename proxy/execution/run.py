@@ -105,6 +105,8 @@ class Run(Struct):
     """Where the answer broke and was gone on with."""
     explain: bool = False
     """The plan is wanted instead of an answer."""
+    walked: bool = False
+    """Its luck is drawn, and the budgets know of it."""
     begun: Begun | None = None
     """How far it had come before the executor got it: with an attempt that is under way, ..."""
     brought: JsonAnswer | None = None

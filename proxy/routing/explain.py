@@ -193,9 +193,9 @@ def reason(
     ):
         return "first choice"
     failed = [attempt for attempt in ended if attempt.outcome not in {"ok", "cancelled", "lost"}]
-    elsewhere = [attempt for attempt in failed if attempt.deployment != answered_by.deployment]
-    if elsewhere:
-        return f"failover from {elsewhere[-1].deployment} ({elsewhere[-1].outcome})"
+    for attempt in reversed(failed):
+        if attempt.deployment != answered_by.deployment:
+            return f"failover from {attempt.deployment} ({attempt.outcome})"
     if failed:
         return f"retry after {failed[-1].outcome}"
     if hedge_delay is not None and any(attempt.outcome == "lost" for attempt in ended):

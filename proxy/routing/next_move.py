@@ -40,6 +40,8 @@ _WAYS = frozenset({*ResumeMode, *map(own_form_of, Wire)})
 """What may have been refused instead of a field of the request: a way to go on with a broken answer, or a language."""
 _ABOUT_THE_REQUEST: Final = frozenset({FailureClass.CONTEXT_TOO_LONG, FailureClass.NOT_CARRIED})
 """What nobody could serve for a reason of the request's own: its client is told that, and may change it."""
+_OUT: Final = frozenset({Hold.OPEN, Hold.PROBING, Hold.OFF})
+"""What is not waited for: nothing says that the deployment will be well when it ends."""
 _USEFUL_S = 1.0
 _USEFUL_SHARE = 0.1
 """The time that must be left for an attempt after a wait for a place: a tenth of the request's, at most a second."""
@@ -86,7 +88,7 @@ class History(Struct):
 
     def retries(self, plan: Plan, step: int) -> int:
         """How many of these count as tries: one that only refused a way of asking has cost nothing to speak of."""
-        return sum(tried.failure.param not in _WAYS for tried in self.of(plan, step))
+        return sum([tried.failure.param not in _WAYS for tried in self.of(plan, step)])
 
     def refused_fields(self, plan: Plan, step: int) -> set[str]:
         """The request fields that a step's deployment has rejected in this request."""
@@ -199,7 +201,7 @@ def _order(
         if waiting <= plan.steps[same].retry.patience:
             yield same
     fresh = [step for step, at in free.items() if at <= now and not history.of(plan, step)]
-    yield from (step for step in fresh if _has_its_turn(plan, history, standings, step))
+    yield from [step for step in fresh if _has_its_turn(plan, history, standings, step)]
     yield from fresh
     yield from sorted(free, key=lambda step: (max(now, free[step]), step))
 
@@ -249,9 +251,10 @@ def _panic(plan: Plan, history: History, standings: Sequence[Standing], now: flo
 
 def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
     """Whether nobody is left to answer if this one is silent: no other deployment in time, and no last resort."""
+    if plan.last_resort is not None:
+        return False
     here = plan.steps[step].deployment
-    others = (at for other, at in ready.items() if plan.steps[other].deployment != here)
-    return plan.last_resort is None and all(at >= plan.deadline for at in others)
+    return all(at >= plan.deadline or plan.steps[other].deployment == here for other, at in ready.items())
 
 
 def _ready(plan: Plan, history: History, standings: Sequence[Standing]) -> dict[int, float]:
@@ -265,11 +268,11 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
     """When a step may be sent the request, or None if this request must not try it (again)."""
     standing = standings[step]
     usable_at = standing.usable_at
-    if standing.hold in {Hold.OPEN, Hold.PROBING, Hold.OFF}:
+    if standing.hold in _OUT:
         return None
     failures = history.of(plan, step)
     if not failures:
-        return usable_at if _window_may_fit(plan, history, step) else None
+        return usable_at if not history.tried or _window_may_fit(plan, history, step) else None
     if standing.doubtful:
         # Its breaker has opened since, and others find out whether it is well.
         return None

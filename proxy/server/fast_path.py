@@ -95,21 +95,20 @@ class FastPath:
             or not self._planner.suits(prepared.usual, request)
         ):
             return False
-        pool, steps = self._pool, prepared.usual.steps
-        if len(steps) > 1 and not prepared.last:
-            second = steps[1]
-            if pool.standing(second.deployment, second.rules, now) is not FREE:
-                return False
         if not lifecycle.admit(turn, self._most):
             return False
-        first = steps[0]
-        permit = pool.admit_free(first.deployment, first.rules, now)
-        if permit is None:
-            return False
-        self._budgets.request(prepared.route.name, now)
-        self._budgets.first_attempt(first.deployment.upstream, now)
+        budgets, pool, steps = self._budgets, self._pool, prepared.usual.steps
         flight = Flight(self._base, turn, prepared, request, now - turn.since, long=len(body) >= LEAST_LEARNED)
-        flight.ask(0, permit, now, last=prepared.last)
+        budgets.request(prepared.route.name, now)
+        first, second = steps[0], steps[1] if len(steps) > 1 else None
+        permit = None
+        if second is None or pool.standing(second.deployment, second.rules, now) is FREE:
+            permit = pool.admit_free(first.deployment, first.rules, now)
+        if permit is None:
+            flight.choose(now)
+        else:
+            budgets.first_attempt(first.deployment.upstream, now)
+            flight.ask(0, permit, now, last=prepared.last)
         return True
 
     def _prepared_for(self, head: Head, model: str) -> Prepared | None:

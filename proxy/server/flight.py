@@ -2,13 +2,14 @@
 
 Each event of the network finds its flight waiting for one exchange, and leaves it waiting for one, or over:
 
-    waiting --a good answer--> answered
-       ^ |
-       | +--a failure that is known in full--> what would the engine do? --ask another one, now--> (waiting)
-       |                                                  |
-       +--------------------------------------------------+--anything else--> the engine's
+    ask --> waiting --a good answer--> answered
+     ^         |
+     |         +--a failure that is known in full--> choose --(nothing that can be done at once)--> the engine's
+     |                                                 |
+     +--(one that can be asked now)--------------------+
 
-What the engine would do after a failure is asked of the same walk and the same `next_move` that it asks.
+A flight whose first deployment is not free begins with the choice. It is that of the engine: of the same walk and the
+same `next_move`.
 """
 
 from __future__ import annotations
@@ -153,18 +154,28 @@ class Flight:
                 return
             result, attempt = brought
             if isinstance(result, Failure) or self._walk is not None:
-                self._go_on(result, attempt)
+                self._take_in(result, attempt)
                 return
             self._leave()
             self._tell(result, attempt)
+            base.lifecycle.over(turn)
+            turn.over()
         except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
-            if self._permit is not None and not self._permit.spent:
-                base.attempts.report(self._permit, IGNORED)
-            self._leave()
-            turn.break_down(error)
-            self._note(500, "internal_error")
-        base.lifecycle.over(turn)
-        turn.over()
+            self._break_down(error)
+
+    def choose(self, now: float) -> None:
+        """Ask whomever the engine would ask next, if that can be done at once."""
+        try:
+            walk = self._walk or self._begin_to_walk()
+            run = walk.run
+            move = next_move(run.plan, run.history, walk.standings(now), walk, now)
+            if isinstance(move, Attempt) and move.at <= now and (permit := walk.admit(move)) is not None:
+                walk.go_to(move.step)
+                self.ask(move.step, permit, now, last=move.last)
+            else:
+                self.bail_out()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._break_down(error)
 
     def bail_out(self) -> None:
         """Let the engine go on from here."""
@@ -174,32 +185,40 @@ class Flight:
         self._leave()
         self._turn.serve(run)
 
-    def _go_on(self, result: JsonAnswer | Failure, attempt: AttemptEnded) -> None:
-        """Take in how an attempt ended, the first that failed or one after it, and do what the engine would do next."""
-        walk = self._walk or self._begin_to_walk()
-        run, self._permit, self._exchange = walk.run, None, None
-        run.ended.append(attempt)
+    def _take_in(self, result: JsonAnswer | Failure, attempt: AttemptEnded) -> None:
+        """Go on after an attempt that is over: the first that failed, or one after it."""
+        walk = self._walk
+        if walk is None:
+            walk = self._begin_to_walk()
+            walk.go_to(self._step)
+        self._permit = self._exchange = None
+        walk.run.ended.append(attempt)
         if walk.judge(self._step, result) is None:
-            now = self._base.clock()
-            move = next_move(run.plan, run.history, walk.standings(now), walk, now)
-            if isinstance(move, Attempt) and move.at <= now and (permit := walk.admit(move)) is not None:
-                walk.go_to(move.step)
-                self.ask(move.step, permit, now, last=move.last)
-                return
+            self.choose(self._base.clock())
         elif isinstance(result, JsonAnswer):
-            run.brought = result
-        self.bail_out()
+            walk.run.brought = result
+            self.bail_out()
 
     def _begin_to_walk(self) -> Walk:
         walk = self._walk = Walk(self._base.executor.world, self._run())
-        walk.run.history.luck = walk.world.roll()
-        walk.go_to(0)
+        walk.run.walked, walk.run.history.luck = True, walk.world.roll()
         return walk
 
     def _run(self) -> Run:
         turn, prepared = self._turn, self._prepared
         plan = plan_of(prepared.route, prepared.usual.steps, (), prepared.wishes, turn.since)
         return Run(plan, self._request, turn.since, prepared.client, self._body_took)
+
+    def _break_down(self, error: Exception) -> None:
+        """Nobody thought of such an error."""
+        base, turn, permit = self._base, self._turn, self._permit
+        if permit is not None and not permit.spent:
+            base.attempts.report(permit, IGNORED)
+        self._leave()
+        turn.break_down(error)
+        self._note(500, "internal_error")
+        base.lifecycle.over(turn)
+        turn.over()
 
     def _leave(self) -> None:
         # They refer to each other: without this only the collector would find them.

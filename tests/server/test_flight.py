@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.core.names import DeploymentId
+from proxy.pool.deployment import Order
 from proxy.server.flight import Flight
 from tests.server.test_fast_path import SURE, asking, both_ways
 from tests.support.doors import Heard, left, talk
@@ -99,6 +102,24 @@ def test_the_next_one_is_asked_without_the_engine(monkeypatch: pytest.MonkeyPatc
     run_virtual(scenario())
 
 
+def test_those_that_are_out_are_passed_over_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fleet(routes(consecutive=4)) as running:
+            await warm_up(running, "chat")
+            await inject(running, ["503", None, None])
+            await talk(running, *[asking()] * 4, patience=10.0)
+            steps = steps_asked(monkeypatch)
+            monkeypatch.setattr("proxy.execution.attempt.Attempts.make", None)
+            heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
+
+            assert [200, 200] == heard.statuses
+            assert [1, 1] == steps
+            assert ["reason=first_choice_out"] * 2 == [record.degraded for record in running.records[-2:]]
+            assert (0, 0) == left(running)
+
+    run_virtual(scenario())
+
+
 def test_who_has_to_wait_before_it_asks_again_is_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with fleet(routes(attempts=2)) as running:
@@ -138,6 +159,37 @@ def test_a_client_that_leaves_while_the_next_one_is_asked(after: float) -> None:
         await talk(running, asking(), patience=after)
         await inject(running, WARM)
         return [*heard, await talk(running, asking(), patience=30.0)]
+
+    with_it, without, _ = both_ways(scenario, routes())
+
+    assert without == with_it
+
+
+@pytest.mark.parametrize("faults", [WARM, ["503", None, None], ["503", "503", None], ["503", "503", "503"]])
+def test_several_at_once_where_few_are_allowed(faults: Faults) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        await inject(running, faults)
+        for upstream in ("primary", "backup", "third"):
+            running.simulator.upstream(upstream).voice.first_token_delay = 0.5
+        asked = [asyncio.create_task(talk(running, asking(), 3.0, asking(), patience=30.0)) for _ in range(7)]
+        return [*heard, *await asyncio.gather(*asked)]
+
+    few = routes().replace("defaults:\n", "defaults:\n  max_concurrent: 2\n")
+    with_it, without, _ = both_ways(scenario, few)
+
+    assert without == with_it
+
+
+@pytest.mark.parametrize("order", ["disable", "drain"])
+def test_what_an_operator_has_switched_off_is_passed_over(order: Literal["disable", "drain"]) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        deployment = running.proxy.pool.deployment(DeploymentId("primary", "m"))
+        deployment.order = Order(order, math.inf, None)
+        heard.append(await talk(running, asking(), 0.5, asking(), patience=30.0))
+        await inject(running, [None, "503", None])
+        return [*heard, await talk(running, asking(), 0.5, asking(), patience=30.0)]
 
     with_it, without, _ = both_ways(scenario, routes())
 
