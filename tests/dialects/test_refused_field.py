@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from proxy.dialects.failures import PREFILL, classify_in_band
+from proxy.dialects.failures import classify_in_band
 from proxy.dialects.refused_field import OPTIONAL_FIELDS
+from proxy.streams.resume import PREFILL
 from tests.dialects.provider_errors import NOW, C, anthropic, fail, forbidden, gemini, mistral, openai, openrouter, xai
 
 PARAMETERS: list[tuple[str, int, object, str | None]] = [
