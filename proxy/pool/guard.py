@@ -97,12 +97,11 @@ class Guard:
             return _NOTHING if counted else self.ignored(period, now)
         return self.follow(self.breaker.failed(period, now, roll), now)
 
-    def failed_elsewhere(self, failure: Failure, now: float, hour: int, *, stream: bool) -> None:
-        """An attempt of another process of this host failed: count it, and leave it to `judge` what that means."""
-        self._note(failure, now, hour, stream=stream)
+    def failed_elsewhere(self, now: float) -> None:
+        """An attempt of another process of this host failed, which counts; leave it to `judge` what that means."""
         breaker = self.breaker
         # What came before it moved has been judged already, by whoever moved it.
-        if failure.verdict.counts and breaker.state is BreakerState.CLOSED and now >= breaker.changed_at:
+        if breaker.state is BreakerState.CLOSED and now >= breaker.changed_at:
             breaker.count_failure(now)
 
     def judge(self, now: float, roll: float) -> Sequence[Happening]:

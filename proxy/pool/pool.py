@@ -15,17 +15,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from proxy.config.settings import Rules
-from proxy.core.event import Happening, RampStarted
+from proxy.core.event import Happening
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, Rests
 from proxy.core.names import DeploymentId
-from proxy.policies.breaker import NO_PERIOD, BreakerState
+from proxy.policies.breaker import BreakerState
 from proxy.policies.concurrency import ConcurrencyLimit, LimitSettings
-from proxy.policies.recent import RecentAnswers
+from proxy.pool.bookkeeping import begin_anew, book_failure, book_given_up, book_success
 from proxy.pool.deployment import Deployment
 from proxy.pool.guard import Guard
 from proxy.pool.permit import SUCCEEDED, Outcome, Permit
 from proxy.pool.rest import Rest
-from proxy.pool.resting import begin_rest, end_rests, next_key, rest_of, resting, set_rest
+from proxy.pool.resting import next_key, rest_of, resting, set_rest
 from proxy.pool.standing import FREE, Hold, Standing
 from proxy.pool.succession import Change, Layout, another, change_rules, forget_keys, succeed
 from proxy.pool.upstream import Upstream
@@ -231,7 +231,7 @@ class Pool:
                 permit.proven = True
                 events += guard.follow(guard.breaker.succeeded(period, now), now)
                 permit.tickets[number] = (guard, guard.breaker.period)
-        self._begin_anew(permit.deployment, events)
+        begin_anew(permit.deployment, events)
         return events
 
     def report(self, permit: Permit, outcome: Outcome, now: float, roll: float = 0.0) -> Sequence[Happening]:
@@ -242,11 +242,11 @@ class Pool:
         permit.deployment.in_flight -= 1
         permit.upstream.load.in_flight -= 1
         if outcome == SUCCEEDED:
-            return self._succeeded(permit, now)
+            return book_success(permit, now, self.hour)
         # The request ran out of time, not the deployment: whether it would have answered nobody knows.
         if isinstance(outcome, Failure) and outcome.code != DEADLINE_EXCEEDED:
-            return self._failed(permit, outcome, now, roll)
-        return self._ignored(permit, now)
+            return book_failure(permit, outcome, now, self.hour, roll)
+        return book_given_up(permit, now)
 
     def count_rejected(self, id: DeploymentId, rules: Rules, now: float) -> None:  # noqa: A002 - as above
         """Count a request that a breaker kept away."""
@@ -280,56 +280,6 @@ class Pool:
         if events:
             permit.events = events
         return permit
-
-    def _succeeded(self, permit: Permit, now: float) -> Sequence[Happening]:
-        deployment, upstream = permit.deployment, permit.upstream
-        deployment.record_success(permit.slot, now)
-        good_at = now if permit.good_at is None else permit.good_at
-        seconds: float | None = None
-        if not permit.probe:
-            seconds = good_at - permit.admitted_at
-            deployment.streams, deployment.embeds, deployment.last_served_at = permit.stream, permit.embeds, now
-            deployment.recent.record(True, permit.stream, seconds, now - permit.admitted_at)
-        if upstream.limit is not None:
-            upstream.limit.succeeded(upstream.in_flight + 1)
-        events: list[Happening] | None = None
-        for guard, period in permit.tickets:
-            if permit.proven and guard.breaker.state is BreakerState.HALF_OPEN:
-                period = NO_PERIOD  # noqa: PLW2901 - its success has been counted
-            told = guard.succeeded(
-                period, seconds, now, self.hour, stream=permit.stream, in_flight=deployment.in_flight + 1
-            )
-            if told:
-                events = [*(events or ()), *told]
-                self._begin_anew(deployment, told)
-        if permit.resting:
-            return [*(events or ()), *end_rests(permit)]
-        return events or _NOTHING
-
-    def _ignored(self, permit: Permit, now: float) -> Sequence[Happening]:
-        events: Sequence[Happening] = _NOTHING
-        for guard, period in permit.tickets:
-            if not permit.proven:
-                events = [*events, *guard.ignored(period, now)]
-        return events
-
-    @staticmethod
-    def _begin_anew(deployment: Deployment, events: Sequence[Happening]) -> None:
-        """When it is back, what it did before its outage says nothing about it any more."""
-        if any(isinstance(event, RampStarted) for event in events):
-            deployment.recent = RecentAnswers()
-
-    def _failed(self, permit: Permit, failure: Failure, now: float, roll: float) -> Sequence[Happening]:
-        deployment, upstream = permit.deployment, permit.upstream
-        deployment.record_failure(failure, now)
-        if failure.verdict.counts and not permit.probe:
-            deployment.recent.record(False, permit.stream, None, now - permit.admitted_at)
-        if upstream.limit is not None and failure.kind in {FailureClass.OVERLOADED, FailureClass.RATE_LIMITED}:
-            upstream.limit.overloaded(now)
-        events: list[Happening] = []
-        for guard, period in permit.tickets:
-            events += guard.failed(period, failure, now, self.hour, roll, stream=permit.stream, counted=permit.proven)
-        return [*events, *begin_rest(permit, failure, now)]
 
     def _forget_one(self) -> None:
         """Give up the record that was used longest ago: rather one without trouble, none with an operator's word."""

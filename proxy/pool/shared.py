@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 
-*What was seen* is told. Each process applies the outcome of its own attempts at once, and tells the others, which count
-it as if they had made the attempt: at the time at which it happened, since all read the same clock. So windows,
-percentiles, trends, adaptive limits and rests come out the same everywhere, a moment later.
+*What was seen* is told. Each process books the outcome of its own attempts at once, and tells the others, which book it
+as if they had made the attempt (`elsewhere.py`): at the time at which it happened, since all read the same clock. So
+windows, percentiles, trends, adaptive limits and rests come out the same everywhere, a moment later.
 
 *What was decided* is told as a state. A breaker moves for its own process's outcomes, and all others go where it stands
 now (`GuardTwin`); of two moves the later one holds. What others have seen moves no breaker, or each process would tell
@@ -29,15 +29,21 @@ from typing import Any, Final, Protocol
 
 from proxy.config.settings import Rules
 from proxy.core.event import Happening, RestCleared
-from proxy.core.failure import Failure, FailureClass
+from proxy.core.failure import Failure
 from proxy.core.names import DeploymentId
 from proxy.policies.breaker import NO_PERIOD, BreakerState
-from proxy.policies.recent import RecentAnswers
 from proxy.pool.deployment import Deployment, Ejection
-from proxy.pool.guard import Guard, GuardTwin, mark
+from proxy.pool.elsewhere import (
+    as_if_here,
+    take_up_end_of_rest,
+    take_up_guards,
+    take_up_outcome,
+    take_up_rejected,
+    told_outcome,
+)
+from proxy.pool.guard import Guard, mark
 from proxy.pool.permit import SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
-from proxy.pool.resting import begin_rest
 from proxy.pool.standing import FREE, Hold, Standing
 from proxy.pool.succession import Layout
 from proxy.pool.upstream import Upstream
@@ -198,7 +204,7 @@ class SharedPool(Pool):
         self._free(permit.places)
         permit.places = ()
         if outcome == SUCCEEDED or isinstance(outcome, Failure):
-            self._tell("outcome", *_told(permit, outcome, now))
+            self._tell("outcome", *permit.deployment.id, told_outcome(permit, outcome, now))
         if events or half_open:
             self._tell_guards(permit.deployment)
         for event in events:
@@ -225,26 +231,29 @@ class SharedPool(Pool):
         if deployment is not None and deployment.ejection is not None:
             self._tell("ejected", *id_, *deployment.ejection, at_once=True)
 
-    def tell_guards(self, id_: DeploymentId) -> None:
-        """Tell the others where a deployment's guards stand."""
-        self._tell_guards(self.deployment(id_))
-
     # What the others have told.
 
     def hear(self, kind: str, upstream: str, model: str, *said: Any) -> None:
-        """Take up one message of another process. What it cannot be understood by this configuration is left out."""
-        deployment = self._known_as(DeploymentId(upstream, model), said[-1] if kind == "outcome" else 0.0)
+        """Take up one message of another process. What cannot be understood by this configuration is left out."""
+        deployment = self._known_as(DeploymentId(upstream, model), said[0][-1] if kind == "outcome" else 0.0)
         if deployment is None:
             return
-        hear = {
-            "outcome": self._hear_outcome,
-            "guards": self._hear_guards,
-            "unrest": self._hear_unrest,
-            "headroom": self._hear_headroom,
-            "rejected": self._hear_rejected,
-            "ejected": self._hear_ejected,
-        }[kind]
-        hear(deployment, *said)
+        match kind:
+            case "outcome":
+                self._touched[deployment.id] = None
+                take_up_outcome(deployment, self._upstreams[upstream], self.hour, *said)
+            case "guards":
+                take_up_guards(deployment, *said)
+            case "unrest":
+                key, everywhere = said
+                take_up_end_of_rest(deployment, self._upstreams[upstream], key, everywhere=everywhere)
+            case "headroom":
+                key, share, wait, now = said
+                super().note_headroom(as_if_here(deployment, self._upstreams[upstream], key, now), share, wait, now)
+            case "rejected":
+                take_up_rejected(deployment, *said)
+            case "ejected":
+                deployment.ejection = Ejection(*said)
 
     def judge(self, now: float, roll: float) -> list[Happening]:
         """The leader's: whether what was heard calls for a breaker to open. The others are told."""
@@ -278,84 +287,6 @@ class SharedPool(Pool):
         for each in rules:
             found.guard(each, now)
         return found
-
-    def _hear_outcome(self, deployment: Deployment, *said: Any) -> None:
-        key, stream, probe, admitted_at, good_at, failed, now = said
-        permit = self._seen(deployment, key, admitted_at)
-        permit.stream, permit.probe, permit.good_at = stream, probe, good_at
-        self._touched[deployment.id] = None
-        if failed is None:
-            self._hear_success(deployment, permit, now)
-        else:
-            self._hear_failure(deployment, permit, failed, now)
-
-    def _hear_success(self, deployment: Deployment, permit: Permit, now: float) -> None:
-        last, failed_at = deployment.last_success_at, deployment.last_failure_at
-        if failed_at is None or failed_at <= now:
-            self._succeeded(permit, now)
-        else:
-            # A failure has come since: it ended nothing.
-            in_a_row = deployment.consecutive_failures, [guard.breaker.consecutive for guard in deployment.guards]
-            self._succeeded(permit, now)
-            deployment.consecutive_failures = in_a_row[0]
-            for guard, failures in zip(deployment.guards, in_a_row[1], strict=True):
-                guard.breaker.consecutive = failures
-        if last is not None and last > now:
-            deployment.last_success_at = last
-
-    def _hear_failure(self, deployment: Deployment, permit: Permit, failed: tuple[Any, ...], now: float) -> None:
-        stream, probe, admitted_at = permit.stream, permit.probe, permit.admitted_at
-        kind, code, wait, param, value_only = failed
-        failure = Failure(FailureClass(kind), code, wait=wait, param=param, value_only=value_only)
-        in_a_row = [guard.breaker.consecutive for guard in deployment.guards]
-        known = deployment.consecutive_failures, deployment.last_failure, deployment.last_failure_at
-        deployment.record_failure(failure, now)
-        if known[2] is not None and known[2] > now:
-            deployment.last_failure, deployment.last_failure_at = known[1:]
-        if failure.verdict.counts and not probe:
-            deployment.recent.record(False, stream, None, now - admitted_at)
-        limit = permit.upstream.limit
-        if limit is not None and failure.kind in {FailureClass.OVERLOADED, FailureClass.RATE_LIMITED}:
-            limit.overloaded(now)
-        for guard in deployment.guards:
-            guard.failed_elsewhere(failure, now, self.hour, stream=stream)
-        if deployment.last_success_at is not None and deployment.last_success_at > now:
-            # It was over before it was heard of.
-            deployment.consecutive_failures = known[0]
-            for guard, failures in zip(deployment.guards, in_a_row, strict=True):
-                guard.breaker.consecutive = failures
-        begin_rest(permit, failure, now)
-
-    def _hear_guards(self, deployment: Deployment, twins: Sequence[GuardTwin]) -> None:
-        for guard in deployment.guards:
-            own = mark(guard.rules)
-            twin = next((each for each in twins if each.mark == own), None)
-            if twin is not None and guard.adopt(twin):
-                # As when it came back here: what it did before says nothing about it any more.
-                deployment.recent = RecentAnswers()
-
-    def _hear_headroom(self, deployment: Deployment, key: int, share: float, wait: float | None, now: float) -> None:
-        super().note_headroom(self._seen(deployment, key, now), share, wait, now)
-
-    def _hear_rejected(self, deployment: Deployment, rules: int) -> None:
-        for guard in deployment.guards:
-            guard.breaker.rejected += mark(guard.rules) == rules
-
-    def _hear_ejected(self, deployment: Deployment, until: float, reason: str) -> None:
-        deployment.ejection = Ejection(until, reason)
-
-    def _hear_unrest(self, deployment: Deployment, key: int | None, everywhere: bool) -> None:
-        upstream = self._upstreams[deployment.id.upstream]
-        if key is None:
-            deployment.rest = None
-        elif key < len(upstream.slots):
-            (upstream.key_rests if everywhere else deployment.key_rests).pop(upstream.slots[key], None)
-
-    def _seen(self, deployment: Deployment, key: int, admitted_at: float) -> Permit:
-        """A permit as if an attempt had been made here. It is under way nowhere."""
-        upstream = self._upstreams[deployment.id.upstream]
-        tickets = [(guard, guard.breaker.watch()) for guard in deployment.guards]
-        return Permit(deployment, upstream, min(key, len(upstream.slots) - 1), admitted_at, tickets)
 
     # Small things.
 
@@ -401,15 +332,6 @@ class SharedPool(Pool):
 
     def _tell_guards(self, deployment: Deployment) -> None:
         self._tell("guards", *deployment.id, [guard.twin() for guard in deployment.guards], at_once=True)
-
-
-def _told(permit: Permit, outcome: Outcome, now: float) -> tuple[Any, ...]:
-    """An outcome, without what it said: an upstream's words are nobody's business."""
-    failed = None
-    if isinstance(outcome, Failure):
-        failed = (outcome.kind.value, outcome.code, outcome.wait, outcome.param, outcome.value_only)
-    told = (permit.key, permit.stream, permit.probe, permit.admitted_at, permit.good_at, failed, now)
-    return (*permit.deployment.id, *told)
 
 
 def _name(id_: DeploymentId) -> str:

@@ -86,7 +86,7 @@ def test_of_two_moves_the_later_holds_whoever_hears_first() -> None:
         attempt(running.pools[1], DOWN, 1.0)
     order = Order("close", ID, None, 1.5)
     carry_out(running.pools[0], order, lambda _id: [RULES])
-    running.pools[0].tell_guards(ID)
+    running.pools[0]._tell_guards(running.pools[0].deployment(ID))
     running.deliver(2.0)
 
     assert ["closed", "closed"] == states(running)
@@ -208,7 +208,7 @@ def test_a_success_elsewhere_ends_failures_in_a_row() -> None:
 
 def test_what_no_route_leads_to_is_left_out() -> None:
     running = host()
-    running.pools[0].hear("outcome", "gone", "m", 0, True, False, 0.0, None, None, 1.0)
+    running.pools[0].hear("outcome", "gone", "m", (0, True, False, 0.0, None, None, 1.0))
     running.pools[0].hear("ejected", "a", "unknown", 9.0, "errors")
 
     assert [ID] == [each.id for each in running.pools[0].deployments()]
