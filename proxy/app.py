@@ -20,7 +20,6 @@ from aiohttp.typedefs import Middleware
 from proxy.config.finding import Finding
 from proxy.config.lasting import kept_from, needs_restart, restart_finding
 from proxy.config.load import Loaded
-from proxy.config.meaning import is_loopback
 from proxy.config.settings import DrainSettings, Settings
 from proxy.control import urls as control_urls
 from proxy.control.audit import Audit
@@ -51,9 +50,10 @@ from proxy.server import urls
 from proxy.server.context import CONTEXT, Context
 from proxy.server.farewell import let_finish
 from proxy.server.fast_path import FastPath
-from proxy.server.lifecycle import Lifecycle, Work
+from proxy.server.lifecycle import Lifecycle
 from proxy.server.listener import Listener
 from proxy.server.middlewares import envelope
+from proxy.server.reach import open_place
 from proxy.server.ties import Ties
 from proxy.simulator.server import Simulator
 from proxy.stores.base import Store
@@ -120,8 +120,6 @@ class Holdfast:
         self._sync: Sync
         self._beside: list[asyncio.Task[None]] = []
         """What runs beside the requests."""
-        self._leaving: set[asyncio.Task[None]] = set()
-        """Waits until what the configuration no longer names can be closed."""
 
     @property
     def simulator(self) -> Simulator | None:
@@ -196,10 +194,9 @@ class Holdfast:
     async def stop(self) -> None:
         """Close everything, at once."""
         await self._listener.close()
-        beside = [*self._beside, *self._leaving]
-        for task in beside:
+        for task in self._beside:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
         self._bus.tell_later(None)
         await self._close_outside()
 
@@ -277,10 +274,11 @@ class Holdfast:
         running = self.settings
         restart = [restart_finding(key, running, _file(loaded)) for key in needs_restart(running, wanted)]
         settings = kept_from(running, wanted)
-        if settings.clients is None and self._is_open():
+        place = open_place(self._sockets, running.server.host)
+        if settings.clients is None and place is not None:
             raise RefusedError(
-                f"clients: without them {_place(self._sockets, running)} would let anyone in, and where the proxy "
-                "listens cannot change without a restart"
+                f"clients: without them {place} would let anyone in, and where the proxy listens cannot change without "
+                "a restart"
             )
         if self.lifecycle.draining:
             raise RefusedError("the proxy is shutting down")
@@ -313,11 +311,7 @@ class Holdfast:
         self._tell_changes(events)
         # Where there is more room now, those who wait can have it.
         self._room.look_around()
-        gone = self._playing.played(running).difference(self._playing.played(settings))
-        if gone:
-            task = asyncio.create_task(self._stop_playing(gone, set(self.lifecycle.running)), name="leaving")
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+        self._playing.follow(running, settings, self.lifecycle)
 
     def _way_of_a_request(self, settings: Settings, pool: Pool) -> tuple[Attempts, Executor]:
         """What a request meets behind the server, in travel order: the executor runs its plan over attempts, which ask
@@ -384,17 +378,6 @@ class Holdfast:
     async def _with_simulator(self, settings: Settings) -> Settings:
         return await self._playing.with_addresses(settings)
 
-    async def _stop_playing(self, names: set[str], users: set[Work]) -> None:
-        """Stop simulated upstreams when the last request is over that may use them."""
-        await self.lifecycle.wait_for(users)
-        await self._playing.stop(names.difference(self._playing.played(self.settings)))
-
-    def _is_open(self) -> bool:
-        """Whether others than this machine can reach the proxy."""
-        if self._sockets:
-            return any(not is_local(each) for each in self._sockets)
-        return not is_loopback(self.settings.server.host)
-
     # What is shown.
 
     def _swap_control(self) -> None:
@@ -405,15 +388,5 @@ class Holdfast:
         return len(self.lifecycle.running) / self.settings.server.max_concurrent
 
 
-def is_local(listening: socket.socket) -> bool:
-    """Whether a socket is for this machine only."""
-    name = listening.getsockname()
-    return not isinstance(name, tuple) or is_loopback(str(name[0]))
-
-
 def _file(loaded: Loaded) -> str:
     return loaded.findings[0].file if loaded.findings else "routes.yaml"
-
-
-def _place(sockets: Sequence[socket.socket], settings: Settings) -> str:
-    return "the socket" if sockets else settings.server.host

@@ -12,7 +12,7 @@ import sys
 import click
 
 from proxy import __version__
-from proxy.app import Holdfast, is_local
+from proxy.app import Holdfast
 from proxy.cli import heap
 from proxy.cli.loading import place
 from proxy.cli.loop import told_to_reload, told_to_stop
@@ -21,6 +21,7 @@ from proxy.config.load import Loaded
 from proxy.config.settings import DrainSettings, Settings
 from proxy.control.reloads import Reload
 from proxy.control.source import Source
+from proxy.server.reach import open_place
 from proxy.stores.claim import Claim, ClaimedError
 from proxy.telemetry.log import Log
 
@@ -133,7 +134,7 @@ def log_findings(loaded: Loaded, log: Log) -> None:
 def as_inherited(settings: Settings) -> list[socket.socket]:
     """The sockets that we were given. Raises ValueError where they would let anyone in."""
     sockets = inherited_sockets(os.environ, os.getpid())
-    if settings.clients is None and not all(map(is_local, sockets)):
+    if sockets and settings.clients is None and open_place(sockets, settings.server.host) is not None:
         cure = 'clients: [{name: me, key: "${MY_KEY}"}]'
         raise ValueError(f"the socket unit lets anyone in; first say in routes.yaml who may call: {cure}")
     return sockets
