@@ -41,7 +41,7 @@ from proxy.health.prober import Prober
 from proxy.health.rounds import Rounds
 from proxy.playing import Playing
 from proxy.pool.budgets import Budgets
-from proxy.pool.layout import budgets_of, change_between, layout_of
+from proxy.pool.layout import budgets_of, change_between, layout_of, rules_in
 from proxy.pool.orders import Order
 from proxy.pool.pool import Pool
 from proxy.routing.plan import Planner
@@ -141,11 +141,8 @@ class Holdfast:
         self._learning = Learning(
             settings, self.pool, partial(ask, self._transport), self._learn, self._sizes.doubts, clock, random.random
         )
-        self._sync = Sync(
-            self._new_store(settings), self.pool, marks_of(settings), change_between(settings, settings).rules_of, clock
-        )
+        self._sync = Sync(self._new_store(settings), self.pool, marks_of(settings), rules_in(settings), clock)
         self._bus.listen(self._sync)
-        self._started_at = time.time()
         self._context = InForce(self._new_context(settings, self.pool, executor))
         self._control = InForce(self._new_control(settings, self.pool))
         app = web.Application(middlewares=self._middlewares())
@@ -377,12 +374,6 @@ class Holdfast:
 
     async def _with_simulator(self, settings: Settings) -> Settings:
         return await self._playing.with_addresses(settings)
-
-    # What is shown.
-
-    def _swap_control(self) -> None:
-        """Show what has become known since the configuration was put in force."""
-        self._control.now = self._new_control(self.settings, self.pool)
 
     def _load(self) -> float:
         return len(self.lifecycle.running) / self.settings.server.max_concurrent

@@ -91,6 +91,8 @@ class Reloader:
         """`take` puts settings in force and returns what takes a restart; it raises RefusedError, and has then changed
         nothing. `told` hears what came of each time."""
         self.last: Reload | None = None
+        self.last_elsewhere: Mapping[str, object] | None = None
+        """Where several processes serve: what came, in short, of the last time that another one of them read it."""
         self._source = source
         self._take = take
         self._emit = emit
@@ -99,7 +101,7 @@ class Reloader:
 
     def summary(self) -> Mapping[str, object] | None:
         """What came of the last time, in short."""
-        return None if self.last is None else self.last.summary()
+        return self.last_elsewhere if self.last is None else self.last.summary()
 
     @property
     def mark(self) -> Mark | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from proxy.config.settings import Rules, Settings, StepSettings, UpstreamSettings
 from proxy.core.names import DeploymentId
@@ -37,24 +37,29 @@ def named_steps(settings: Settings) -> list[tuple[DeploymentId, StepSettings]]:
     return [(DeploymentId(step.upstream, step.model), step) for step in usable]
 
 
-def change_between(before: Settings, after: Settings) -> Change:
-    """How one configuration follows from another."""
+def rules_in(settings: Settings) -> Callable[[DeploymentId], Sequence[Rules]]:
+    """What tells the rules of all steps that lead to a deployment; none where no step does."""
     # Asked for thousands of deployments that clients have made up, while requests wait.
     named: dict[DeploymentId, list[Rules]] = {}
-    for id_, step in named_steps(after):
+    for id_, step in named_steps(settings):
         named.setdefault(id_, []).append(step.rules)
-    steps = (step for route in after.routes.values() for step in route.steps)
+    steps = (step for route in settings.routes.values() for step in route.steps)
     globs = [step for step in steps if step.unusable is None and "*" in step.model]
 
     def rules_of(id_: DeploymentId) -> Sequence[Rules]:
         return [*named.get(id_, ()), *(step.rules for step in globs if step.serves(id_))]
 
+    return rules_of
+
+
+def change_between(before: Settings, after: Settings) -> Change:
+    """How one configuration follows from another."""
     origins = {
         name: _origins(before.upstreams[name], upstream)
         for name, upstream in after.upstreams.items()
         if name in before.upstreams and _is_same(before.upstreams[name], upstream)
     }
-    return Change(layout_of(after), origins, rules_of)
+    return Change(layout_of(after), origins, rules_in(after))
 
 
 def _is_same(before: UpstreamSettings, after: UpstreamSettings) -> bool:

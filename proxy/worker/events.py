@@ -1,4 +1,4 @@
-"""Events and counts of one worker, told to the others; and those of the others, shown here as well."""
+"""Events of one worker, told to the others; and those of the others, shown here as well."""
 
 from __future__ import annotations
 
@@ -56,15 +56,12 @@ class EventsOfHost:
         self._feed = feed
         self._audit = audit
         self._metrics = metrics
-        self._counting = False
-        """Whether something was counted since the supervisor was told the counts."""
         self._followings: list[int | None] = []
         """The places in the count of those who follow."""
         feed.watched = self._followed
 
     def tell(self, event: Happening, *, leads: bool) -> None:
         """Something happened here."""
-        self._counting = True
         if not isinstance(event, _OF_REQUESTS):
             self._link.tell("event", time.time(), event)
         elif not leads and self._places.total(_FOLLOWERS):
@@ -87,12 +84,6 @@ class EventsOfHost:
         if self.last_known != self._feed.last:
             self.last_known = self._feed.last
             self._link.tell("last_event", self.last_known)
-
-    def tell_counts(self) -> None:
-        """Tell the supervisor what was counted, if there is something new."""
-        if self._counting:
-            self._counting = False
-            self._link.tell_supervisor("counts", self._metrics.counts())
 
     def _followed(self, change: int) -> None:
         """Somebody has begun to follow the events, or has ceased to. The others are told by a count."""

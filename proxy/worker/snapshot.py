@@ -1,4 +1,4 @@
-"""What a worker that joins has to know, and how settings travel between processes of this very program."""
+"""What a worker that joins has to know, and how a configuration travels between processes of this very program."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from proxy.pool.budgets import Budgets
 from proxy.pool.shared import Known
 
 
+class Configuration(NamedTuple):
+    """One that was put in force."""
+
+    settings: Settings
+    shown: Mapping[str, Any]
+    """The file as it is written, with secrets masked."""
+    simulator_url: str | None
+    mark: Mark | None
+    """Of the file as it was read."""
+
+
 class Snapshot(NamedTuple):
     """All in one, so that what is one object stays one."""
 
-    settings: Settings
-    config: Mapping[str, Any]
-    simulator_url: str | None
+    configuration: Configuration
     last_reload: Mapping[str, object] | None
-    mark: Mark | None
     known: Known
     budgets: tuple[Budgets, dict[str, list[int]]]
     hour: int

@@ -21,7 +21,7 @@ from aiohttp.typedefs import Middleware
 from proxy.app import Holdfast
 from proxy.config.finding import Finding
 from proxy.config.load import Loaded
-from proxy.config.settings import DrainSettings, Rules, Settings
+from proxy.config.settings import DrainSettings, Settings
 from proxy.control.moving import moving
 from proxy.control.reloads import Reload
 from proxy.control.source import Mark
@@ -31,26 +31,27 @@ from proxy.core.names import DeploymentId
 from proxy.execution.shared_room import SharedRoom
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.budgets import Budgets
-from proxy.pool.layout import budgets_of, change_between, layout_of
+from proxy.pool.layout import budgets_of, layout_of, rules_in
 from proxy.pool.orders import Order, carry_out
 from proxy.pool.pool import Pool
-from proxy.pool.shared import Known, SharedPool
+from proxy.pool.shared import SharedPool
 from proxy.pool.shared_budgets import SharedBudgets
 from proxy.server.farewell import let_finish
 from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
-from proxy.telemetry.host_metrics import Counts as HostCounts
 from proxy.telemetry.metrics import CONTENT_TYPE
+from proxy.worker.counts import CountsOfHost
 from proxy.worker.errands import Errands
 from proxy.worker.events import EventsOfHost
 from proxy.worker.hearing import Hearing
 from proxy.worker.lifecycle import CountedLifecycle
 from proxy.worker.played import PlayedElsewhere
-from proxy.worker.snapshot import Snapshot, pickled, unpickled
+from proxy.worker.snapshot import Configuration, Snapshot, pickled, unpickled
 from proxy.workers.covering import Covering
 from proxy.workers.link import Link, Message
 from proxy.workers.roster import Roster, has_lost, leader_of, serving, with_ages
 from proxy.workers.seat import Seat
+from proxy.workers.sockets import close
 from proxy.workers.table import Counts
 
 _EVERY_S = 1.0
@@ -64,6 +65,10 @@ class _ToldToStop(Protocol):
 
 class Worker(Holdfast):
     """`start`, then wait until the supervisor wants an end, which `told_to_stop` hears; then `drain` and `stop`."""
+
+    pool: SharedPool
+    _budgets: SharedBudgets
+    _room: SharedRoom
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Worker(Holdfast):
         """
         super().__init__(settings, sockets=seat.listening[seat.place], **others)
         self._seat = seat
+        self._started_at = seat.started_at
         self._told_to_stop, self._took = told_to_stop, took
         self._places, self._paid = Counts(seat.under_way, seat.number), Counts(seat.paid, seat.number)
         self.lifecycle = CountedLifecycle(self._places)
@@ -88,39 +94,33 @@ class Worker(Holdfast):
         self._link = Link(seat, self._hearing, self._orphaned, self._taken)
         self._played = PlayedElsewhere(self._link)
         self._events = EventsOfHost(self._link, self._places, self._feed, self._audit, self._metrics)
+        self._counts = CountsOfHost(self._link, self._metrics, self.tell)
         self._covering: Covering
         self._errands = Errands()
         self._begun: asyncio.Future[Snapshot | None] = asyncio.get_running_loop().create_future()
         self._leads = self._is_up = False
-        self._known: Known | None = None
         self._roster: Roster = ()
-        self._counted_elsewhere: Mapping[Any, float] = {}
-        self._reload_summary: Mapping[str, object] | None = None
         self._joined_with: Snapshot | None = None
-        self._began = seat.started_at
+        """What the others knew, until all of it is taken up."""
 
     # Beginning.
 
     async def start(self) -> None:
         """Begin with what the others know, or with what the file says where there are none; then listen."""
         await self._link.open()
-        snapshot = await self._begun
+        snapshot = self._joined_with = await self._begun
         if snapshot is not None:
-            self.settings, self._config = snapshot.settings, snapshot.config
-            self._played.control_url = snapshot.simulator_url
-            self._learn_of_reload(snapshot.last_reload, snapshot.mark)
-            self._known, self._events.last_known = snapshot.known, snapshot.last_event
+            self.settings = self._learn_configuration(snapshot.configuration)
+            self._learn_of_reload(snapshot.last_reload, snapshot.configuration.mark)
+            self._events.last_known = snapshot.last_event
             self._audit.take_up(snapshot.audit)
         try:
-            self._joined_with = snapshot
             await super().start()
         except BaseException:
             self._link.close()
             raise
-        self._started_at = self._began
-        self._swap_control()
         self._bus.listen(self._tell_event)
-        self._beside.append(asyncio.create_task(self._look_around(), name="budgets"))
+        self._beside.append(asyncio.create_task(self._look_around(), name="look around"))
         self._is_up = True
         self._link.tell_supervisor("ready")
 
@@ -129,7 +129,7 @@ class Worker(Holdfast):
         self._covering = Covering(self._seat.listening, self._listener.also_on)
         if self._joined_with is None:
             await super()._restore()
-        elif isinstance(self._budgets, SharedBudgets):
+        else:
             self._budgets.join(self._joined_with.budgets)
             self.pool.hour = self._joined_with.hour
         self._joined_with = None
@@ -141,9 +141,8 @@ class Worker(Holdfast):
             super()._begin_beside()
 
     def _new_pool(self, settings: Settings, now: float) -> Pool:
-        rules_of = change_between(settings, settings).rules_of
-        known, self._known = self._known, None
-        return SharedPool(layout_of(settings), now, known, self._places, self._link.tell, rules_of)
+        known = None if self._joined_with is None else self._joined_with.known
+        return SharedPool(layout_of(settings), now, known, self._places, self._link.tell, rules_in(settings))
 
     def _new_budgets(self, settings: Settings) -> Budgets:
         return SharedBudgets(*budgets_of(settings), self._paid)
@@ -180,15 +179,10 @@ class Worker(Holdfast):
 
     def _give_snapshot(self, number: int) -> None:
         """Tell a worker that joins what it has to know. What is still to be told to all is told first."""
-        assert isinstance(self.pool, SharedPool)  # noqa: S101 - as made above
-        assert isinstance(self._budgets, SharedBudgets)  # noqa: S101 - as above
         self._link.flush()
         snapshot = Snapshot(
-            self.settings,
-            self._config,
-            self._simulator_url(),
+            self._configuration(),
             self._last_reload(),
-            self._mark(),
             self.pool.known(),
             self._budgets.known(),
             self.pool.hour,
@@ -201,19 +195,17 @@ class Worker(Holdfast):
 
     def _judge(self) -> None:
         """What was heard may call for a breaker to open."""
-        if isinstance(self.pool, SharedPool):
-            clock = asyncio.get_running_loop().time
-            for event in self.pool.judge(clock(), random.random()) if self._leads else self.pool.leave_it():
-                self._bus.emit(event)
+        clock = asyncio.get_running_loop().time
+        for event in self.pool.judge(clock(), random.random()) if self._leads else self.pool.leave_it():
+            self._bus.emit(event)
 
     def _heed_before(self, message: Message) -> bool:
         """What can be heeded at any time; whether this could."""
         match message:
-            case ("begin", settings):
+            case ("begin", configuration):
                 self._leads = True
-                if settings is not None:
-                    self.settings, self._config, self._played.control_url, mark = unpickled(settings)
-                    self._learn_of_reload(None, mark)
+                if configuration is not None:
+                    self.settings = self._learn_configuration(unpickled(configuration))
                 self._begun.set_result(None)
             case ("join", snapshot):
                 self._begun.set_result(unpickled(snapshot))
@@ -253,44 +245,45 @@ class Worker(Holdfast):
             case ("asked", asker, ticket, question):
                 self._answer(asker, ticket, question)
             case ("counted", counts):
-                self._counted_elsewhere = counts
+                self._counts.elsewhere = counts
 
     def _hear_other(self, kind: str, *said: Any) -> None:
         """What another worker says."""
         match kind, *said:
-            case ("freed", upstream, model) if isinstance(self._room, SharedRoom):
+            case ("freed", upstream, model):
                 self._room.freed_elsewhere(DeploymentId(upstream, model))
             case ("event", at, event):
                 self._events.note_elsewhere(at, event)
                 self._sync(event)
             case ("order", order):
-                carry_out(self.pool, order, self._rules_of)
+                carry_out(self.pool, order, rules_in(self.settings))
                 self._room.look_around()
             case ("models", upstream, told):
                 self._hear_of_models(upstream, told)
-            case ("settings", settings):
-                self._follow(*unpickled(settings))
+            case ("settings", configuration):
+                self._follow(unpickled(configuration))
             case ("last_reload", summary, mark):
                 self._learn_of_reload(summary, mark)
             case ("last_event", number):
                 self._events.last_known = number
-            case _ if isinstance(self.pool, SharedPool):
+            case _:
                 self.pool.hear(kind, *said)
                 if kind == "guards":
                     self._room.look_around()
 
     def _answer(self, asker: int, ticket: int, question: Message) -> None:
         if question[0] == "counts":
-            self._link.tell_supervisor("counts", self._counts())
+            self._counts.tell()
         self._link.answer(asker, ticket, None)
 
     # What is told.
 
     def _tell_event(self, event: Happening) -> None:
-        if isinstance(event, Ejected) and isinstance(self.pool, SharedPool):
+        if isinstance(event, Ejected):
             self.pool.tell_ejection(event.deployment)
         if isinstance(event, Reloaded):
             self._link.tell("last_reload", self._last_reload(), self._mark())
+        self._counts.has_news = True
         self._events.tell(event, leads=self._leads)
 
     async def _look_around(self) -> None:
@@ -298,21 +291,20 @@ class Worker(Holdfast):
         while True:
             await asyncio.sleep(_EVERY_S)
             try:
-                self._tell_counts()
+                self._look()
             except Exception:
                 # A bug in one look must not end the others.
                 _logger.exception("a bug of the proxy, in looking around")
 
-    def _tell_counts(self) -> None:
-        if isinstance(self._budgets, SharedBudgets):
-            self._budgets.look(asyncio.get_running_loop().time())
+    def _look(self) -> None:
+        self._budgets.look(asyncio.get_running_loop().time())
         if self._leads:
             self._events.tell_last()
         else:
             self._sync.leave_it()
             while self._sizes.doubts:
                 self._link.tell_leader_soon("models", self._sizes.doubts.pop(), None)
-        self._events.tell_counts()
+        self._counts.tell_news()
 
     # One configuration after another.
 
@@ -323,27 +315,37 @@ class Worker(Holdfast):
         return lasting
 
     def _put_in_force(self, settings: Settings) -> None:
-        if isinstance(self.pool, SharedPool):
-            # The next pool is made like this one.
-            self.pool.follow(change_between(settings, settings).rules_of)
+        # The next pool is made like this one.
+        self.pool.follow(rules_in(settings))
         super()._put_in_force(settings)
         if self._leads:
-            told = pickled((settings, self._config, self._simulator_url(), self._mark()))
+            told = pickled(self._configuration())
             self._link.tell_supervisor("settings", told)
             self._link.tell("settings", told, at_once=True)
 
-    def _follow(
-        self,
-        settings: Settings,
-        config: Mapping[str, Any],
-        simulator_url: str | None,
-        mark: Mark | None,
-    ) -> None:
+    def _follow(self, configuration: Configuration) -> None:
         """Put in force what another worker has read and found to be in order."""
-        self._config, self._played.control_url = config, simulator_url
-        self._learn_of_reload(self._reload_summary, mark)
+        settings = self._learn_configuration(configuration)
         self._put_in_force(settings)
         self._took(settings)
+
+    def _configuration(self) -> Configuration:
+        """The one in force, to be told to others."""
+        return Configuration(self.settings, self._config, self._simulator_url(), self._mark())
+
+    def _learn_configuration(self, configuration: Configuration) -> Settings:
+        """Take what belongs to another worker's configuration; returns its settings, to be put in force."""
+        settings, self._config, self._played.control_url, mark = configuration
+        self._learn_of_reload(self._last_reload(), mark)
+        return settings
+
+    def _learn_of_reload(self, summary: Mapping[str, object] | None, mark: Mark | None) -> None:
+        """What another worker has read is not news for the one that leads after it."""
+        if self._reloader is not None:
+            self._reloader.last_elsewhere, self._reloader.mark = summary, mark
+
+    def _mark(self) -> Mark | None:
+        return None if self._reloader is None else self._reloader.mark
 
     def _learn(self, upstream: str, told: Mapping[str, Learned]) -> None:
         super()._learn(upstream, told)
@@ -364,30 +366,15 @@ class Worker(Holdfast):
         """Read the configuration again, if this one leads."""
         return await super().reload(cause) if self._leads else None
 
-    def _learn_of_reload(self, summary: Mapping[str, object] | None, mark: Mark | None) -> None:
-        """What another worker has read is not news for the one that leads after it."""
-        self._reload_summary = summary
-        if self._reloader is not None:
-            self._reloader.mark = mark
-
-    def _mark(self) -> Mark | None:
-        return None if self._reloader is None else self._reloader.mark
-
     async def _reload_for_supervisor(self) -> None:
         try:
             await self.reload("signal")
         finally:
             self._link.tell_supervisor("reloaded")
 
-    def _last_reload(self) -> Mapping[str, object] | None:
-        return super()._last_reload() or self._reload_summary
-
     async def _ordered(self, order: Order) -> None:
         self._link.tell("order", order, at_once=True)
         await self._link.ask_all("settled")
-
-    def _rules_of(self, id_: DeploymentId) -> Sequence[Rules]:
-        return change_between(self.settings, self.settings).rules_of(id_)
 
     async def _with_simulator(self, settings: Settings) -> Settings:
         return await self._played.with_addresses(settings)
@@ -397,18 +384,10 @@ class Worker(Holdfast):
 
     # What is shown.
 
-    def _counts(self) -> HostCounts:
-        """What this process has counted up to now."""
-        self.tell()
-        return self._metrics.counts()
-
     async def _metrics_page(self) -> tuple[bytes, str]:
-        own = self._counts()
-        self._link.tell_supervisor("counts", own)
-        await self._link.ask_all("counts")
-        assert isinstance(self.pool, SharedPool)  # noqa: S101 - as made above
+        own = await self._counts.ask()
         self.pool.count()
-        return self._metrics.render_together(own, self._counted_elsewhere), CONTENT_TYPE
+        return self._counts.page(own), CONTENT_TYPE
 
     def _workers(self) -> Sequence[Mapping[str, object]]:
         return with_ages(self._roster, time.time())
@@ -426,7 +405,7 @@ class Worker(Holdfast):
     async def stop(self) -> None:
         """Close everything, at once."""
         await super().stop()
-        self._link.tell_supervisor("counts", self._counts())
+        self._counts.tell()
         self._link.close()
 
     async def _leave(self) -> None:
@@ -440,8 +419,7 @@ class Worker(Holdfast):
         self._covering.end_all()
         if not self.lifecycle.leaving:
             # Whatever copy of a socket stays open, somebody would wait on it.
-            for each in {id(each): each for listening in self._seat.listening for each in listening}.values():
-                each.close()
+            close(self._seat.listening)
             self._link.tell_supervisor("deaf")
 
     async def _cover(self, place: int) -> None:

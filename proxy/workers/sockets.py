@@ -57,6 +57,13 @@ def shared(sockets: Sequence[socket.socket], workers: int) -> list[Listening]:
     return [tuple(sockets)] * workers
 
 
+def close(listening: Sequence[Listening]) -> None:
+    """Listen no more, as far as this process goes."""
+    for each in listening:
+        for one in each:
+            one.close()
+
+
 def _bound(family: int, address: tuple[object, ...], *, shared: bool) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:

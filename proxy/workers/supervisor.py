@@ -29,7 +29,7 @@ from proxy.workers.questions import Questions, Tally
 from proxy.workers.relay import Relay
 from proxy.workers.seat import Seat
 from proxy.workers.signals import Signals
-from proxy.workers.sockets import Listening
+from proxy.workers.sockets import Listening, close
 from proxy.workers.surroundings import Notifies, Says
 
 
@@ -218,7 +218,7 @@ class Supervisor:
         elif word == "deaf":
             port.deaf = True
             if self._stopping and all(each.deaf for each in self._relay.ports.values()):
-                self._close_sockets()
+                close(self._listening)
         elif word == "reloaded":
             self._joining.reload_wanted = False
             self._announcing.reloaded()
@@ -316,11 +316,6 @@ class Supervisor:
             self._announcing.stops()
         for port in self._relay.ports.values():
             self._relay.send(port, ("end" if self._hurried else "stop",))
-
-    def _close_sockets(self) -> None:
-        for listening in self._listening:
-            for each in listening:
-                each.close()
 
     def _roll(self) -> None:
         """Replace all workers, one after another."""

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.names import DeploymentId
-from proxy.pool.layout import change_between, layout_of
+from proxy.pool.layout import change_between, layout_of, rules_in
 from tests.support.fleet import settings_of
 
 BEFORE = """\
@@ -42,7 +42,7 @@ def test_which_server_is_the_same(old: str, new: str, origins: dict[str, list[in
 
 
 def test_which_rules_hold() -> None:
-    rules_of = change_between(settings_of(BEFORE), settings_of(BEFORE)).rules_of
+    rules_of = rules_in(settings_of(BEFORE))
 
     assert [5] == [rules.breaker.consecutive for rules in rules_of(DeploymentId("up", "m"))]
     assert [9] == [rules.breaker.consecutive for rules in rules_of(DeploymentId("up", "any-thing"))]

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from proxy.workers.sockets import bound, shared, spreads
+from proxy.workers.sockets import bound, close, shared, spreads
 
 
 def test_one_port_for_all() -> None:
@@ -14,8 +14,7 @@ def test_one_port_for_all() -> None:
         assert [port] * 3 == [each.getsockname()[1] for (each,) in sets]
         assert (3 if spreads() else 1) == len({each.fileno() for (each,) in sets})
     finally:
-        for (each,) in sets:
-            each.close()
+        close(sets)
 
 
 def test_a_port_that_another_proxy_shares_with_its_own_workers_is_taken() -> None:
@@ -25,10 +24,17 @@ def test_a_port_that_another_proxy_shares_with_its_own_workers_is_taken() -> Non
             bound("127.0.0.1", port, 2)
         assert errno.EADDRINUSE == caught.value.errno
     finally:
-        for (each,) in sets:
-            each.close()
+        close(sets)
 
 
 def test_sockets_of_somebody_else_are_for_all() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         assert [(listening,), (listening,)] == shared([listening], 2)
+
+
+def test_what_is_closed_listens_no_more() -> None:
+    sets, port = bound("127.0.0.1", 0, 2)
+    close(sets)
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
