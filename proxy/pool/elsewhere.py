@@ -27,11 +27,11 @@ from proxy.pool.guard import GuardTwin, mark
 from proxy.pool.permit import Outcome, Permit
 from proxy.pool.upstream import Upstream
 
-Told = tuple[int, bool, bool, float, float | None, tuple[Any, ...] | None, float]
+Told = tuple[int, bool, bool, bool, float, float | None, tuple[Any, ...] | None, float]
 """An outcome on its way to other processes, without what it said: an upstream's words are nobody's business.
 
-In this order: the key, whether it was a stream and whether a probe, when it was admitted and when its content was good,
-the failure's parts (None for a success), and when it was over.
+In this order: the key, whether it was a stream, for vectors, and a probe, when it was admitted and when its content was
+good, the failure's parts (None for a success), and when it was over.
 """
 
 
@@ -47,7 +47,8 @@ def told_outcome(permit: Permit, outcome: Outcome, now: float) -> Told:
     failed = None
     if isinstance(outcome, Failure):
         failed = (outcome.kind.value, outcome.code, outcome.wait, outcome.param, outcome.value_only)
-    return permit.key, permit.stream, permit.probe, permit.admitted_at, permit.good_at, failed, now
+    stream, embeds, probe = permit.stream, permit.embeds, permit.probe
+    return permit.key, stream, embeds, probe, permit.admitted_at, permit.good_at, failed, now
 
 
 def as_if_here(deployment: Deployment, upstream: Upstream, key: int, admitted_at: float) -> Permit:
@@ -58,9 +59,9 @@ def as_if_here(deployment: Deployment, upstream: Upstream, key: int, admitted_at
 
 def take_up_outcome(deployment: Deployment, upstream: Upstream, hour: int, outcome: Told) -> None:
     """Book what became of another process's attempt."""
-    key, stream, probe, admitted_at, good_at, failed, now = outcome
+    key, stream, embeds, probe, admitted_at, good_at, failed, now = outcome
     permit = as_if_here(deployment, upstream, key, admitted_at)
-    permit.stream, permit.probe, permit.good_at = stream, probe, good_at
+    permit.stream, permit.embeds, permit.probe, permit.good_at = stream, embeds, probe, good_at
     if failed is None:
         _take_up_success(permit, now, hour)
     else:

@@ -113,7 +113,7 @@ def test_an_outcome_is_told_without_the_upstreams_words() -> None:
     deployment, upstream = records()
     said = Failure(FailureClass.CALLER_FAULT, "http_400", "the prompt, echoed", 400, param="tools")
 
-    assert (0, False, False, 0.5, None, ("caller_fault", "http_400", None, "tools", False), 1.0) == told_outcome(
+    assert (0, False, False, False, 0.5, None, ("caller_fault", "http_400", None, "tools", False), 1.0) == told_outcome(
         as_if_here(deployment, upstream, 0, 0.5), said, 1.0
     )
 

@@ -58,6 +58,18 @@ def test_what_one_sees_all_show() -> None:
     assert 1 == one.breakers[0].rejected  # type: ignore[attr-defined]
 
 
+def test_all_know_what_to_ask_it_in_a_probe() -> None:
+    running = host()
+    given = permit(running.pools[1], ID, RULES, 1.0)
+    given.embeds = True
+    running.pools[1].report(given, SUCCEEDED, 1.5)
+    running.deliver(2.0)
+
+    assert [(True, False), (True, False)] == [
+        (pool.deployment(ID).embeds, pool.deployment(ID).streams) for pool in running.pools
+    ]
+
+
 def test_an_opening_holds_everywhere_and_is_told_once() -> None:
     running = host()
     told = [event for _ in range(4) for event in attempt(running.pools[1], DOWN, 1.0)]
@@ -208,7 +220,7 @@ def test_a_success_elsewhere_ends_failures_in_a_row() -> None:
 
 def test_what_no_route_leads_to_is_left_out() -> None:
     running = host()
-    running.pools[0].hear("outcome", "gone", "m", (0, True, False, 0.0, None, None, 1.0))
+    running.pools[0].hear("outcome", "gone", "m", (0, True, False, False, 0.0, None, None, 1.0))
     running.pools[0].hear("ejected", "a", "unknown", 9.0, "errors")
 
     assert [ID] == [each.id for each in running.pools[0].deployments()]
