@@ -70,9 +70,9 @@ def serve(
     by itself, and at `holdfast reload` or SIGHUP; with an error in it, everything stays as it was.
     """
     from proxy.cli.loading import load_or_exit
-    from proxy.config.meaning import is_loopback
     from proxy.config.settings import Settings
     from proxy.control.source import Source
+    from proxy.core.hosts import is_loopback
 
     def adjust(settings: Settings) -> Settings:
         """What the command line says holds, whatever the file says later on."""

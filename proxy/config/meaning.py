@@ -6,7 +6,6 @@ is hardly meant.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
@@ -16,6 +15,7 @@ from proxy.config.notes import Notes
 from proxy.config.resolve import client_digest, is_glob, unusable_upstreams
 from proxy.config.schema import Client, Config
 from proxy.config.wording import suggestion
+from proxy.core.hosts import is_loopback
 
 
 def check_meaning(
@@ -33,16 +33,6 @@ def check_meaning(
     if not notes.failed:
         meaning_routes.check_usable(config, unusable_upstreams(config, unconfigured), notes)
     return unconfigured
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_places(config: Config, notes: Notes) -> None:

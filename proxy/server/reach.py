@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from proxy.config.meaning import is_loopback
+from proxy.core.hosts import is_loopback
 
 
 def open_place(sockets: Sequence[socket.socket], host: str) -> str | None:

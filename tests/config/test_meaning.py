@@ -1,7 +1,6 @@
 # ruff: noqa: E501 - a table of findings reads best with one row to a line
 import pytest
 
-from proxy.config.meaning import is_loopback
 from proxy.config.meaning_timers import mean_waits
 from proxy.config.schema import KindName
 from proxy.dialects.registry import KINDS
@@ -240,13 +239,3 @@ def test_an_open_door_is_refused_with_the_cure() -> None:
     ]
     cured = MINIMAL + 'server: {host: 0.0.0.0}\nclients: [{name: me, key: "${HOLDFAST_CLIENT_KEY}"}]\n'
     assert found(check(cured, {"HOLDFAST_CLIENT_KEY": "12345678"})) == []
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("localhost", True), ("::1", True), ("[::1]", True), ("0.0.0.0", False),  # noqa: S104
-
-     ("::", False), ("10.0.0.1", False), ("example.com", False), ("", False)],
-)  # fmt: skip
-def test_loopback(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback

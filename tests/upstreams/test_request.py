@@ -3,7 +3,6 @@
 import pytest
 
 from proxy import __version__
-from proxy.core.hosts import is_this_machine
 from proxy.upstreams.request import HttpProxy, Origin, Request, Requests, http_proxy
 from proxy.upstreams.transport import TransportError
 
@@ -183,11 +182,3 @@ def test_credentials_of_the_proxy_are_not_for_the_upstream(environment: pytest.M
 def test_proxies_that_are_not_spoken_to_are_not_gone_past(address: str) -> None:
     with pytest.raises(TransportError, match="connect_failed"):
         http_proxy(address)
-
-
-@pytest.mark.parametrize(("host", "expected"), [
-    ("localhost", True), ("localhost.example", False), ("127.0.0.1", True), ("128.0.0.1", False), ("::1", True),
-    ("::2", False), ("10.0.0.1", False),
-])  # fmt: skip
-def test_loopback(host: str, expected: bool) -> None:
-    assert expected is is_this_machine(host)
