@@ -56,9 +56,9 @@ from proxy.server.middlewares import envelope
 from proxy.server.reach import open_place
 from proxy.server.ties import Ties
 from proxy.simulator.server import Simulator
-from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
 from proxy.stores.sqlite import SqliteStore
+from proxy.stores.store import Store
 from proxy.stores.sync import Sync, marks_of
 from proxy.streams.transcript import Room
 from proxy.telemetry.bus import Bus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.stores.base import Saved
+from proxy.stores.store import Saved
 from proxy.stores.uptime import BootClock, Moment, age, boot_clock
 
 

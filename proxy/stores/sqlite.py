@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from proxy.core.event import StoreRecovered, StoreTrouble
-from proxy.stores.base import LARGEST_VALUE, Saved
 from proxy.stores.sqlite_file import Kept, Outcome, SqliteFile
+from proxy.stores.store import LARGEST_VALUE, Saved
 from proxy.stores.uptime import BootClock, Moment, age, boot_clock
 
 _FIRST_PAUSE_S = 1.0

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.stores.base import LARGEST_VALUE
+from proxy.stores.store import LARGEST_VALUE
 from proxy.stores.uptime import Moment
 
 _APPLICATION_ID = 0x484F4C44

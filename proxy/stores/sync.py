@@ -29,7 +29,7 @@ from proxy.core.event import (
 from proxy.core.names import DeploymentId
 from proxy.pool.pool import Pool
 from proxy.pool.saved import Marks, as_state, gist, name_of, restore
-from proxy.stores.base import Store
+from proxy.stores.store import Store
 
 _LASTING = (BreakerChanged, Controlled, Ejected, RampStarted, Recovered, RestCleared, Rested)
 _AT_ONCE_S = 0.02

@@ -37,8 +37,8 @@ from proxy.pool.pool import Pool
 from proxy.pool.shared import SharedPool
 from proxy.pool.shared_budgets import SharedBudgets
 from proxy.server.farewell import let_finish
-from proxy.stores.base import Store
 from proxy.stores.memory import MemoryStore
+from proxy.stores.store import Store
 from proxy.telemetry.metrics import CONTENT_TYPE
 from proxy.worker.counts import CountsOfHost
 from proxy.worker.errands import Errands

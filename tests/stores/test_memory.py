@@ -1,7 +1,7 @@
 """The store that forgets."""
 
-from proxy.stores.base import Saved, Store
 from proxy.stores.memory import MemoryStore
+from proxy.stores.store import Saved, Store
 
 _NOW: tuple[str | None, float] = ("boot", 100.0)
 

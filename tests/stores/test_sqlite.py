@@ -15,9 +15,9 @@ import pytest
 
 from proxy.core.event import StoreRecovered, StoreTrouble
 from proxy.stores import sqlite, sqlite_file
-from proxy.stores.base import LARGEST_VALUE, Store
 from proxy.stores.sqlite import SqliteStore
 from proxy.stores.sqlite_file import Kept, Outcome
+from proxy.stores.store import LARGEST_VALUE, Store
 from tests.stores.told import Told, fill, kept_in
 
 
