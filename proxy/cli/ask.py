@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from proxy.cli.common import examples, json_option, key_option, url_option
+from proxy.cli.options import json_option, key_option, url_option
+from proxy.cli.phrases import examples
 
 
 @click.command(epilog=examples('holdfast ask "hello"', 'holdfast ask --model low-cost "Why is the sky blue?"'))

@@ -11,7 +11,7 @@ import aiohttp
 import click
 
 from proxy.cli.client import Answer, NotOurs, Question, chat
-from proxy.cli.common import nobody_listens
+from proxy.cli.phrases import nobody_listens
 
 
 def ask_and_print(url: str, question: Question, *, as_json: bool) -> int:

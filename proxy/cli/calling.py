@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from proxy.cli.common import fail, me, nobody_listens
+from proxy.cli.phrases import fail, me, nobody_listens
 from proxy.config.finding import printable
 
 _PATIENCE_S = 10.0

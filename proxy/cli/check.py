@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from proxy.cli.common import config_option, examples
+from proxy.cli.options import config_option
+from proxy.cli.phrases import examples
 from proxy.config.load import Loaded, load_file
 
 

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from proxy.cli.common import USUAL_PORT, examples, fail
+from proxy.cli.options import USUAL_PORT
+from proxy.cli.phrases import examples, fail
 
 ROUTES = """\
 version: 1

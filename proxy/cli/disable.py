@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from proxy.cli.common import control_options, examples, for_option, reason_option
+from proxy.cli.options import control_options, for_option, reason_option
+from proxy.cli.phrases import examples
 
 
 @click.command(epilog=examples("holdfast disable local", "holdfast disable openai/gpt-5.1 --for 1h --reason cost"))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.common import config_option, examples, fail, json_option, me
+from proxy.cli.options import config_option, json_option
+from proxy.cli.phrases import examples, fail, me
 from proxy.config.settings import RouteSettings, Settings
 from proxy.routing.explain import Explanation
 from proxy.routing.plan import Plan

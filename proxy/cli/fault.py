@@ -8,7 +8,8 @@ from urllib.parse import quote
 import click
 
 from proxy.cli.calling import ControlPlane, NobodyError, call
-from proxy.cli.common import examples, fail, json_option, key_option, me, url_option
+from proxy.cli.options import json_option, key_option, url_option
+from proxy.cli.phrases import examples, fail, me
 
 
 def _list_faults(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import click
 
-from proxy.cli.common import examples, fail, json_option, me
+from proxy.cli.options import json_option
+from proxy.cli.phrases import examples, fail, me
 
 
 class _Provider(NamedTuple):

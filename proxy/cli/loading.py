@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from proxy.cli.common import fail, me
+from proxy.cli.phrases import fail, me
 from proxy.config.finding import Finding
 from proxy.config.load import Loaded, load_file
 from proxy.config.resolve import resolve

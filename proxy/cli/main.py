@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from proxy import __version__
-from proxy.cli.common import fail, me
+from proxy.cli.phrases import fail, me
 
 _COMMANDS = {
     "serve": "Run the proxy.",

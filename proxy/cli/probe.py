@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from proxy.cli.common import control_options, examples, reason_option
+from proxy.cli.options import control_options, reason_option
+from proxy.cli.phrases import examples
 
 
 @click.command(epilog=examples("holdfast probe local", "holdfast probe openai/gpt-5.1 --json"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from proxy.cli.common import control_options, examples, reason_option
+from proxy.cli.options import control_options, reason_option
+from proxy.cli.phrases import examples
 
 
 @click.command(epilog=examples("holdfast reload", "holdfast reload --url http://10.0.0.5:8400 --json"))

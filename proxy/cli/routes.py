@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.common import config_option, examples, json_option, me
+from proxy.cli.options import config_option, json_option
+from proxy.cli.phrases import examples, me
 
 
 @click.command(epilog=examples("holdfast routes", "holdfast routes -c prod.yaml --json"))

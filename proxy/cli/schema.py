@@ -6,7 +6,7 @@ import json
 
 import click
 
-from proxy.cli.common import examples
+from proxy.cli.phrases import examples
 
 
 @click.command(epilog=examples("holdfast schema > routes.schema.json"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.common import config_option, examples, fail
+from proxy.cli.options import config_option
+from proxy.cli.phrases import examples, fail
 from proxy.config.units import AUTO, MOST_WORKERS, UnitError, parse_workers
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import click
 
 from proxy.app import Holdfast
-from proxy.cli.common import USUAL_PORT, me
 from proxy.cli.loop import told_to_stop
+from proxy.cli.options import USUAL_PORT
+from proxy.cli.phrases import me
 from proxy.cli.serving import cannot_listen
 from proxy.cli.story import Watcher, tell_story
 from proxy.config.settings import DrainSettings, Settings

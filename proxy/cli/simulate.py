@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from proxy.cli.common import examples, json_option
 from proxy.cli.fault import checked_fault
+from proxy.cli.options import json_option
+from proxy.cli.phrases import examples
 
 
 @click.command(

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from proxy.cli.common import control_options, examples, fail
+from proxy.cli.options import control_options
+from proxy.cli.phrases import examples, fail
 
 
 @click.command(epilog=examples("holdfast status", "holdfast status openai/gpt-5.1", "holdfast status --json"))

@@ -8,7 +8,7 @@ import platform
 import click
 
 from proxy import __version__
-from proxy.cli.common import json_option
+from proxy.cli.options import json_option
 
 
 @click.command()

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from proxy.cli.common import control_options, examples
+from proxy.cli.options import control_options
+from proxy.cli.phrases import examples
 
 
 def _types(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ import aiohttp
 import click
 from aiohttp_sse_client.client import EventSource  # type: ignore[import-untyped]
 
-from proxy.cli.common import nobody_listens
 from proxy.cli.loop import told_to_stop
+from proxy.cli.phrases import nobody_listens
 from proxy.cli.words import subject, words
 from proxy.config.finding import printable
 

@@ -6,7 +6,8 @@ import math
 
 import click
 
-from proxy.cli.common import control_options, examples, for_option, reason_option
+from proxy.cli.options import control_options, for_option, reason_option
+from proxy.cli.phrases import examples
 
 
 def _weight(_context: click.Context, _parameter: click.Parameter, given: str) -> float | None:

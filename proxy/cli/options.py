@@ -1,16 +1,13 @@
-"""What several commands do alike: options, examples, and failing in one friendly line.
+"""The options that several commands have, and what may be given with them.
 
 Only click is imported here, so that help is quick; `loading.py` holds what needs the configuration.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -19,17 +16,6 @@ USUAL_PORT = 8400
 """Where the proxy listens when nobody says otherwise."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def me() -> str:
-    """What people type to start this program, so that the lines that we print can be pasted."""
-    return shlex.quote(os.environ.get("HOLDFAST_COMMAND") or "holdfast")
-
-
-def examples(*lines: str) -> str:
-    """The end of a help page: example lines, kept as they are."""
-    shown = "\n".join(f"  {line}".replace("holdfast ", f"{me()} ") for line in lines)
-    return f"\b\nExamples:\n{shown}"
 
 
 def config_option(command: _Command) -> _Command:
@@ -51,7 +37,7 @@ def url_option(command: _Command) -> _Command:
     """The `--url` option: where a running proxy listens, without a slash or /v1 at its end."""
     return click.option(
         "--url",
-        default="http://127.0.0.1:8400",
+        default=f"http://127.0.0.1:{USUAL_PORT}",
         envvar="HOLDFAST_URL",
         show_default=True,
         show_envvar=True,
@@ -85,17 +71,6 @@ def for_option(command: _Command) -> _Command:
     """The `--for` option, in seconds."""
     help_ = "Take it back after this long, such as 10m; without it, it lasts."
     return click.option("--for", "duration", metavar="DURATION", callback=_duration, help=help_)(command)
-
-
-def fail(message: str, code: int = 1) -> NoReturn:
-    """End the command with one line on standard error."""
-    click.echo(f"holdfast: {message}", err=True)
-    sys.exit(code)
-
-
-def nobody_listens(url: str, command: str) -> str:
-    """The message for a proxy that is not there; `command` would start it."""
-    return f"nobody listens at {url}; start it with: {me()} {command}, or say where it is with --url"
 
 
 def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
