@@ -23,6 +23,9 @@ that was given up (`ignored`) only frees its place. Both together are why the co
 of half-open. If that fails or says nothing, the breaker is as it was: its time to wait grows no longer by it.
 `early_at` spaces such attempts by a second, so that a panic is no way around the breaker.
 
+Several processes of a host have a breaker each for one deployment. Each moves by itself, and the others `adopt` where
+it stands, its *twin*: of two moves the later one holds, of two at one moment the one that lets less through.
+
 The two rules to open are those of Envoy's outlier detection and resilience4j; periods are the latter's permissions.
 `now` is monotonic, in seconds; `roll` is luck from 0 to 1.
 """
