@@ -7,7 +7,8 @@ upstream's stream. The stream machine, the timers, the resuming of broken stream
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
@@ -90,20 +91,18 @@ class Translator(Protocol):
         """The upstream has ended its body: what that completes. Nothing if its terminal marker is missing."""
 
 
-class Dialect(Protocol):
+@dataclass(frozen=True, slots=True)
+class Dialect:
     """A language of upstreams."""
 
     name: str
+    write: Callable[[ChatAsked], Outgoing]
+    """The upstream's request. Raises NotCarriedError."""
+    read: Callable[[bytes, Reading], bytes | Failure]
+    """A whole answer of status 200 as the JSON of a chat completion, or the failure that it is. Never raises.
 
-    def write(self, asked: ChatAsked) -> Outgoing:
-        """The upstream's request. Raises NotCarriedError."""
-
-    def read(self, body: bytes, reading: Reading) -> bytes | Failure:
-        """A whole answer of status 200 as the JSON of a chat completion, or the failure that it is. Never raises.
-
-        What is said and whether it is anything is judged by the caller, as for every chat completion. An error in
-        disguise goes back as it came: it is classified by the caller.
-        """
-
-    def translator(self, reading: Reading) -> Translator:
-        """For one stream."""
+    What is said and whether it is anything is judged by the caller, as for every chat completion. An error in disguise
+    goes back as it came: it is classified by the caller.
+    """
+    translator: Callable[[Reading], Translator]
+    """For one stream."""
