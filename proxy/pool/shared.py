@@ -234,7 +234,7 @@ class SharedPool(Pool):
     # What the others have told.
 
     def hear(self, kind: str, upstream: str, model: str, *said: Any) -> None:
-        """Take up one message of another process. What cannot be understood by this configuration is left out."""
+        """Take up one message of another process. What this configuration does not know is left out."""
         deployment = self._known_as(DeploymentId(upstream, model), said[0][-1] if kind == "outcome" else 0.0)
         if deployment is None:
             return
@@ -254,6 +254,8 @@ class SharedPool(Pool):
                 take_up_rejected(deployment, *said)
             case "ejected":
                 deployment.ejection = Ejection(*said)
+            case _:
+                raise ValueError(kind)
 
     def judge(self, now: float, roll: float) -> list[Happening]:
         """The leader's: whether what was heard calls for a breaker to open. The others are told."""

@@ -226,6 +226,11 @@ def test_what_no_route_leads_to_is_left_out() -> None:
     assert [ID] == [each.id for each in running.pools[0].deployments()]
 
 
+def test_a_kind_that_nobody_knows_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="gossip"):
+        host().pools[0].hear("gossip", "a", "m")
+
+
 BUSY = guarded(consecutive=3, open_for=5.0, max_open_for=5.0, close_after=2, probes=2, limit=4, ramp=3.0, stable=3.0)
 
 
