@@ -134,6 +134,10 @@ class Attempts:
         self._emit(ended)
         return JsonAnswer(completion.body, passed, (), usage), ended
 
+    def end_refused(self, permit: Permit, failure: Failure, started: float) -> AttemptEnded:
+        """End an attempt that a prepared call could not begin."""
+        return self._end(permit, failure, started, None)
+
     async def reach(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
         """Call, and for a stream hold until content. The permit is still to be reported."""
         started = self._clock()

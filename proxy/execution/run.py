@@ -17,7 +17,7 @@ from proxy.execution.relay import Relay
 from proxy.pool.permit import Permit
 from proxy.routing.next_move import History
 from proxy.routing.plan import Plan, PlannedStep
-from proxy.upstreams.transport import Exchange
+from proxy.upstreams.transport import UnderWay
 
 
 class JsonAnswer(Struct, frozen=True):
@@ -63,8 +63,8 @@ class Begun(NamedTuple):
     """An attempt that is under way already."""
 
     permit: Permit
-    exchange: Exchange | None
-    """None if it was not sent yet."""
+    under_way: UnderWay | None
+    """What has been done of it; None if nothing."""
     last: bool
     """Nobody else is left to ask."""
     step: int = 0

@@ -173,7 +173,7 @@ class Walk:
                 run.history.refused_fields(run.plan, step) if run.history.tried else (),
                 HoldBack.NONE if resume is None else resume.hold,
                 resumption,
-                begun.exchange if begun is not None and begun.permit is permit else None,
+                begun.under_way if begun is not None and begun.permit is permit else None,
             ),
             last=last,
             deadline=run.plan.deadline,

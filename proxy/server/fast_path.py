@@ -104,11 +104,9 @@ class FastPath:
         permit = None
         if second is None or pool.standing(second.deployment, second.rules, now) is FREE:
             permit = pool.admit_free(first.deployment, first.rules, now)
-        if permit is None:
-            flight.choose(now)
-        else:
+        if permit is not None:
             budgets.first_attempt(first.deployment.upstream, now)
-            flight.ask(0, permit, now, last=prepared.last)
+        flight.begin(permit, now)
         return True
 
     def _prepared_for(self, head: Head, model: str) -> Prepared | None:

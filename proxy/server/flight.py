@@ -33,7 +33,7 @@ from proxy.server.flags import FLAGS
 from proxy.server.lifecycle import Lifecycle
 from proxy.server.wire import header_lines
 from proxy.upstreams.prepared_call import PreparedCall
-from proxy.upstreams.transport import Exchange
+from proxy.upstreams.transport import Exchange, TransportError, UnderWay
 
 
 class FastTurn(Protocol):
@@ -117,18 +117,31 @@ class Flight:
         self._over = False
         turn.flight = self
 
-    def ask(self, step: int, permit: Permit, now: float, *, last: bool) -> None:
+    def begin(self, permit: Permit | None, now: float) -> None:
+        """Ask the first deployment, for a permit; without one, choose."""
+        try:
+            if permit is None:
+                self._choose(now)
+            else:
+                self._ask(0, permit, now, last=self._prepared.last)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
+            self._break_down(error)
+
+    def _ask(self, step: int, permit: Permit, now: float, *, last: bool) -> None:
         """Send the request to a step of its plan, for a permit, and wait. `last`: nobody else is there to be asked."""
         turn, prepared = self._turn, self._prepared
         self._step, self._permit, self._last = step, permit, last
-        exchange = self._exchange = _send(prepared.calls[step], self._request, permit)
-        if exchange is None or exchange.answer.failure is not None:
-            self.bail_out()
-            return
-        until = turn.since + prepared.patience
-        if not last:
-            until = min(until, now + prepared.usual.steps[step].timeouts.answer)
-        exchange.notify(self, until)
+        begun = self._send(prepared.calls[step], permit)
+        if isinstance(begun, Failure):
+            self._take_in(begun, self._base.attempts.end_refused(permit, begun, now))
+        elif not isinstance(begun, Exchange) or begun.answer.failure is not None:
+            self.bail_out(begun)
+        else:
+            until = turn.since + prepared.patience
+            if not last:
+                until = min(until, now + prepared.usual.steps[step].timeouts.answer)
+            self._exchange = begun
+            begun.notify(self, until)
 
     def done(self) -> bool:
         """As of a `Waiter`."""
@@ -158,32 +171,41 @@ class Flight:
                 return
             self._leave()
             self._tell(result, attempt)
-            base.lifecycle.over(turn)
-            turn.over()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
-            self._break_down(error)
-
-    def choose(self, now: float) -> None:
-        """Ask whomever the engine would ask next, if that can be done at once."""
-        try:
-            walk = self._walk or self._begin_to_walk()
-            run = walk.run
-            move = next_move(run.plan, run.history, walk.standings(now), walk, now)
-            if isinstance(move, Attempt) and move.at <= now and (permit := walk.admit(move)) is not None:
-                walk.go_to(move.step)
-                self.ask(move.step, permit, now, last=move.last)
-            else:
-                self.bail_out()
         except Exception as error:  # noqa: BLE001 - as above
             self._break_down(error)
+        else:
+            base.lifecycle.over(turn)
+            turn.over()
 
-    def bail_out(self) -> None:
-        """Let the engine go on from here."""
+    def bail_out(self, begun: UnderWay | None = None) -> None:
+        """Let the engine go on from here; `begun` is what has been done just now of the attempt."""
         run = self._run() if self._walk is None else self._walk.run
         if self._permit is not None:
-            run.begun = Begun(self._permit, self._exchange, self._last, self._step)
+            run.begun = Begun(self._permit, self._exchange or begun, self._last, self._step)
         self._leave()
         self._turn.serve(run)
+
+    def _choose(self, now: float) -> None:
+        """Ask whomever the engine would ask next, if that can be done at once."""
+        walk = self._walk or self._begin_to_walk()
+        run = walk.run
+        move = next_move(run.plan, run.history, walk.standings(now), walk, now)
+        if isinstance(move, Attempt) and move.at <= now and (permit := walk.admit(move)) is not None:
+            walk.go_to(move.step)
+            self._ask(move.step, permit, now, last=move.last)
+        else:
+            self.bail_out()
+
+    def _send(self, call: PreparedCall | None, permit: Permit) -> UnderWay | Failure | None:
+        """Begin an attempt; None where that is for the engine to do."""
+        if call is None or permit.deployment.refused_parameters:
+            return None
+        try:
+            return call.send(self._request, permit.key)
+        except TransportError as error:
+            return error.failure
+        except Exception:  # noqa: BLE001 - whatever it is, the engine has the permit then, and comes to it, too
+            return None
 
     def _take_in(self, result: JsonAnswer | Failure, attempt: AttemptEnded) -> None:
         """Go on after an attempt that is over: the first that failed, or one after it."""
@@ -194,7 +216,7 @@ class Flight:
         self._permit = self._exchange = None
         walk.run.ended.append(attempt)
         if walk.judge(self._step, result) is None:
-            self.choose(self._base.clock())
+            self._choose(self._base.clock())
         elif isinstance(result, JsonAnswer):
             walk.run.brought = result
             self.bail_out()
@@ -258,13 +280,3 @@ class Flight:
             record.first_token, record.usage = took, usage
             record.waited_for_others += attempt.duration
         self._base.emit(record)
-
-
-def _send(call: PreparedCall | None, request: ModelRequest, permit: Permit) -> Exchange | None:
-    """Send a request; None where that is for the engine to do."""
-    if call is None or permit.deployment.refused_parameters:
-        return None
-    try:
-        return call.send(request, permit.key)
-    except Exception:  # noqa: BLE001 - whatever it is, the engine has the permit then, and comes to it, too
-        return None

@@ -118,7 +118,7 @@ class UpstreamClient:
             targets = [self._target(upstream, sent, key, upstream.base_url, Wire.CHAT) for key in keys]
         except TransportError:
             return None
-        return PreparedCall(upstream, deployment.model, targets)
+        return PreparedCall(self._transport, upstream, deployment.model, targets)
 
     def judged(self, failure: Failure, deployment: DeploymentId, ask: Ask) -> Failure:
         """A failure as it counts, also one that came within a stream: without keys, and for what was really sent."""

@@ -34,11 +34,13 @@ _MAX_TUNNEL_HEAD = 16 * 1024
 class Knock:
     """A connection that is being opened, or is open already; nobody's until it is taken."""
 
-    __slots__ = ("_address", "_socket")
+    __slots__ = ("_address", "_socket", "asked_at")
 
     def __init__(self, raw: socket.socket, address: Any) -> None:
         self._socket: socket.socket | None = raw
         self._address = address
+        self.asked_at = asyncio.get_running_loop().time()
+        """When it was begun (the loop's clock)."""
 
     async def answered(self) -> socket.socket | None:
         """The open connection; None if it was taken before. Raises OSError."""

@@ -1,4 +1,4 @@
-"""One deployment, asked for one whole chat completion in OpenAI's words, over a connection that is kept.
+"""One deployment, asked for one whole chat completion in OpenAI's words, without waiting for anything.
 
 What `client.py` works out for each call is worked out here once. The same bytes are sent, and of the same answers the
 same is made; whatever is not whole, or needs a closer look, is left as it is, for the client to read.
@@ -19,7 +19,7 @@ from proxy.dialects.openai.chat import Completion, pieces, read_answer
 from proxy.dialects.openai.families import refused_by
 from proxy.upstreams.error_answer import failure_of, masked
 from proxy.upstreams.exchange import Exchange
-from proxy.upstreams.transport import Target, Transport
+from proxy.upstreams.transport import Target, Transport, UnderWay
 from proxy.upstreams.ways import Ask, Letter, way_of
 
 _CAPS: Final = frozenset(CAPS[Wire.CHAT])
@@ -28,12 +28,13 @@ _CAPS: Final = frozenset(CAPS[Wire.CHAT])
 class PreparedCall:
     """The call of one deployment. It holds as long as what is known of its model stays the same."""
 
-    __slots__ = ("_as_it_came", "_kind", "_model", "_most", "_targets", "_upstream", "price")
+    __slots__ = ("_as_it_came", "_kind", "_model", "_most", "_targets", "_transport", "_upstream", "price")
 
-    def __init__(self, upstream: UpstreamSettings, model: str, targets: Sequence[Target]) -> None:
+    def __init__(self, transport: Transport, upstream: UpstreamSettings, model: str, targets: Sequence[Target]) -> None:
         """`targets` are those of the upstream's keys, one where it has none."""
         facts = upstream.facts(model)
         self.price = facts.price
+        self._transport = transport
         self._upstream = upstream
         self._kind = upstream.kind
         self._model = model
@@ -42,16 +43,17 @@ class PreparedCall:
         """Requests go on as they came, but for the model's name and a cap that is too high."""
         self._most = facts.max_output
 
-    def send(self, request: ModelRequest, key: int) -> Exchange | None:
-        """Send a request for a whole answer; None if no connection is kept, or something must be left out of it."""
+    def send(self, request: ModelRequest, key: int) -> UnderWay | None:
+        """Send a request for a whole answer, or knock for a connection; None if something must be left out of it, or
+        nothing can be begun without waiting. Raises TransportError if there is no connection to be had."""
         fields = request.fields
         if self._as_it_came:
             if self._most is not None and not _CAPS.isdisjoint(fields):
                 fields = within(fields, Wire.CHAT, self._most)
-            return Transport.post_at_once(self._targets[key], pieces({**fields, "model": self._model}))
+            return self._transport.begin(self._targets[key], pieces({**fields, "model": self._model}))
         ask = Ask(request)
         sent = way_of(self._kind, ask).write(Letter(ask, fields, self._upstream, self._model))
-        return None if sent.dropped else Transport.post_at_once(self._targets[key], sent.body)
+        return None if sent.dropped else self._transport.begin(self._targets[key], sent.body)
 
     def read(self, exchange: Exchange) -> Completion | Failure | None:
         """The answer, or how the upstream failed to give one; None where that is still to be read, or found out."""

@@ -25,10 +25,14 @@ from proxy.upstreams.last_look import last_look
 from proxy.upstreams.pool import Pool
 from proxy.upstreams.request import Origin, Request, Requests
 
-__all__ = ["Exchange", "Target", "Transport", "TransportError"]
+__all__ = ["Exchange", "Target", "Transport", "TransportError", "UnderWay"]
 
 _STALE_S: Final = 0.5
 """A kept connection that is dead says so within a round trip. One that breaks later was serving the request."""
+
+
+UnderWay = Exchange | Knock
+"""What has been begun of a call without waiting: it was asked, or a connection for it is being opened."""
 
 
 class Target(NamedTuple):
@@ -57,15 +61,17 @@ class Transport:
         request = self._requests.request(url, headers, keep=keep, method=method)
         return Target(request, self._pool(upstream, request.origin))
 
-    @staticmethod
-    def post_at_once(target: Target, body: Body) -> Exchange | None:
-        """Send a request on a kept connection; None if there is none."""
+    def begin(self, target: Target, body: Body) -> UnderWay | None:
+        """Send a request on a kept connection; where there is none, knock for one. None if not even that is possible
+        without waiting. Raises TransportError if the connection is refused at once, as on this machine."""
         request, pool = target
         connection = pool.take()
-        return None if connection is None else connection.ask(_head(request, body), body)
+        if connection is None:
+            return self._dialer.knock(request.origin)
+        return connection.ask(_head(request, body), body)
 
     async def post(
-        self, target: Target, body: Body, *, connect: float, until: float, begun: Exchange | None = None
+        self, target: Target, body: Body, *, connect: float, until: float, begun: UnderWay | None = None
     ) -> Exchange:
         """Send a request, unless it is under way (`begun`); return when the head of its answer is in.
 
@@ -74,21 +80,22 @@ class Transport:
         given a byte is no failure of the upstream: the request is sent again, once, on a new one.
         """
         request, pool = target
-        exchange = begun or self.post_at_once(target, body)
-        if exchange is not None:
+        begun = begun or self.begin(target, body)
+        if isinstance(begun, Exchange):
             try:
-                await exchange.begin(until)
+                await begun.begin(until)
             except TransportError as error:
-                exchange.close()
-                at_once = asyncio.get_running_loop().time() - exchange.asked_at < _STALE_S
+                begun.close()
+                at_once = asyncio.get_running_loop().time() - begun.asked_at < _STALE_S
                 if not (at_once and error.failure.kind is FailureClass.RESET):
                     raise
             except BaseException:
-                exchange.close()
+                begun.close()
                 raise
             else:
-                return exchange
-        connection = await self._connect(pool, request.origin, connect, until)
+                return begun
+            begun = self._dialer.knock(request.origin)
+        connection = await self._connect(pool, request.origin, begun, connect, until)
         exchange = connection.ask(_head(request, body), body)
         try:
             await exchange.begin(until)
@@ -111,8 +118,9 @@ class Transport:
             pool = self._pools[upstream, origin] = Pool(asyncio.get_running_loop(), served)
         return pool
 
-    async def _connect(self, pool: Pool, origin: Origin, connect: float, until: float) -> Connection:
-        knock = self._dialer.knock(origin)
+    async def _connect(
+        self, pool: Pool, origin: Origin, knock: Knock | None, connect: float, until: float
+    ) -> Connection:
         # A strand has no task that a timeout could cancel, so opening a connection gets one.
         opening = asyncio.create_task(self._open(pool, origin, knock, connect, until))
         try:

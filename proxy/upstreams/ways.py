@@ -43,7 +43,7 @@ from proxy.streams.event_view import EventView
 from proxy.streams.pattern import Pattern
 from proxy.streams.resume import HoldBack
 from proxy.streams.splice import DONE_EVENT, Splice
-from proxy.upstreams.transport import Exchange
+from proxy.upstreams.transport import UnderWay
 
 _PLAIN: Final = Quirks(developer_role=True)
 """The habits of chat completions that our own translations write."""
@@ -69,7 +69,7 @@ class Ask(Struct, frozen=True):
     """What of a stream is kept back until it is complete."""
     resumption: Resumption | None = None
     """To go on with a broken answer; the stream then continues what the client has seen."""
-    begun: Exchange | None = None
+    begun: UnderWay | None = None
     """It is under way already."""
 
 

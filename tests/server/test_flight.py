@@ -75,13 +75,13 @@ async def warm_up(running: Fleet, model: str) -> list[Heard]:
 def steps_asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps that are asked without the engine, as they are asked."""
     steps: list[int] = []
-    ask = Flight.ask
+    ask = Flight._ask
 
     def noted(flight: Flight, step: int, *rest: Any, **more: Any) -> None:
         steps.append(step)
         ask(flight, step, *rest, **more)
 
-    monkeypatch.setattr(Flight, "ask", noted)
+    monkeypatch.setattr(Flight, "_ask", noted)
     return steps
 
 
@@ -97,6 +97,24 @@ def test_the_next_one_is_asked_without_the_engine(monkeypatch: pytest.MonkeyPatc
             assert [200, 200] == heard.statuses
             assert [0, 1, 2, 0, 1, 2] == steps
             assert [3, 3] == [len(record.attempts) for record in running.records[-2:]]
+            assert (0, 0) == left(running)
+
+    run_virtual(scenario())
+
+
+def test_one_that_refuses_connections_is_left_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fleet(routes()) as running:
+            await warm_up(running, "chat")
+            await inject(running, ["refuse", "refuse", None])
+            await asyncio.sleep(0.5)
+            steps = steps_asked(monkeypatch)
+            monkeypatch.setattr("proxy.execution.attempt.Attempts.make", None)
+            heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
+
+            assert [200, 200] == heard.statuses
+            assert [0, 1, 2, 0, 1, 2] == steps
+            assert ["connect_refused"] * 2 == [each.outcome for each in running.records[-1].attempts[:2]]
             assert (0, 0) == left(running)
 
     run_virtual(scenario())
@@ -147,6 +165,38 @@ def test_whatever_the_first_and_the_next_do(fault: str, attempts: int) -> None:
         return [*heard, await talk(running, asking(), 0.5, asking(), patience=30.0)]
 
     with_it, without, _ = both_ways(scenario, routes(attempts=attempts))
+
+    assert without == with_it
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize(
+    "faults", [["refuse", None, None], ["503", "refuse", None], ["refuse", "refuse", "503"], ["refuse"] * 3]
+)
+def test_whoever_refuses_connections(faults: Faults, attempts: int) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        await inject(running, faults)
+        await asyncio.sleep(0.5)
+        heard.append(await talk(running, asking(), 1.0, asking(), patience=30.0))
+        await inject(running, WARM)
+        return [*heard, await talk(running, asking(), 0.5, asking(), patience=30.0)]
+
+    with_it, without, _ = both_ways(scenario, routes(attempts=attempts))
+
+    assert without == with_it
+
+
+@pytest.mark.parametrize("idle", [29.0, 31.0])
+def test_where_no_connection_is_kept_any_more(idle: float) -> None:
+    async def scenario(running: Fleet) -> list[Heard]:
+        heard = await warm_up(running, "chat")
+        await asyncio.sleep(idle)
+        heard.append(await talk(running, asking(), 0.5, asking(), patience=30.0))
+        await inject(running, ["503", None, None])
+        return [*heard, await talk(running, asking(), idle, asking(), patience=80.0)]
+
+    with_it, without, _ = both_ways(scenario, routes())
 
     assert without == with_it
 
