@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
-from proxy.core.errors import bad_request
+from proxy.core.errors import ClientError, bad_request
 from proxy.core.request import (
     BRACKET,
     ModelRequest,
@@ -39,19 +39,26 @@ def parse_chat(body: bytes | bytearray) -> ModelRequest:
     return ModelRequest(fields, model, is_streamed(fields), wants_usage(fields), _choices(fields))
 
 
-def usual_chat(body: bytes | bytearray) -> ModelRequest | None:
-    """The same in fewer steps, for a request for one whole answer that asks for nothing unusual; None for any other."""
+def quick_chat(body: bytes | bytearray) -> ModelRequest | None:
+    """The same in fewer steps; None for what is refused."""
     try:
         if not body.isascii():
             body.decode()
         fields = decode_top(body)
         model = decode_text(fields["model"])
-        messages = fields["messages"]
-    except (ValueError, KeyError, RecursionError):
+        if memoryview(fields["messages"])[0] != BRACKET or not may_be_model(model):
+            return None
+        if _UNUSUAL.isdisjoint(fields):
+            return ModelRequest(fields, model)
+        return ModelRequest(fields, model, is_streamed(fields), wants_usage(fields), _choices(fields))
+    except (ValueError, KeyError, RecursionError, ClientError):
         return None
-    if not _UNUSUAL.isdisjoint(fields) and (fields.get("stream") != _FALSE or len(_UNUSUAL & fields.keys()) > 1):
-        return None
-    return ModelRequest(fields, model) if memoryview(messages)[0] == BRACKET and may_be_model(model) else None
+
+
+def is_usual(request: ModelRequest) -> bool:
+    """Whether a request is for one whole answer, and asks for nothing unusual."""
+    fields = request.fields
+    return _UNUSUAL.isdisjoint(fields) or (fields.get("stream") == _FALSE and len(_UNUSUAL & fields.keys()) == 1)
 
 
 def wants_usage(fields: Mapping[str, Raw]) -> bool:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from proxy.config.settings import ClientSettings, Settings
+from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.execution.shortcut import Line
 from proxy.routing.plan import Wishes
@@ -103,6 +104,8 @@ class Door(Protocol):
     head: Head
     since: float
     """When its head was complete (the loop's clock)."""
+    request: ModelRequest | None
+    """What it asks, where that was read already."""
 
     @property
     def work(self) -> Work:

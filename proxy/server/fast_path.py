@@ -24,7 +24,7 @@ from typing import Final
 
 from proxy.config.resolve import find_route
 from proxy.config.settings import ClientSettings, RouteSettings, Settings
-from proxy.core.chat import usual_chat
+from proxy.core.chat import is_usual, quick_chat
 from proxy.core.errors import ClientError
 from proxy.core.event import Happening
 from proxy.core.wire import Wire
@@ -85,8 +85,8 @@ class FastPath:
         head, lifecycle, now = turn.head, self._lifecycle, self._clock()
         if head.wire is not Wire.CHAT or lifecycle.ending:
             return False
-        request = usual_chat(body)
-        if request is None:
+        request = turn.request = quick_chat(body)
+        if request is None or not is_usual(request):
             return False
         prepared = self._prepared_for(head, request.model)
         if (

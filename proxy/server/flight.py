@@ -43,6 +43,8 @@ class FastTurn(Protocol):
     head: Head
     since: float
     """When its head was complete (the loop's clock)."""
+    request: ModelRequest | None
+    """What it asks, once that is read: a long prompt is not read twice."""
     flight: Flight | None
     """Set while it is on the fast path."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from proxy.core.errors import ClientError, body_timeout, request_too_large
+from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.server.context import CONTEXT, REQUEST_ID, Context
 from proxy.server.door import PATHS, Head, Sender
@@ -40,6 +41,7 @@ class _WideDoor:
         self.id = request[REQUEST_ID]
         self.head = Head(request.headers, wire_at(request.path))
         self.since = context.clock()
+        self.request: ModelRequest | None = None
         self.work: Work = task
         self.response: web.StreamResponse | None = None
         self._request = request

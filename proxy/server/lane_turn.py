@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from proxy.core.errors import ClientError, body_timeout, internal, request_too_large
+from proxy.core.request import ModelRequest
 from proxy.execution.run import Run
 from proxy.server.context import Context
 from proxy.server.door import Head, Sender
@@ -83,6 +84,7 @@ class Turn:
         "head",
         "id",
         "missing",
+        "request",
         "since",
     )  # fmt: skip
 
@@ -93,6 +95,8 @@ class Turn:
         self.missing = length
         """Bytes of the body that have not come yet."""
         self.ended = False
+        self.request: ModelRequest | None = None
+        """As of a `Door`."""
         self.flight: Flight | None = None
         """What serves it, as long as that is the fast path."""
         self._strand: Strand | None = None

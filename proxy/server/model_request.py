@@ -89,7 +89,7 @@ async def _read(door: Door, context: Context, record: RequestEnded, started: flo
     body = await door.body(settings.server.max_body, body_patience(settings, wishes))
     took = record.waited_for_others = context.clock() - started
     wire = door.head.wire
-    request = parse_chat(body) if wire is Wire.CHAT else _parse(door, wire, body)
+    request = door.request or (parse_chat(body) if wire is Wire.CHAT else _parse(door, wire, body))
     record.model_asked, record.stream = request.model, request.stream
     route = _route(settings, request.model)
     check_may_use(client, route.name, request.model)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.chat import parse_chat
+from proxy.core.chat import is_usual, parse_chat, quick_chat
 from proxy.core.errors import ClientError
 
 
@@ -114,3 +114,67 @@ def test_unknown_fields_survive(extra: dict[str, object]) -> None:
     fields = parse_chat(json.dumps(sent).encode()).fields
 
     assert sent == {name: msgspec.json.decode(value) for name, value in fields.items()}
+
+
+def read_both_ways(data: bytes) -> tuple[object, object]:
+    try:
+        return parse_chat(data), quick_chat(data)
+    except ClientError:
+        return None, quick_chat(data)
+
+
+odd_values = st.sampled_from(
+    [
+        "null",
+        "true",
+        "false",
+        "1",
+        "2",
+        '"m"',
+        '"\\ud800"',
+        '""',
+        "[]",
+        " []",
+        "{}",
+        '{"include_usage":true}',
+        '{"include_usage":1}',
+    ]
+)
+odd_names = st.sampled_from(
+    ["model", "messages", "stream", "stream_options", "n", "service_tier", "seed", "m\\u006fdel"]
+)
+
+
+@given(st.lists(st.tuples(odd_names, odd_values), max_size=5), st.booleans(), st.sampled_from(["", " ", "}", "\xff"]))
+def test_both_readings_agree(members: list[tuple[str, str]], complete: bool, end: str) -> None:
+    given_members = [("model", '"m"'), ("messages", "[]"), *members] if complete else members
+    text = "{" + ",".join(f'"{name}":{value}' for name, value in given_members) + "}" + end
+
+    slow, quick = read_both_ways(text.encode("latin-1"))
+
+    assert slow == quick
+
+
+@given(st.binary())
+def test_both_readings_agree_on_any_bytes(data: bytes) -> None:
+    slow, quick = read_both_ways(data)
+
+    assert slow == quick
+
+
+@pytest.mark.parametrize(
+    ("fields", "usual"),
+    [
+        ({}, True),
+        ({"temperature": 1}, True),
+        ({"stream": False}, True),
+        ({"stream": None}, False),
+        ({"stream": True}, False),
+        ({"stream": False, "n": 1}, False),
+        ({"n": 1}, False),
+        ({"service_tier": "flex"}, False),
+        ({"stream_options": None}, False),
+    ],
+)
+def test_what_is_usual(fields: dict[str, object], usual: bool) -> None:
+    assert usual is is_usual(parse_chat(body(**fields)))

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.core import chat, request
 from proxy.core.event import AttemptEnded, Happening, RequestEnded
 from proxy.server.fast_path import FastPath
 from proxy.server.flight import Flight
@@ -351,3 +352,23 @@ def test_any_row_of_requests_and_faults(rows: list[tuple[dict[str, Any], str | N
     with_it, without, _ = both_ways(scenario, QUICK)
 
     assert without == with_it
+
+
+@pytest.mark.parametrize("fields", [{}, {"stream": True}, {"n": 2}, {"stream": "yes"}])
+def test_a_body_is_read_once_unless_it_is_refused(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    decode = request.decode_top
+
+    def counting(body: bytes) -> dict[str, msgspec.Raw]:
+        read.append(len(body))
+        return decode(body)
+
+    monkeypatch.setattr(request, "decode_top", counting)
+    monkeypatch.setattr(chat, "decode_top", counting)
+
+    async def scenario() -> None:
+        async with fleet(QUICK) as running:
+            await talk(running, asking(**fields))
+
+    run_virtual(scenario())
+    assert (2 if fields.get("stream") == "yes" else 1) == len(read)
