@@ -10,8 +10,10 @@ from msgspec import Raw
 from proxy.core.errors import ClientError, bad_request
 from proxy.core.request import (
     BRACKET,
+    Body,
     ModelRequest,
     check_list,
+    check_text,
     decode_text,
     decode_top,
     is_streamed,
@@ -31,7 +33,7 @@ _UNUSUAL = frozenset({"n", "service_tier", "stream", "stream_options"})
 _decode_options = msgspec.json.Decoder(_StreamOptions | None).decode
 
 
-def parse_chat(body: bytes | bytearray) -> ModelRequest:
+def parse_chat(body: Body) -> ModelRequest:
     """Understand a request body. Raises ClientError (400) that names the field and the cure."""
     fields = top_level(body)
     model = model_of(fields)
@@ -39,11 +41,10 @@ def parse_chat(body: bytes | bytearray) -> ModelRequest:
     return ModelRequest(fields, model, is_streamed(fields), wants_usage(fields), _choices(fields))
 
 
-def quick_chat(body: bytes | bytearray) -> ModelRequest | None:
+def quick_chat(body: Body) -> ModelRequest | None:
     """The same in fewer steps; None for what is refused."""
     try:
-        if not body.isascii():
-            body.decode()
+        check_text(body)
         fields = decode_top(body)
         model = decode_text(fields["model"])
         if memoryview(fields["messages"])[0] != BRACKET or not may_be_model(model):

@@ -7,8 +7,10 @@ every common JSON parser, so that no two readers of the request can disagree abo
 
 from __future__ import annotations
 
+from codecs import utf_8_decode
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
@@ -22,6 +24,12 @@ _NULL, _TRUE = Raw(b"null"), Raw(b"true")
 _TRUTHS = (_NULL, _TRUE, Raw(b"false"))
 BRACKET = ord("[")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_BLANKS = b" \t\n\r\v\f"
+_PIECE = 32 * 1024
+"""Bytes that are checked at once. Decoded whole, a megabyte with one emoji takes four more."""
+Body: TypeAlias = bytes | bytearray | memoryview
+"""A request body, wherever it lies."""
+
 decode_text = msgspec.json.Decoder(str).decode
 decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -44,14 +52,30 @@ class ModelRequest(Struct):
     """The same as the top level of a chat completion; see `dialects/languages.py: chat_fields`."""
 
 
-def top_level(body: bytes | bytearray) -> dict[str, Raw]:
+def check_text(body: Body) -> None:
+    """Raises UnicodeDecodeError, with the place in the body, unless that is UTF-8.
+
+    Raw values are not looked into while the top level is decoded, so text that is not UTF-8 would slip through there.
+    """
+    if not isinstance(body, memoryview) and body.isascii():
+        return
+    view, start = memoryview(body), 0
+    while start < len(view):
+        end = start + _PIECE
+        try:
+            # A character may go on in the next piece.
+            start += utf_8_decode(view[start:end], "strict", end >= len(view))[1]
+        except UnicodeDecodeError as error:
+            error.start += start
+            raise
+
+
+def top_level(body: Body) -> dict[str, Raw]:
     """The top level of a body. Raises ClientError (400)."""
-    if not body or body.isspace():
+    if not body or (body[0] in _BLANKS and bytes(body).isspace()):
         raise bad_request("The request body is empty; send a JSON object.")
     try:
-        # Raw values are not looked into while the top level is decoded, so text that is not UTF-8 would slip through.
-        if not body.isascii():
-            body.decode()
+        check_text(body)
         return decode_top(body)
     except UnicodeDecodeError as error:
         raise bad_request(f"The request body is not valid UTF-8 (byte {error.start}).") from None

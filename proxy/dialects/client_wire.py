@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from proxy.core.errors import ClientError
 from proxy.core.failure import Failure
-from proxy.core.request import ModelRequest
+from proxy.core.request import Body, ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.dialect import Reading, Translator
 from proxy.dialects.openai.chat import Completion
@@ -82,7 +82,7 @@ class ClientWire(Protocol):
 
     wire: Wire
 
-    def parse(self, body: bytes | bytearray) -> ModelRequest:
+    def parse(self, body: Body) -> ModelRequest:
         """Understand a request body. Raises ClientError (400) that names the field and the cure."""
 
     def to_chat(self, request: ModelRequest) -> Mapping[str, Raw]:

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from proxy.core.errors import ClientError, bad_request, error_event
 from proxy.core.failure import Failure
-from proxy.core.request import ModelRequest, is_streamed, model_of, top_level
+from proxy.core.request import Body, ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.client_wire import Encoder, EventReader, Speaking
 from proxy.dialects.dialect import NotCarriedError, Reading, Translator
@@ -53,7 +53,7 @@ class EmbeddingsWire:
     wire = Wire.EMBEDDINGS
     names: Mapping[str, Sequence[str]] = {}
 
-    def parse(self, body: bytes | bytearray) -> ModelRequest:
+    def parse(self, body: Body) -> ModelRequest:
         """As `ClientWire.parse`."""
         fields = top_level(body)
         model = model_of(fields)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from proxy.config.settings import ClientSettings, Settings
-from proxy.core.request import ModelRequest
+from proxy.core.request import Body, ModelRequest
 from proxy.core.wire import Wire
 from proxy.execution.shortcut import Line
 from proxy.routing.plan import Wishes
@@ -115,7 +115,7 @@ class Door(Protocol):
     def begun(self) -> bool:
         """Some of an answer is out: no other may follow."""
 
-    async def body(self, limit: int, patience: float) -> bytes | bytearray:
+    async def body(self, limit: int, patience: float) -> Body:
         """The body, of at most `limit` bytes, within `patience` seconds. Raises ClientError (400, 408, 413)."""
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:

@@ -27,6 +27,7 @@ from proxy.config.settings import ClientSettings, RouteSettings, Settings
 from proxy.core.chat import is_usual, quick_chat
 from proxy.core.errors import ClientError
 from proxy.core.event import Happening
+from proxy.core.request import Body
 from proxy.core.wire import Wire
 from proxy.execution.executor import Executor
 from proxy.pool.standing import FREE
@@ -80,7 +81,7 @@ class FastPath:
             return None
         return body_patience(self._settings, wishes) if self._lifecycle.admit(turn, self._most) else None
 
-    def take(self, turn: FastTurn, body: bytes | bytearray) -> bool:
+    def take(self, turn: FastTurn, body: Body) -> bool:
         """Serve a request, if it is a usual one; whether it is. `body` is all of its body."""
         head, lifecycle, now = turn.head, self._lifecycle, self._clock()
         if head.wire is not Wire.CHAT or lifecycle.ending:

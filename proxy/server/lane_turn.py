@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from proxy.core.errors import ClientError, body_timeout, internal, request_too_large
-from proxy.core.request import ModelRequest
+from proxy.core.request import Body, ModelRequest
 from proxy.execution.run import Run
 from proxy.server.context import Context
 from proxy.server.door import Head, Sender
@@ -103,7 +103,7 @@ class Turn:
         """What serves it otherwise."""
         self._lane = lane
         self._context = context
-        self._body: bytes | bytearray = b""
+        self._body: Body = b""
         self._filled = 0
         self._begun = False
         self._closes = False
@@ -229,7 +229,7 @@ class Turn:
         else:
             self._wake()
 
-    async def body(self, limit: int, patience: float) -> bytes | bytearray:
+    async def body(self, limit: int, patience: float) -> Body:
         """As of a `Door`."""
         if self.missing > limit:
             raise request_too_large(limit)

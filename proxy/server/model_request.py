@@ -12,7 +12,7 @@ from proxy.config.settings import RouteSettings, Settings
 from proxy.core.chat import parse_chat
 from proxy.core.errors import ClientError, bad_request, model_not_found, stopping, too_busy
 from proxy.core.event import RequestEnded
-from proxy.core.request import ModelRequest
+from proxy.core.request import Body, ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.languages import CLIENT_WIRES
 from proxy.dialects.messages.counting import count_answer, estimate
@@ -144,7 +144,7 @@ async def _counted(context: Context, run: Run) -> Answer:
         return JsonAnswer(counted, {"x-holdfast-reason": "estimated"}, (), None)
 
 
-def _parse(door: Door, wire: Wire, body: bytes | bytearray) -> ModelRequest:
+def _parse(door: Door, wire: Wire, body: Body) -> ModelRequest:
     request = CLIENT_WIRES[wire].parse(body)
     headers = door.head.headers
     own = {name: _whole(headers, name) for name in _OWN_HEADERS.get(wire, ()) if name in headers}

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.core.chat import is_usual, parse_chat, quick_chat
 from proxy.core.errors import ClientError
+from proxy.core.request import Body, check_text
 
 
 def body(**fields: object) -> bytes:
@@ -114,6 +116,44 @@ def test_unknown_fields_survive(extra: dict[str, object]) -> None:
     fields = parse_chat(json.dumps(sent).encode()).fields
 
     assert sent == {name: msgspec.json.decode(value) for name, value in fields.items()}
+
+
+pieces_of_text = st.text(st.sampled_from("ab\u00fc\u4e2d\U0001f600"), min_size=1, max_size=12).map(str.encode)
+wrong_bytes = st.sampled_from(
+    [b"", b"\xff", b"\xc3", b"\xe4\xb8", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\x80", b"\x80"]
+)
+
+
+@given(pieces_of_text, wrong_bytes, st.sampled_from([b"", b"a"]), st.integers(0, 6), st.sampled_from([1, 2, 3]))
+def test_text_is_checked_piece_by_piece(text: bytes, wrong: bytes, end: bytes, shift: int, pieces: int) -> None:
+    room = pieces * 32 * 1024 - shift
+    data = text * (room // len(text)) + b"a" * (room % len(text)) + wrong + end
+    found = []
+    for each in (data, bytearray(data), memoryview(data)):
+        try:
+            check_text(each)
+            found.append(-1)
+        except UnicodeDecodeError as error:
+            found.append(error.start)
+
+    try:
+        data.decode()
+        expected = -1
+    except UnicodeDecodeError as error:
+        expected = error.start
+    assert [expected] * 3 == found
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("given_body", [b"", b" " * 100, b"[]", b'{"model":"m","messages":[]}', b" {", b'{"a":"\xff"}'])
+def test_it_is_the_same_wherever_a_body_lies(given_body: bytes, kind: Callable[[bytes], Body]) -> None:
+    def told(body: Body) -> object:
+        try:
+            return parse_chat(body)
+        except ClientError as error:
+            return error.message
+
+    assert told(given_body) == told(kind(given_body))
 
 
 def read_both_ways(data: bytes) -> tuple[object, object]:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from proxy.core.chat import wants_usage
 from proxy.core.errors import bad_request
-from proxy.core.request import ModelRequest, is_streamed, model_of, top_level
+from proxy.core.request import Body, ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.raw_json import NULL
@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
-def parse_completions(body: bytes | bytearray) -> ModelRequest:
+def parse_completions(body: Body) -> ModelRequest:
     """Understand a request body. Raises ClientError (400) that names the field and the cure."""
     fields = top_level(body)
     model = model_of(fields)

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from proxy.core.errors import ClientError, error_event
 from proxy.core.failure import Failure
-from proxy.core.request import ModelRequest
+from proxy.core.request import Body, ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.client_wire import Encoder, EventReader, LastUsage, Speaking
 from proxy.dialects.completions.encoder import CompletionsEncoder, from_chat
@@ -25,7 +25,7 @@ class CompletionsWire:
     wire = Wire.COMPLETIONS
     names: Mapping[str, Sequence[str]] = {}
 
-    def parse(self, body: bytes | bytearray) -> ModelRequest:
+    def parse(self, body: Body) -> ModelRequest:
         """As `ClientWire.parse`."""
         return parse_completions(body)
 

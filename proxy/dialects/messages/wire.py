@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from proxy.core.errors import ClientError, bad_request
 from proxy.core.failure import Failure
-from proxy.core.request import ModelRequest, check_list, is_streamed, model_of, top_level
+from proxy.core.request import Body, ModelRequest, check_list, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.anthropic.dialect import ANTHROPIC
 from proxy.dialects.client_wire import Encoder, EventReader, Speaking
@@ -36,7 +36,7 @@ class MessagesWire:
         "user": ("metadata",),
     }
 
-    def parse(self, body: bytes | bytearray) -> ModelRequest:
+    def parse(self, body: Body) -> ModelRequest:
         """Understand a request body. Raises ClientError (400) that names the field and the cure."""
         fields = top_level(body)
         model = model_of(fields)
@@ -98,7 +98,7 @@ class CountingWire(MessagesWire):
 
     wire = Wire.COUNT_TOKENS
 
-    def parse(self, body: bytes | bytearray) -> ModelRequest:
+    def parse(self, body: Body) -> ModelRequest:
         """Understand a request body. Raises ClientError (400) that names the field and the cure."""
         fields = top_level(body)
         model = model_of(fields)

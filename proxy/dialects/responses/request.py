@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.errors import bad_request
-from proxy.core.request import ModelRequest, is_streamed, model_of, top_level
+from proxy.core.request import Body, ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.raw_json import NULL
 
@@ -50,7 +50,7 @@ _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_part = msgspec.json.Decoder(_Part).decode
 
 
-def parse_responses(body: bytes | bytearray) -> ModelRequest:
+def parse_responses(body: Body) -> ModelRequest:
     """Understand a request body. Raises ClientError (400) that names the field and the cure."""
     fields = top_level(body)
     model = model_of(fields)

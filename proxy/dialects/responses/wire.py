@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from proxy.core.errors import ClientError
 from proxy.core.failure import Failure
-from proxy.core.request import ModelRequest
+from proxy.core.request import Body, ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.client_wire import Encoder, EventReader, LastUsage, Speaking
 from proxy.dialects.dialect import Reading, Translator
@@ -33,7 +33,7 @@ class ResponsesWire:
         "verbosity": ("text",),
     }
 
-    def parse(self, body: bytes | bytearray) -> ModelRequest:
+    def parse(self, body: Body) -> ModelRequest:
         """As `ClientWire.parse`."""
         return parse_responses(body)
 
