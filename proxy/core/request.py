@@ -50,6 +50,8 @@ class ModelRequest(Struct):
     """Of the client's headers those that belong to its language, for upstreams that speak it, too."""
     as_chat: Mapping[str, Raw] | None = None
     """The same as the top level of a chat completion; see `dialects/languages.py: chat_fields`."""
+    needs: Struct | None = None
+    """What it needs of a model; see `routing/eligibility.py: needs_of`."""
 
 
 def check_text(body: Body) -> None:

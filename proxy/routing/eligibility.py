@@ -8,6 +8,7 @@ be read in a request is the upstream's to judge.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -64,8 +65,10 @@ _WORDS: Final = {
 }
 
 
-def _marks(parts: Mapping[str, str], abilities: Collection[str]) -> tuple[bytes, ...]:
-    return tuple(f'"{part}"'.encode() for part, ability in parts.items() if ability in abilities)
+def _marks(parts: Mapping[str, str], abilities: Collection[str]) -> re.Pattern[bytes] | None:
+    """What finds the types of those parts that need one of these abilities, in a single pass."""
+    wanted = "|".join(part for part, ability in parts.items() if ability in abilities)
+    return re.compile(f'"(?:{wanted})"'.encode()) if wanted else None
 
 
 _ALL_MARKS: Final = {wire: _marks(parts, parts.values()) for wire, parts in _PARTS.items()}
@@ -77,7 +80,7 @@ class Limits(Struct, frozen=True):
     window: int | None
     """Tokens of the smallest known window; None where none is known."""
     lacks: frozenset[str]
-    marks: Mapping[Wire, tuple[bytes, ...]]
+    marks: Mapping[Wire, re.Pattern[bytes] | None]
     """Of the media that some step does not take."""
 
 
@@ -129,22 +132,18 @@ def limits_of(facts: Iterable[ModelFacts]) -> Limits | None:
     return Limits(min(windows, default=None), lacks, {wire: _marks(parts, lacks) for wire, parts in _PARTS.items()})
 
 
-def suits_all(request: ModelRequest, limits: Limits | None, learned: int | None) -> bool:
-    """Whether it is sure that nothing in a request is too much for any step. `learned` is the smallest learned window.
+def suits_all(request: ModelRequest, limits: Limits | None, learned: int | None, ratio: float = 1.0) -> bool:
+    """Whether it is sure that nothing in a request is too much for any step.
 
-    A prompt never has more tokens than bytes, so for nearly all of them its length says enough.
+    `learned` is the smallest learned window, `ratio` the largest of those in `Known`. A prompt never has more tokens
+    than bytes, so for most of them its length says enough.
     """
     fields = request.fields
     window = None if limits is None else limits.window
     if learned is not None and (window is None or learned < window):
         window = learned
-    if window is not None:
-        size = 0
-        for name in _PROMPTS[request.wire]:
-            if (raw := fields.get(name)) is not None:
-                size += len(raw)
-        if size and size + _output(fields) > window:
-            return False
+    if window is not None and not _fits(request, window, ratio):
+        return False
     if limits is None or not limits.lacks:
         return True
     lacks = limits.lacks
@@ -155,25 +154,42 @@ def suits_all(request: ModelRequest, limits: Limits | None, learned: int | None)
     marks = limits.marks.get(request.wire)
     if not marks or (raw := fields.get(_TALKS[request.wire])) is None:
         return True
-    text = bytes(raw)
-    return not any(mark in text for mark in marks)
+    return marks.search(raw) is None
+
+
+def _fits(request: ModelRequest, window: int, ratio: float) -> bool:
+    fields, size = request.fields, 0
+    for name in _PROMPTS[request.wire]:
+        if (raw := fields.get(name)) is not None:
+            size += len(raw)
+    if not size or size + _output(fields) <= window:
+        return True
+    needs = needs_of(request)
+    return needs.tokens * ratio * _MARGIN + needs.output <= window
 
 
 def needs_of(request: ModelRequest) -> Needs:
-    """What a request needs. Never raises; what makes no sense needs nothing."""
+    """What a request needs, worked out once. Never raises; what makes no sense needs nothing."""
+    needs = request.needs
+    if not isinstance(needs, Needs):
+        needs = request.needs = _needs_of(request)
+    return needs
+
+
+def _needs_of(request: ModelRequest) -> Needs:
     fields = request.fields
     media: list[str] = []
     size, beside = 0, 0
     samples: list[bytes] = []
+    marks = _ALL_MARKS.get(request.wire)
     for name in _PROMPTS[request.wire]:
         raw = fields.get(name)
         if raw is None:
             continue
-        text = bytes(raw)
-        size += len(text)
-        samples.append(text)
-        if name == _TALKS.get(request.wire) and any(mark in text for mark in _ALL_MARKS[request.wire]):
-            for ability, length in _media_of(text, _PARTS[request.wire]):
+        size += len(raw)
+        samples.append(_sample(memoryview(raw)))
+        if marks is not None and name == _TALKS[request.wire] and marks.search(raw):
+            for ability, length in _media_of(bytes(raw), _PARTS[request.wire]):
                 media.append(ability)
                 size -= length
                 beside += _TOKENS_OF_PART
@@ -292,7 +308,7 @@ def _density(samples: list[bytes]) -> float:
 
     About one token for each character of three bytes, such as Chinese, or for one written as `\\u4e2d`.
     """
-    text = b"".join(_sample(each) for each in samples)
+    text = b"".join(samples)
     if not text:
         return 0.25
     # Two bytes take long to count, and prose has few escapes.
@@ -304,11 +320,11 @@ def _density(samples: list[bytes]) -> float:
     return tokens / len(text)
 
 
-def _sample(text: bytes) -> bytes:
+def _sample(text: memoryview) -> bytes:
     if len(text) <= _WHOLE:
-        return text
+        return bytes(text)
     middle = (len(text) - _SAMPLE) // 2
-    return text[:_SAMPLE] + text[middle : middle + _SAMPLE] + text[-_SAMPLE:]
+    return b"".join((text[:_SAMPLE], text[middle : middle + _SAMPLE], text[-_SAMPLE:]))
 
 
 def _output(fields: Mapping[str, Raw]) -> int:

@@ -158,8 +158,10 @@ class Planner:
 
     def suits(self, usual: Usual, request: ModelRequest) -> bool:
         """Whether it is sure that all of these steps can serve the request."""
-        limits, smallest = usual.limits, self._sizes.smallest
-        return (limits is None and smallest is None) or suits_all(request, limits, smallest)
+        limits, sizes = usual.limits, self._sizes
+        if limits is None and sizes.smallest is None:
+            return True
+        return suits_all(request, limits, sizes.smallest, sizes.largest_ratio)
 
     def forget(self) -> None:
         """Work out the steps anew: other facts are known of models."""
@@ -197,7 +199,7 @@ class Planner:
 
     def _objections(self, models: _Models, now: float, request: ModelRequest | None) -> dict[int, Objection]:
         """What speaks against steps, by their places."""
-        if request is None or suits_all(request, models.limits, self._sizes.smallest):
+        if request is None or suits_all(request, models.limits, self._sizes.smallest, self._sizes.largest_ratio):
             return {}
         needs = needs_of(request)
         found: dict[int, Objection] = {}

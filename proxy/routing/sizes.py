@@ -27,7 +27,7 @@ _UNKNOWN: Final = Known()
 class Sizes:
     """What was learned, for at most 1024 deployments."""
 
-    __slots__ = ("_heard", "_ratios", "_windows", "doubts", "smallest")
+    __slots__ = ("_heard", "_ratios", "_windows", "doubts", "largest_ratio", "smallest")
 
     def __init__(self) -> None:
         self._ratios: dict[DeploymentId, float] = {}
@@ -35,6 +35,8 @@ class Sizes:
         self._windows: dict[DeploymentId, tuple[int, float]] = {}
         self.smallest: int | None = None
         """Of the learned windows, also of those whose time is over: where even that is large enough, all are."""
+        self.largest_ratio = 1.0
+        """Of the learned ratios, and of that of a deployment of which nothing is learned."""
         self.doubts: set[str] = set()
         """Upstreams that have refused a prompt as too long since somebody looked: their windows may have changed."""
 
@@ -59,6 +61,7 @@ class Sizes:
         ratio = min(_MOST, max(_LEAST, tokens / estimate))
         before = self._ratios.get(deployment)
         _put(self._ratios, deployment, ratio if before is None else before + _WEIGHT * (ratio - before))
+        self.largest_ratio = max(1.0, *self._ratios.values())
 
     def refused(
         self, deployment: DeploymentId, estimate: int | None, tokens: int | None, window: int | None, now: float

@@ -268,7 +268,7 @@ def test_limits_are_those_of_all_steps_together() -> None:
 
     assert limits is not None
     assert (80, {"vision", "tools"}) == (limits.window, limits.lacks)
-    assert (b'"image_url"',) == limits.marks[Wire.CHAT]
+    assert b'"(?:image_url)"' == getattr(limits.marks[Wire.CHAT], "pattern", None)
     assert [None, None] == [limits_of([NOTHING]), limits_of([ModelFacts(quality=1.0, vision=True)])]
 
 
@@ -280,12 +280,53 @@ def test_a_learned_window_counts_where_no_other_is_known() -> None:
     assert not suits_all(request, limits_of([ModelFacts(context=10**6)]), 1000)
 
 
-@given(st.integers(0, 30_000), st.sampled_from(["a", "é", "漢", "\U0001f600", "\\u6f22"]), st.integers(1, 50_000))
-def test_the_quick_look_lets_pass_nothing_that_the_closer_one_would_refuse(n: int, char: str, window: int) -> None:
-    request, facts = asked(char * n), ModelFacts(context=window)
-    closer = objection(needs_of(request), facts, HERE)
+@given(
+    st.integers(0, 30_000),
+    st.sampled_from(["a", "é", "漢", "\U0001f600", "\\u6f22"]),
+    st.integers(1, 50_000),
+    st.lists(st.sampled_from([IMAGE, WORDS]), max_size=3),
+    st.sampled_from([{}, {"max_tokens": 500}]),
+    st.floats(1.0, 3.0),
+    st.floats(0.0, 1.0),
+)
+def test_the_quick_look_lets_pass_nothing_that_the_closer_one_would_refuse(
+    n: int, char: str, window: int, parts: list[object], cap: dict[str, int], ratio: float, share: float
+) -> None:
+    request = asked([{"type": "text", "text": char * n}, *parts], **cap)
+    known = Known(ratio * share)
+    for facts, taught in (
+        (ModelFacts(context=window), known),
+        (ModelFacts(max_input=window), known),
+        (NOTHING, Known(known.ratio, window)),
+    ):
+        closer = objection(needs_of(request), facts, HERE, taught)
 
-    assert closer is None or not suits_all(request, limits_of([facts]), None)
+        assert closer is None or not suits_all(request, limits_of([facts]), taught.window, ratio)
+
+
+@pytest.mark.parametrize(
+    ("window", "cap", "ratio", "sure"),
+    [
+        (40_100, {}, 3.0, True),
+        (12_000, {}, 1.1, True),
+        (11_000, {}, 1.1, False),
+        (11_000, {}, 1.0, True),
+        (11_000, {"max_tokens": 600}, 1.0, False),
+        (10_000, {}, 1.0, False),
+    ],
+)
+def test_a_prompt_longer_than_the_window_in_bytes_is_estimated(
+    window: int, cap: dict[str, int], ratio: float, sure: bool
+) -> None:
+    request = asked("abcd" * 9991, **cap)
+
+    assert sure is suits_all(request, limits_of([ModelFacts(context=window)]), None, ratio)
+
+
+def test_what_a_request_needs_is_worked_out_once() -> None:
+    request = asked("abcd" * 9991)
+
+    assert needs_of(request) is needs_of(request)
 
 
 def test_a_request_that_fits_nowhere_is_refused_in_openais_words_with_the_largest_window() -> None:

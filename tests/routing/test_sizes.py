@@ -23,6 +23,16 @@ def test_the_ratio_follows_what_is_really_counted() -> None:
     assert Known() == sizes.of(THERE, 0.0)
 
 
+def test_the_largest_ratio_is_at_least_that_of_whoever_is_not_known() -> None:
+    sizes = Sizes()
+    found = []
+    for deployment, tokens in ((HERE, 500), (THERE, 1500), (HERE, 700)):
+        found.append(sizes.largest_ratio)
+        sizes.counted(deployment, 1000, tokens)
+
+    assert [1.0, 1.0, 1.5] == found
+
+
 def test_a_ratio_beyond_reason_is_cut() -> None:
     sizes = Sizes()
     sizes.counted(HERE, 1000, 10**9)
