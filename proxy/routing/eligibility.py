@@ -8,7 +8,6 @@ be read in a request is the upstream's to judge.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -17,6 +16,7 @@ from msgspec import Raw, Struct
 
 from proxy.core.errors import ClientError, bad_request
 from proxy.core.facts import ModelFacts
+from proxy.core.mentions import mentions
 from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
@@ -65,10 +65,8 @@ _WORDS: Final = {
 }
 
 
-def _marks(parts: Mapping[str, str], abilities: Collection[str]) -> re.Pattern[bytes] | None:
-    """What finds the types of those parts that need one of these abilities, in a single pass."""
-    wanted = "|".join(part for part, ability in parts.items() if ability in abilities)
-    return re.compile(f'"(?:{wanted})"'.encode()) if wanted else None
+def _marks(parts: Mapping[str, str], abilities: Collection[str]) -> tuple[bytes, ...]:
+    return tuple(f'"{part}"'.encode() for part, ability in parts.items() if ability in abilities)
 
 
 _ALL_MARKS: Final = {wire: _marks(parts, parts.values()) for wire, parts in _PARTS.items()}
@@ -80,7 +78,7 @@ class Limits(Struct, frozen=True):
     window: int | None
     """Tokens of the smallest known window; None where none is known."""
     lacks: frozenset[str]
-    marks: Mapping[Wire, re.Pattern[bytes] | None]
+    marks: Mapping[Wire, tuple[bytes, ...]]
     """Of the media that some step does not take."""
 
 
@@ -154,7 +152,7 @@ def suits_all(request: ModelRequest, limits: Limits | None, learned: int | None,
     marks = limits.marks.get(request.wire)
     if not marks or (raw := fields.get(_TALKS[request.wire])) is None:
         return True
-    return marks.search(raw) is None
+    return not mentions(raw, *marks)
 
 
 def _fits(request: ModelRequest, window: int, ratio: float) -> bool:
@@ -181,14 +179,13 @@ def _needs_of(request: ModelRequest) -> Needs:
     media: list[str] = []
     size, beside = 0, 0
     samples: list[bytes] = []
-    marks = _ALL_MARKS.get(request.wire)
     for name in _PROMPTS[request.wire]:
         raw = fields.get(name)
         if raw is None:
             continue
         size += len(raw)
         samples.append(_sample(memoryview(raw)))
-        if marks is not None and name == _TALKS[request.wire] and marks.search(raw):
+        if name == _TALKS.get(request.wire) and mentions(raw, *_ALL_MARKS[request.wire]):
             for ability, length in _media_of(bytes(raw), _PARTS[request.wire]):
                 media.append(ability)
                 size -= length

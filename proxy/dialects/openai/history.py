@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from proxy.core.mentions import mentions
 from proxy.dialects.raw_json import NULL
 from proxy.dialects.registry import Quirks
 
@@ -50,8 +51,8 @@ _decode_objects = msgspec.json.Decoder(list[_Object]).decode
 
 def edited_messages(messages: Raw, quirks: Quirks, *, thinks: bool) -> Raw:
     """The messages as the provider takes them. `thinks` says that the model is not told not to think."""
-    developer = not quirks.developer_role and b'"developer"' in bytes(messages)
-    thoughts = quirks.thoughts_with_calls and thinks and b'"tool_calls"' in bytes(messages)
+    developer = not quirks.developer_role and mentions(messages, b'"developer"')
+    thoughts = quirks.thoughts_with_calls and thinks and mentions(messages, b'"tool_calls"')
     if not (developer or thoughts or quirks.plain_messages):
         return messages
     try:
@@ -110,7 +111,7 @@ def _is_empty(message: _Object) -> bool:
 def _plain(message: _Object) -> _Object:
     known = _OLD_MEMBERS.get(bytes(message.get("role", NULL)), _OLD_MEMBERS_OF_OTHERS)
     plain = {name: value for name, value in message.items() if name in known}
-    if (content := plain.get("content")) is not None and b'"cache_control"' in bytes(content):
+    if (content := plain.get("content")) is not None and mentions(content, b'"cache_control"'):
         plain["content"] = _without_marks(content)
     if plain.get("tool_calls", NULL) in _NO_CALLS:
         plain.pop("tool_calls", None)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from proxy.core.mentions import mentions
 from proxy.dialects.chat_events import to_json
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.raw_json import NULL, is_text
@@ -54,7 +55,7 @@ def as_function(tool: Mapping[str, Raw], place: str) -> dict[str, Any]:
 
 def names_in(tools: Raw) -> frozenset[str]:
     """The names of a request's tools of free form. Never raises."""
-    if b'"custom"' not in bytes(tools):
+    if not mentions(tools, b'"custom"'):
         return frozenset()
     try:
         return frozenset(tool.name for tool in _decode_tools(tools) if tool.type == _TYPE and tool.name)

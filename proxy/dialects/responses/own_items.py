@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from proxy.core.mentions import mentions
 from proxy.dialects.raw_json import NULL
 from proxy.dialects.responses.document import OWN
 
@@ -29,7 +30,7 @@ def without_own_items(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
     Thoughts of another model go altogether: without an id, or something encrypted, they are not taken.
     """
     given = fields.get("input", NULL)
-    if _OWN_ID.search(given) is None:
+    if not mentions(given, OWN.encode()) or _OWN_ID.search(given) is None:
         return fields
     try:
         items = _decode_items(given)

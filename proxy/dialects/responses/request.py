@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.errors import bad_request
+from proxy.core.mentions import mentions
 from proxy.core.request import Body, ModelRequest, is_streamed, model_of, top_level
 from proxy.core.wire import Wire
 from proxy.dialects.raw_json import NULL
@@ -110,7 +111,7 @@ def _referred(raw: Raw) -> str | None:
     if item.type == "item_reference" or (item.type is None and item.role == NULL and item.id):
         return item.id or "item_reference"
     for value in (item.content, item.output):
-        if memoryview(value)[0] == ord("[") and b'"file_id"' in bytes(value):
+        if memoryview(value)[0] == ord("[") and mentions(value, b'"file_id"'):
             return next(filter(None, map(_file_of, _items(value))), None)
     return None
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from proxy.core.mentions import mentions
 from proxy.core.request import ModelRequest
 from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.raw_json import NULL, is_text
@@ -97,7 +98,7 @@ def dropped(request: ModelRequest) -> tuple[str, ...]:
 
 def _searches(tools: Raw) -> list[str]:
     """The types of the tools that are left out."""
-    if b'"web_search' not in bytes(tools):
+    if not mentions(tools, b'"web_search'):
         return []
     try:
         kinds = [word(tool.get("type", NULL), "tools") for tool in _decode_objects(tools)]
