@@ -22,7 +22,7 @@ from proxy.core.wire import Wire
 from proxy.dialects.headroom import headroom
 from proxy.dialects.openai.chat import Completion
 from proxy.dialects.prefill import Prefill
-from proxy.execution.relay import Clock, Relay
+from proxy.execution.relay import Attendant, Clock, Relay
 from proxy.execution.run import JsonAnswer, StreamAnswer
 from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
@@ -75,7 +75,7 @@ class Attempts:
         self._clock = clock
         self._roll = roll
 
-    async def make(
+    async def make(  # noqa: PLR0913 - what is asked, by when, and how far it has come
         self,
         permit: Permit,
         step: PlannedStep,
@@ -85,20 +85,27 @@ class Attempts:
         deadline: float,
         silence: float,
         ended: list[AttemptEnded],
+        gated: StreamAnswer | None = None,
+        attendant: Attendant | None = None,
     ) -> JsonAnswer | StreamAnswer | Failure:
         """One attempt on a step's deployment, for a permit. Its record is appended to `ended` when it is over.
+
+        With an attendant nobody waits for the first content of a stream: the answer is `gated` as long as it is to
+        come, and when the attendant is called this goes on with it.
 
         `silence` is for how long it may be silent before that is its fault, although a deadline ended it, in seconds.
         `last` gives the first content until the deadline, since nobody else is left to ask.
         """
         started = self._clock() if ask.begun is None else ask.begun.asked_at
+        if gated is not None:
+            started = gated.started
         patience = step.timeouts.first_token if ask.request.stream else step.timeouts.answer
         first_until = deadline if last else min(deadline, started + patience)
         timers = Timers(step.timeouts.connect, first_until, step.timeouts.idle, deadline)
         outcome: Outcome = IGNORED
         result: JsonAnswer | StreamAnswer | Failure | None = None
         try:
-            result = await self.reach(permit, ask, timers)
+            result = await self.reach(permit, ask, timers, gated, attendant)
             outcome = result if isinstance(result, Failure) else SUCCEEDED
         finally:
             if not isinstance(result, StreamAnswer):
@@ -138,17 +145,44 @@ class Attempts:
         """End an attempt that a prepared call could not begin."""
         return self._end(permit, failure, started, None)
 
-    async def reach(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
+    async def reach(
+        self,
+        permit: Permit,
+        ask: Ask,
+        timers: Timers,
+        gated: StreamAnswer | None = None,
+        attendant: Attendant | None = None,
+    ) -> JsonAnswer | StreamAnswer | Failure:
         """Call, and for a stream hold until content. The permit is still to be reported."""
+        known = permit.deployment.refused_parameters
+        if known:
+            ask = msgspec.structs.replace(ask, without={*known, *ask.without})
+        result = gated or await self._call(permit, ask, timers)
+        if not isinstance(result, StreamAnswer):
+            return result
+        relay, first, opened = result.relay, None, False
+        try:
+            first = await relay.gate(attendant)
+            opened = not isinstance(first, Failure)
+        finally:
+            if not opened:
+                relay.close()
+        if isinstance(first, Failure):
+            return self._client.judged(first, permit.deployment.id, ask)
+        if first is not None:
+            result.first = first
+            if result.limits:
+                self._heed_headroom(permit, result.limits)
+        return result
+
+    async def _call(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
+        """Call; of a stream nothing is read yet."""
         started = self._clock()
         permit.stream = ask.request.stream
         if ask.request.wire is Wire.EMBEDDINGS:
             permit.embeds = True
         if (tier := ask.request.fields.get("service_tier")) is not None:
             permit.priced = bytes(tier) in _USUAL_PRICE
-        known = permit.deployment.refused_parameters
-        if known:
-            ask = msgspec.structs.replace(ask, without={*known, *ask.without})
         reply = await self._client.call(permit.deployment.id, permit.key, ask, timers)
         if isinstance(reply, Failure):
             return reply
@@ -162,20 +196,11 @@ class Attempts:
             reply.splice,
             idle=timers.idle,
             deadline=timers.deadline,
+            first_until=timers.first_until,
             clock=self._clock,
             heard=partial(self._heard, permit),
         )
-        first: bytes | Failure | None = None
-        try:
-            first = await relay.gate(timers.first_until)
-        finally:
-            if not isinstance(first, bytes):
-                relay.close()
-        if isinstance(first, Failure):
-            return self._client.judged(first, permit.deployment.id, ask)
-        if reply.all_headers:
-            self._heed_headroom(permit, reply.all_headers)
-        return StreamAnswer(first, relay, permit, started, reply.headers, reply.dropped, reply.wire)
+        return StreamAnswer(b"", relay, permit, started, reply.headers, reply.dropped, reply.wire, reply.all_headers)
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """As `UpstreamClient.prefill`."""

@@ -5,6 +5,8 @@ answer, and only its continuation is of any use. So when the stream breaks, what
 asked for the next deployment as always (`next_move`: one deadline, one history, the same budgets), and that one is
 asked to go on, in a mode that it can and that the answer allows. What it says goes through the seam before the client
 sees any of it. If it breaks, too, the same begins anew with all that the client has by then.
+
+While a stream pours, its delivery is an object at rest: no coroutine is held for it (`relay.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from proxy.dialects.dialect import NotCarriedError
 from proxy.dialects.languages import chat_fields
 from proxy.dialects.openai.continuing import own_beginning, wanted
 from proxy.dialects.openai.graft import Resumption
+from proxy.dialects.openai.said import condense
 from proxy.execution.outlet import Outlet
-from proxy.execution.run import StreamAnswer
+from proxy.execution.relay import POURS, Attendant, Pours
+from proxy.execution.run import NO_HEADERS, StreamAnswer
 from proxy.execution.translating import Encoding, Overheard
 from proxy.execution.walk import Walk
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
@@ -63,71 +67,97 @@ class _Break:
 class Delivery:
     """Brings one stream to its client."""
 
-    __slots__ = ("_encoding", "_outlet", "_overheard", "_settings", "_transcript", "_walk")
+    __slots__ = (
+        "_answer", "_begun", "_cause", "_encoding", "_overheard", "_settings", "_transcript", "_walk", "outlet",
+    )  # fmt: skip
 
-    def __init__(self, walk: Walk, outlet: Outlet) -> None:
+    def __init__(self, walk: Walk, outlet: Outlet, answer: StreamAnswer) -> None:
         """`walk` is the request's, with the stream's step as its current one."""
+        request = walk.run.request
         self._walk = walk
-        self._outlet = outlet
+        self.outlet = outlet
+        """Where what the client gets goes."""
+        self._answer = answer
+        self._begun = False
+        """Of what is under way, the first events have gone out."""
         self._settings = walk.run.plan.resume
-        self._overheard = Overheard(walk.run.request)
-        self._transcript = (
-            None if self._settings is None else Transcript(self._overheard.condense, walk.world.transcripts)
-        )
+        self._overheard = None if request.wire is Wire.CHAT else Overheard(request)
+        self._transcript: Transcript | None = None
+        if self._settings is not None:
+            read = condense if self._overheard is None else self._overheard.condense
+            self._transcript = Transcript(read, walk.world.transcripts)
         self._encoding: Encoding | None = None
+        self._cause: tuple[DeploymentId, Failure] | None = None
+        """Who broke off first, and how."""
 
-    async def bring(self, answer: StreamAnswer) -> Interruption | None:
-        """Forward a stream to the end of its answer; None if the client has all of it."""
-        first: tuple[DeploymentId, Failure] | None = None
+    async def bring(self, attendant: Attendant | None = None) -> Interruption | Pours | None:
+        """Forward a stream to the end of its answer; None if the client has all of it.
+
+        With an attendant this returns `POURS` while the stream goes on by itself: then the attendant is called when
+        this is to be called again.
+        """
+        over = True
         try:
             while True:
-                failure = await self._forward(answer)
+                failure = await self._forward(attendant)
+                if failure is POURS:
+                    over = False
+                    return POURS
                 if failure is None:
                     return None
-                deployment = answer.permit.deployment.id
+                deployment = self._answer.permit.deployment.id
                 # What stands in an error is the first cause: later ones came of the attempts to mend it.
-                first = first or (deployment, failure)
+                self._cause = self._cause or (deployment, failure)
                 since = self._walk.world.clock()
-                following = await self._go_on(answer, failure)
+                following = await self._go_on(self._answer, failure)
                 if isinstance(following, Obstacle):
                     if following is not Obstacle.OFF:
                         self._tell(deployment, None, failure, "none", "given_up", since)
-                    return Interruption(*first, following)
-                answer = following
+                    return Interruption(*self._cause, following)
+                self._answer, self._begun = following, False
         finally:
-            if self._transcript is not None:
+            if over and self._transcript is not None:
                 self._transcript.close()
 
-    async def _forward(self, answer: StreamAnswer) -> Failure | None:
+    async def _forward(self, attendant: Attendant | None) -> Failure | Pours | None:
         """Send what the client has to see of one stream, up to its end or break."""
-        world, run = self._walk.world, self._walk.run
-        transcript = self._transcript
-        outcome: Outcome = IGNORED
-        outlet = self._outlet_for(answer)
+        world, run, answer = self._walk.world, self._walk.run, self._answer
+        outcome: Outcome | Pours = IGNORED
         try:
-            if transcript is not None:
-                transcript.add(answer.first)
-            await outlet.write(answer.first)
-            failure = await answer.relay.run(outlet, transcript)
-            outcome = SUCCEEDED if failure is None else failure
+            if not self._begun:
+                await self._begin(answer)
+            told = await answer.relay.run(attendant)
+            outcome = SUCCEEDED if told is None else told
         finally:
-            world.attempts.finish(answer, outcome, run.ended)
-            run.usage = answer.relay.usage
-        if failure is not None:
-            world.emit(StreamInterrupted(answer.permit.deployment.id, failure.code))
-        return failure
+            if outcome is not POURS:
+                world.attempts.finish(answer, outcome, run.ended)
+                run.usage = answer.relay.usage
+        if isinstance(told, Failure):
+            world.emit(StreamInterrupted(answer.permit.deployment.id, told.code))
+        return told
+
+    async def _begin(self, answer: StreamAnswer) -> None:
+        """Send what a stream has in hand."""
+        self._begun = True
+        outlet = self._outlet_for(answer)
+        # What else came with the stream has been told; it would live as long as the stream.
+        first, answer.first, answer.headers = answer.first, b"", NO_HEADERS
+        if self._transcript is not None:
+            self._transcript.add(first)
+        await outlet.write(first)
+        answer.relay.connect(outlet, self._transcript)
 
     def _outlet_for(self, answer: StreamAnswer) -> Outlet:
         """Where the events of a stream go: as they come, or through an encoder."""
         request = self._walk.run.request
-        if request.wire is Wire.CHAT:
-            return self._outlet
+        if self._overheard is None:
+            return self.outlet
         self._overheard.begins(answer.wire)
         if answer.wire is request.wire:
-            return self._outlet
+            return self.outlet
         if self._encoding is None:
             encoder = self._walk.run.encoder = self._overheard.encoder
-            self._encoding = Encoding(self._outlet, encoder)
+            self._encoding = Encoding(self.outlet, encoder)
         return self._encoding
 
     async def _go_on(self, answer: StreamAnswer, failure: Failure) -> StreamAnswer | Obstacle:

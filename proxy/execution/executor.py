@@ -12,9 +12,10 @@ from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.execution.contest import delay_of_hedge, run_hedged, run_parallel
-from proxy.execution.delivery import Delivery, Interruption
+from proxy.execution.delivery import Delivery
 from proxy.execution.kept import Copy, Kept, name_of
 from proxy.execution.outlet import Outlet
+from proxy.execution.relay import Attendant
 from proxy.execution.run import Answer, Begun, JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.execution.walk import Walk, World
 from proxy.pool.permit import Permit
@@ -36,15 +37,19 @@ class Executor:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def answer(self, run: Run) -> Answer:
-        """An answer for the client: whole, or a stream with its first content in hand. Raises ClientError."""
+    async def answer(self, run: Run, attendant: Attendant | None = None) -> Answer:
+        """An answer for the client: whole, or a stream with its first content in hand. Raises ClientError.
+
+        With an attendant the stream may be `gated`: then this is to be called again when that is called.
+        """
         if run.brought is not None:
             return self._answered(run, run.brought)
         if not run.plan.steps:
             _check_suits_any(run)
         walk, clock = Walk(self.world, run), self.world.clock
-        begun = self._take_up(run, clock())
-        answer = None if begun is None else await self._try(walk, begun.step, begun.permit, last=begun.last)
+        begun, answer = self._take_up(run, clock()), None
+        if begun is not None:
+            answer = await self._try(walk, begun.step, begun.permit, attendant, last=begun.last)
         while answer is None:
             now = clock()
             standings = walk.standings(now)
@@ -52,14 +57,14 @@ class Executor:
             if not isinstance(move, Attempt | Queue):
                 return self._in_the_end(walk, move, standings, now)
             admitted = await (walk.admitted(move) if isinstance(move, Attempt) else walk.place(move))
-            answer = None if admitted is None else await self._try(walk, *admitted, last=move.last)
+            answer = None if admitted is None else await self._try(walk, *admitted, attendant, last=move.last)
         return self._answered(run, answer)
 
     def _take_up(self, run: Run, now: float) -> Begun | None:
         """The attempt with which to go on where a run is; None if `next_move` has to be asked."""
         if run.walked:
             return run.begun
-        run.history.luck = self.world.roll()
+        run.walked, run.history.luck = True, self.world.roll()
         return run.begun or self._begin(run, now)
 
     def _in_the_end(
@@ -97,7 +102,9 @@ class Executor:
         return Begun(permit, None, last)
 
     def _answered(self, run: Run, answer: JsonAnswer | StreamAnswer) -> JsonAnswer | StreamAnswer:
-        run.answered = self.world.clock()
+        if isinstance(answer, StreamAnswer) and answer.gated:
+            return answer
+        run.answered, run.begun = self.world.clock(), None
         if isinstance(answer, JsonAnswer) and run.current is not None:
             self.note_size(run.request, run.current.deployment, answer.usage)
         if run.keep_as is not None and isinstance(answer, JsonAnswer):
@@ -105,26 +112,33 @@ class Executor:
         return answer
 
     @staticmethod
-    async def _try(walk: Walk, step: int, permit: Permit, *, last: bool) -> JsonAnswer | StreamAnswer | None:
+    async def _try(
+        walk: Walk, step: int, permit: Permit, attendant: Attendant | None, *, last: bool
+    ) -> JsonAnswer | StreamAnswer | None:
         """Make an attempt, with rivals where the route wants them; None when that brought no answer."""
+        run = walk.run
         walk.go_to(step)
-        if walk.run.plan.strategy == "parallel" and not walk.run.history.tried:
-            return await run_parallel(walk, step, permit, last=last)
-        delay = delay_of_hedge(walk, permit)
-        if delay is not None:
-            return await run_hedged(walk, step, permit, delay, last=last)
-        return walk.judge(step, await walk.make(step, permit, last=last))
+        if run.begun is None or run.begun.gated is None or run.begun.permit is not permit:
+            if run.plan.strategy == "parallel" and not run.history.tried:
+                return await run_parallel(walk, step, permit, last=last)
+            delay = delay_of_hedge(walk, permit)
+            if delay is not None:
+                return await run_hedged(walk, step, permit, delay, last=last)
+        answer = walk.judge(step, await walk.make(step, permit, last=last, attendant=attendant))
+        if isinstance(answer, StreamAnswer) and answer.gated:
+            run.begun = Begun(permit, None, last, step, answer)
+        return answer
 
-    async def relay(self, run: Run, answer: StreamAnswer, outlet: Outlet) -> Interruption | None:
-        """Bring a stream to its end, wherever that is found; returns None for a whole answer, or why it is none."""
-        copy = Copy(outlet) if run.keep_as is not None else None
-        delivery = Delivery(Walk(self.world, run), copy or outlet)
-        interruption = await delivery.bring(answer)
-        if interruption is None and copy is not None and copy.whole is not None:
-            self._keep(run, copy.whole)
-        if interruption is None and not run.resumes and run.current is not None:
+    def delivery(self, run: Run, answer: StreamAnswer, outlet: Outlet) -> Delivery:
+        """What brings a stream to its end, wherever that is found."""
+        return Delivery(Walk(self.world, run), outlet if run.keep_as is None else Copy(outlet), answer)
+
+    def delivered(self, run: Run, delivery: Delivery) -> None:
+        """A client has all of its stream: learn from that, and keep it for later where that is wanted."""
+        if isinstance(delivery.outlet, Copy) and delivery.outlet.whole is not None:
+            self._keep(run, delivery.outlet.whole)
+        if not run.resumes and run.current is not None:
             self.note_size(run.request, run.current.deployment, run.usage)
-        return interruption
 
     def note_size(self, request: ModelRequest, deployment: DeploymentId, usage: bytes | None) -> None:
         """Learn from an answer how many tokens its deployment counts in a prompt."""

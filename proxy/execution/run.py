@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -19,6 +20,8 @@ from proxy.routing.next_move import History
 from proxy.routing.plan import Plan, PlannedStep
 from proxy.upstreams.transport import UnderWay
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 class JsonAnswer(Struct, frozen=True):
     """A whole answer; its attempt is over."""
@@ -31,17 +34,26 @@ class JsonAnswer(Struct, frozen=True):
     """The language in which the upstream gave it; the body is in the client's."""
 
 
-class StreamAnswer(Struct, frozen=True):
-    """A stream with content in hand; its attempt goes on until `Attempts.finish`."""
+class StreamAnswer(Struct):
+    """A stream with content in hand, unless it is gated; its attempt goes on until `Attempts.finish`."""
 
     first: bytes
+    """That content; nothing once it is sent."""
     relay: Relay
     permit: Permit
     started: float
     headers: Mapping[str, str]
+    """For the client's head; none once that is sent."""
     dropped: tuple[str, ...]
     wire: Wire = Wire.CHAT
     """The language of its events: the client's, or chat."""
+    limits: Mapping[str, str] = NO_HEADERS
+    """All headers of the upstream's answer; empty if they tell nothing of limits."""
+
+    @property
+    def gated(self) -> bool:
+        """Its content is still to come, and nobody waits for it."""
+        return not self.first and self.relay.pours
 
 
 class ResortAnswer(Struct, frozen=True):
@@ -68,6 +80,8 @@ class Begun(NamedTuple):
     last: bool
     """Nobody else is left to ask."""
     step: int = 0
+    gated: StreamAnswer | None = None
+    """Its stream, if it has come so far."""
 
 
 class Run(Struct):
@@ -108,7 +122,7 @@ class Run(Struct):
     walked: bool = False
     """Its luck is drawn, and the budgets know of it."""
     begun: Begun | None = None
-    """How far it had come before the executor got it: with an attempt that is under way, ..."""
+    """How far it had come before the executor got it, or got it again: with an attempt that is under way, ..."""
     brought: JsonAnswer | None = None
     """... or with an answer that is only to be told."""
 

@@ -17,7 +17,7 @@ from proxy.dialects.embeddings import EMBEDDINGS
 from proxy.dialects.openai.graft import Resumption
 from proxy.execution.attempt import Attempts
 from proxy.execution.kept import Kept, KeptAnswers
-from proxy.execution.relay import Clock
+from proxy.execution.relay import Attendant, Clock
 from proxy.execution.run import JsonAnswer, Result, Run, StreamAnswer
 from proxy.execution.waiting_room import Place, WaitingRoom
 from proxy.pool.budgets import Budgets
@@ -158,13 +158,19 @@ class Walk:
         return handed
 
     def make(
-        self, step: int, permit: Permit, *, last: bool = False, resumption: Resumption | None = None
+        self,
+        step: int,
+        permit: Permit,
+        *,
+        last: bool = False,
+        resumption: Resumption | None = None,
+        attendant: Attendant | None = None,
     ) -> Coroutine[None, None, Result]:
         """One attempt on a step, for its permit; with a `resumption`, to go on with a broken answer."""
         run = self.run
         # What is held can be hidden only where somebody else can say it.
         resume = run.plan.resume if len(run.plan.steps) > 1 else None
-        begun = run.begun
+        begun = run.begun if run.begun is not None and run.begun.permit is permit else None
         return self.world.attempts.make(
             permit,
             run.plan.steps[step],
@@ -173,12 +179,14 @@ class Walk:
                 run.history.refused_fields(run.plan, step) if run.history.tried else (),
                 HoldBack.NONE if resume is None else resume.hold,
                 resumption,
-                begun.under_way if begun is not None and begun.permit is permit else None,
+                None if begun is None else begun.under_way,
             ),
             last=last,
             deadline=run.plan.deadline,
             silence=_SILENCE_SHARE * run.plan.route_patience,
             ended=run.ended,
+            gated=None if begun is None else begun.gated,
+            attendant=attendant,
         )
 
     def judge(self, step: int, result: Result) -> JsonAnswer | StreamAnswer | None:

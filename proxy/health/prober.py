@@ -86,7 +86,8 @@ class Prober:
             return _judge(answer_text(answer.body), settings.expect)
         ear = _Ear(answer.first)
         try:
-            failure = await answer.relay.run(ear)
+            answer.relay.connect(ear)
+            failure = await answer.relay.run()
         finally:
             answer.relay.close()
         return failure or _judge(stream_text(bytes(ear.heard)), settings.expect)

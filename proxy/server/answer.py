@@ -1,8 +1,7 @@
-"""Answers on their way out: JSON, a stream, the last resort, an explanation; and what each tells of itself."""
+"""Answers on their way out: JSON, the last resort, an explanation; and what each of them and streams tell."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 
@@ -62,44 +61,20 @@ async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, 
         record.status, record.outcome = 499, "client_left"
 
 
-async def send_stream(door: Door, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> None:
-    """Forward a stream. Its head goes out with the first content; a failure after that ends it with an error event."""
-    record.status = 200
-    sender = door.begin(
-        # Not by a name: it would live as long as the stream.
-        {**_stream_headers(context, run, answer, record), **own_id(door)},
-        deadline=run.plan.deadline,
-    )
-    try:
-        interruption = await context.executor.relay(run, answer, sender)
-        if interruption is not None:
-            record.outcome = "stream_interrupted"
-            await sender.write(_told_of(interruption, run))
-        await sender.end()
-    except asyncio.CancelledError:
-        if sender.ended or not sender.begun or not context.lifecycle.ends(door.work):
-            raise
-        record.outcome = "stream_interrupted"
-        await sender.write(_broken(run, "The proxy is shutting down.", "shutting_down", reason="shutting_down"))
-        await sender.end()
-    except ConnectionError:
-        # Gone between two writes, or too slow to read: nobody is left to be told.
-        record.status, record.outcome = 499, "client_left"
-    finally:
-        record.usage, record.resumes = run.usage, tuple(run.resumes)
-
-
 def own_id(door: Door) -> dict[str, str]:
     """The request's id, where the client's language has another header for it than ours."""
     return {"request-id": door.id} if door.head.wire in _ANTHROPICS else {}
 
 
-def _stream_headers(context: Context, run: Run, answer: StreamAnswer, record: RequestEnded) -> dict[str, str]:
+def stream_headers(
+    door: Door, context: Context, run: Run, answer: StreamAnswer, record: RequestEnded
+) -> dict[str, str]:
+    """The headers of a stream that has content."""
     running = (answer.permit.deployment.id, context.clock() - answer.started)
     headers = {**answer.headers, **_told(context, run, run.current, record, running), **_SSE_HEADERS}
     if answer.dropped:
         headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
-    return headers
+    return headers | own_id(door)
 
 
 async def send_last_resort(door: Door, context: Context, run: Run, answer: ResortAnswer, record: RequestEnded) -> None:
@@ -224,12 +199,12 @@ def _timing(run: Run, now: float) -> str:
     return f"upstream;dur={upstream:.1f}, wait;dur={waited:.1f}, overhead;dur={overhead:.1f}"
 
 
-def _told_of(interruption: Interruption, run: Run) -> bytes:
+def told_of(interruption: Interruption, run: Run) -> bytes:
     """The event that ends an answer which stays a part: who broke off, and why nobody went on."""
     failure = interruption.failure
     late = DEADLINE_EXCEEDED in {failure.code, interruption.obstacle}
     why = OBSTACLES[interruption.obstacle]
-    return _broken(
+    return broken(
         run,
         f"{run.plan.route}: {interruption.deployment} broke off within the answer ({failure.code}); {why}.",
         DEADLINE_EXCEEDED if late else "upstream_stream_broken",
@@ -238,7 +213,7 @@ def _told_of(interruption: Interruption, run: Run) -> bytes:
     )
 
 
-def _broken(run: Run, message: str, code: str, *, reason: str, retryable: bool = True) -> bytes:
+def broken(run: Run, message: str, code: str, *, reason: str, retryable: bool = True) -> bytes:
     """The event that ends a stream which cannot be finished, in the client's language."""
     if run.request.wire is Wire.CHAT:
         return error_event(message, code, reason=reason, retryable=retryable)

@@ -13,7 +13,7 @@ from proxy.core.wire import Wire
 from proxy.server.context import CONTEXT, REQUEST_ID, Context
 from proxy.server.door import PATHS, Head, Sender
 from proxy.server.lifecycle import Work
-from proxy.server.model_request import answer_request
+from proxy.server.model_request import Service
 from proxy.server.sending import BEGUN, ResponseSender
 from proxy.server.wire import SERVER
 
@@ -22,7 +22,7 @@ async def ask_model(request: web.Request) -> web.StreamResponse:
     """One request to a model, in the language of its path."""
     context = request.app[CONTEXT].now
     door = _WideDoor(request, context)
-    await answer_request(door, context)
+    await Service(door, context).go_on()
     assert door.response is not None  # noqa: S101 - it is answered, or has raised
     return door.response
 

@@ -15,7 +15,7 @@ from proxy.server.context import Context
 from proxy.server.door import Head, Sender
 from proxy.server.flight import Flight
 from proxy.server.lifecycle import Work
-from proxy.server.model_request import answer_request
+from proxy.server.model_request import Service
 from proxy.server.wire import error_body, header_lines, http_head, new_request_id
 from proxy.upstreams.strand import Pause, Strand, pause
 
@@ -76,6 +76,8 @@ class Turn:
         "_filled",
         "_head",
         "_lane",
+        "_leaves",
+        "_service",
         "_strand",
         "_waiter",
         "_waits",
@@ -100,7 +102,10 @@ class Turn:
         self.flight: Flight | None = None
         """What serves it, as long as that is the fast path."""
         self._strand: Strand | None = None
-        """What serves it otherwise."""
+        """What serves it otherwise; None while it goes on by itself, too."""
+        self._service: Service | None = None
+        self._leaves = False
+        """It was cancelled: nothing goes on by itself any more."""
         self._lane = lane
         self._context = context
         self._body: Body = b""
@@ -140,21 +145,29 @@ class Turn:
     def serve(self, run: Run | None = None) -> None:
         """Let the engine serve the request: from its beginning, or from where a run is."""
         self._waits = False
-        self._strand = Strand(self._serve(run))
+        service = self._service = self._service or Service(self, self._context, run)
+        self._strand = Strand(self._serve(service))
         self._strand.start()
+
+    def needed(self) -> None:
+        """As of an `Attendant`."""
+        self.serve()
 
     def cancel(self) -> None:
         """As of `Work`."""
+        self._leaves = True
         if self.flight is not None:
             self.flight.bail_out()
-        elif self._waits:
+        elif self._waits or (self._strand is None and self._service is not None):
             self.serve()
         if self._strand is not None:
             self._strand.cancel()
 
-    async def _serve(self, run: Run | None) -> None:
+    async def _serve(self, service: Service) -> None:
         try:
-            await answer_request(self, self._context, run)
+            if not await service.go_on(None if self._leaves else self):
+                self._strand = None
+                return
         except ClientError as error:
             self._refuse(error)
         except (ConnectionError, asyncio.CancelledError):
@@ -162,6 +175,7 @@ class Turn:
             self._lane.abort()
         except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
             self.break_down(error)
+        self._service = None
         self.over()
 
     def break_down(self, error: Exception) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from multidict import MultiMapping
@@ -16,61 +15,54 @@ from proxy.core.request import Body, ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.languages import CLIENT_WIRES
 from proxy.dialects.messages.counting import count_answer, estimate
+from proxy.execution.relay import Attendant
 from proxy.execution.run import Answer, JsonAnswer, ResortAnswer, Run, StreamAnswer
-from proxy.server.answer import explain_plan, own_id, send_json, send_last_resort, send_stream, tell_error
+from proxy.server.account import Account
+from proxy.server.answer import explain_plan, send_json, send_last_resort
 from proxy.server.clients import check_may_use
 from proxy.server.context import Context
 from proxy.server.door import Door, body_patience
-from proxy.server.flags import FLAGS, RESUMED
+from proxy.server.streamed import Streamed
 
-_UNKNOWN = "_unknown"
 _ANTHROPICS = ("anthropic-version", "anthropic-beta")
 _OWN_HEADERS = {Wire.MESSAGES: _ANTHROPICS, Wire.COUNT_TOKENS: _ANTHROPICS}
 """Headers that say how a request is to be read, and go on to upstreams that speak the same language."""
 
 
-async def answer_request(door: Door, context: Context, run: Run | None = None) -> None:
-    """Answer one request, with JSON or a stream. Raises ClientError for what its client is still to be told.
+class Service:
+    """One request to a model. Whatever becomes of it, its record is emitted when it is over."""
 
-    A `run` is that of a request which was let in, and has come so far already. Whatever becomes of it, its record is
-    emitted when it is over.
-    """
-    clock, lifecycle = context.clock, context.lifecycle
-    started = door.since
-    record = RequestEnded(door.id, _UNKNOWN, "", stream=False)
-    record.client_retry, record.tags = door.head.client_retry, door.head.tags
-    try:
-        if run is None:
-            _admit(door, context)
-            run = await _read(door, context, record, started)
-        else:
-            _note(record, run)
-        await _answer(door, context, record, run)
-    except ClientError as error:
-        record.status, record.outcome = error.status, error.outcome
-        error.told |= own_id(door)
-        raise
-    except asyncio.CancelledError:
-        if not door.begun and lifecycle.ends(door.work):
-            # Nothing has been sent yet, so the client can still be told, and asked to come back.
-            told = stopping()
-            record.status, record.outcome = told.status, told.outcome
-            raise told from None
-        if record.outcome == "ok":
-            record.status, record.outcome = 499, "client_left"
-        raise
-    except ConnectionError:
-        # It left in the moment in which it was answered.
-        record.status, record.outcome = 499, "client_left"
-        raise
-    except Exception:
-        record.status, record.outcome = 500, "internal_error"
-        raise
-    finally:
-        lifecycle.over(door.work)
-        record.duration = clock() - started
-        record.flag = FLAGS.get(record.outcome, RESUMED if record.resumes else "")
-        context.emit(record)
+    __slots__ = ("_account", "_streamed")
+
+    def __init__(self, door: Door, context: Context, run: Run | None = None) -> None:
+        """A `run` is that of a request which was let in, and has come so far already."""
+        self._account = Account(door, context, run)
+        self._streamed: Streamed | None = None
+
+    async def go_on(self, attendant: Attendant | None = None) -> bool:
+        """Serve it to its end. Raises ClientError for what its client is still to be told.
+
+        With an attendant this returns False while nobody has to wait for what comes next of a stream, and is to be
+        called again when the attendant is.
+        """
+        account = self._account
+        with account:
+            streamed = self._streamed
+            if streamed is None:
+                run = account.run
+                if run is None:
+                    _admit(account.door, account.context)
+                    run = account.run = await _read(account.door, account.context, account.record)
+                answer = await _answer(account, run, attendant)
+                if answer is None:
+                    return True
+                if answer.gated:
+                    account.goes_on = True
+                    return False
+                streamed = self._streamed = Streamed(account, run, answer)
+            over = await streamed.bring(attendant)
+            account.goes_on = not over
+            return over
 
 
 def _admit(door: Door, context: Context) -> None:
@@ -81,9 +73,9 @@ def _admit(door: Door, context: Context) -> None:
         raise too_busy(context.settings.server.max_concurrent)
 
 
-async def _read(door: Door, context: Context, record: RequestEnded, started: float) -> Run:
+async def _read(door: Door, context: Context, record: RequestEnded) -> Run:
     """What is asked, and what is planned for it."""
-    settings = context.settings
+    settings, started = context.settings, door.since
     client, wishes = door.head.asked(settings)
     record.client = client.name if client else None
     body = await door.body(settings.server.max_body, body_patience(settings, wishes))
@@ -100,38 +92,29 @@ async def _read(door: Door, context: Context, record: RequestEnded, started: flo
     return Run(plan, request, started, record.client, took, explain=wishes.explain)
 
 
-def _note(record: RequestEnded, run: Run) -> None:
-    """Write down what is known of a request from the beginning."""
-    record.client, record.route = run.client, run.plan.route
-    record.model_asked, record.stream = run.request.model, run.request.stream
-    record.waited_for_others = run.body_took
-
-
-async def _answer(door: Door, context: Context, record: RequestEnded, run: Run) -> None:
+async def _answer(account: Account, run: Run, attendant: Attendant | None) -> StreamAnswer | None:
+    """Answer, unless that is a stream, which is returned."""
+    door, context, record = account.door, account.context, account.record
     wire = run.request.wire
     if run.explain:
         record.status, record.outcome = 200, "explained"
         explain_plan(door, context, run)
-        return
-    try:
-        answer = await (context.executor.answer(run) if wire is not Wire.COUNT_TOKENS else _counted(context, run))
-        if wire is Wire.RESPONSES and run.current is not None and not isinstance(answer, ResortAnswer):
-            context.ties.note(answer, run.current.deployment)
-        if isinstance(answer, JsonAnswer):
-            await send_json(door, context, run, answer, record)
-        elif isinstance(answer, StreamAnswer):
-            await send_stream(door, context, run, answer, record)
-        else:
-            await send_last_resort(door, context, run, answer, record)
-    except ClientError as error:
-        tell_error(error, run, context.clock())
-        raise
-    finally:
-        record.attempts, record.cost = tuple(run.ended), run.cost
-        for attempt in run.ended:
-            record.waited_for_others += attempt.duration
-        record.waited_for_others += run.waited
-        record.first_token = run.answered - run.started if run.answered is not None else None
+        return None
+    if wire is Wire.COUNT_TOKENS:
+        answer = await _counted(context, run)
+    else:
+        answer = await context.executor.answer(run, attendant)
+    if isinstance(answer, StreamAnswer) and answer.gated:
+        return answer
+    if wire is Wire.RESPONSES and run.current is not None and not isinstance(answer, ResortAnswer):
+        context.ties.note(answer, run.current.deployment)
+    if isinstance(answer, StreamAnswer):
+        return answer
+    if isinstance(answer, JsonAnswer):
+        await send_json(door, context, run, answer, record)
+    else:
+        await send_last_resort(door, context, run, answer, record)
+    return None
 
 
 async def _counted(context: Context, run: Run) -> Answer:

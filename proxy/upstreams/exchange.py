@@ -1,7 +1,8 @@
 """One answer of an upstream in progress, and those who wait for it.
 
 Whoever reads an answer waits for whatever comes next (`read`), or has the body poured out (`pour`): then each piece
-goes to a function, within the callback that brought it, or what comes is taken by somebody else (`give_to`).
+goes to a function, within the callback that brought it, or what comes is taken by somebody else (`give_to`). Nobody
+need wait for a body that is poured: an attendant is called when there is something to be done.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from enum import Enum
 from typing import Final, Protocol
 
 from proxy.upstreams.answer import Answer
@@ -22,6 +24,17 @@ _RUN_OUT_S: Final = 0.25
 Sink = Callable[[bytes, bytes | None], float | None]
 """Takes a piece of a body, and the chunk in which it came if that was exactly one; returns until when the next piece
 has time (the loop's clock), or None for no more."""
+
+
+class Poured(Enum):
+    """How far a body was poured."""
+
+    WHOLE = "whole"
+    """To its end."""
+    ENOUGH = "enough"
+    """To where the sink wanted no more."""
+    UNDER_WAY = "under way"
+    """As far as it is there; what comes is poured as it comes."""
 
 
 class Waiter(Protocol):
@@ -144,36 +157,36 @@ class Exchange:
             await self._wait(until)
         return self._take()
 
-    async def pour(self, sink: Sink, until: float) -> bool:
-        """Give the body away piece by piece, each within the callback that brings it.
+    async def pour(self, sink: Sink, until: float, attendant: Waiter | None = None) -> Poured:
+        """Give the body away piece by piece, each within the callback that brings it. Plain chunks go by the parser.
 
-        Plain chunks go by the parser. Returns whether the body is at its end. Raises what `read` raises, and what
-        `sink` does.
+        Raises what `read` raises, and what `sink` does. With an attendant it does not wait for what comes, unless the
+        body is packed: the attendant is told when there is something to be done, and then `pour` goes on.
         """
         answer = self.answer
         while True:
-            piece = await self.read(until)
-            if not piece:
-                return True
-            following = sink(piece, None)
-            if following is None:
-                return False
-            until = following
-            if self._packed is not None or answer.complete or answer.failure is not None:
+            if answer.unread or answer.over or self._packed is not None:
+                piece = await self.read(until)
+                if not piece:
+                    return Poured.WHOLE
+                following = sink(piece, None)
+                if following is None:
+                    return Poured.ENOUGH
+                until = following
                 continue
             self.sink, self._poured = sink, False
             answer.hold_little()
-            # `_wait`, spelled out: a stream spends its life here, and each coroutine that waits takes its room.
-            waiter = self._waiter = pause(self._loop)
-            self._until = until
-            self._connection.watch(until)
+            if attendant is not None:
+                self.notify(attendant, until)
+                return Poured.UNDER_WAY
+            waiter = pause(self._loop)
+            self.notify(waiter, until)
             try:
                 await waiter
             finally:
-                self._waiter = None
-                self._stop_pouring()
+                self.stop_pouring()
             if self._poured:
-                return False
+                return Poured.ENOUGH
             until = self._until
 
     @property
@@ -191,8 +204,9 @@ class Exchange:
         self._stand_in = stand_in
         self._connection.give_to(stand_in)
 
-    def _stop_pouring(self) -> None:
-        self.sink = None
+    def stop_pouring(self) -> None:
+        """Let what comes wait to be read."""
+        self.sink = self._waiter = None
         stand_in, self._stand_in = self._stand_in, None
         if stand_in is not None:
             self._connection.give_to(None)
@@ -227,7 +241,7 @@ class Exchange:
             return
         if self.sink is None or not self.answer.unread:
             # A task has its turn later: what comes until then waits for it.
-            self._stop_pouring()
+            self.stop_pouring()
             waiter.set_result(None)
         else:
             self.pour_out(self.sink, self._take(), None)
@@ -240,12 +254,12 @@ class Exchange:
         try:
             until = sink(piece, chunk)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever pours
-            self._stop_pouring()
+            self.stop_pouring()
             waiter.set_exception(error)
             return
         if until is None or answer.complete or answer.failure is not None:
             self._poured = until is None
-            self._stop_pouring()
+            self.stop_pouring()
             waiter.set_result(None)
             return
         if until < self._until:
@@ -263,7 +277,7 @@ class Exchange:
         elif self._unattended:
             self.close()
         elif waits and waiter is not None:
-            self._stop_pouring()
+            self.stop_pouring()
             waiter.set_exception(TimeoutError())
 
     def _take(self) -> bytes:

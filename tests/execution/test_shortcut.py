@@ -16,7 +16,7 @@ from proxy.dialects.openai.chat import event_reader
 from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.openai.said import condense
 from proxy.dialects.registry import KINDS
-from proxy.execution.relay import Relay
+from proxy.execution.relay import POURS, Relay
 from proxy.execution.shortcut import Shortcut
 from proxy.streams.pattern import Pattern
 from proxy.streams.splice import Splice
@@ -111,7 +111,10 @@ class Told(NamedTuple):
 class Way:
     """One stream from end to end, without sockets."""
 
-    def __init__(self, *, shortcut: bool, fills_after: int = 10**9, by_strand: bool = True) -> None:
+    def __init__(
+        self, *, shortcut: bool, fills_after: int = 10**9, by_strand: bool = True, attended: bool = False
+    ) -> None:
+        """`attended`: nobody waits for what comes."""
         loop = asyncio.get_running_loop()
         self.connection = Connection(loop, left=lambda _connection: None, lost=lambda _connection: None)
         self.upstream = Upstream(self.connection)
@@ -126,8 +129,16 @@ class Way:
             learn=partial(pattern_of, read=READ),
         )
         self.relay = Relay(
-            self.exchange, self.splice, idle=IDLE, deadline=loop.time() + DEADLINE, clock=loop.time, heard=lambda: None
+            self.exchange,
+            self.splice,
+            idle=IDLE,
+            deadline=loop.time() + DEADLINE,
+            first_until=loop.time() + DEADLINE,
+            clock=loop.time,
+            heard=lambda: None,
         )
+        self.attendant = self if attended else None
+        self.connected = False
         self.ended: list[tuple[object, float]] = []
         if by_strand:
             self.strand = Strand(self._run())
@@ -136,15 +147,31 @@ class Way:
             self.task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
-        loop, outlet = asyncio.get_running_loop(), Outlet(self.client)
+        loop = asyncio.get_running_loop()
         await self.exchange.begin(loop.time() + DEADLINE)
-        first = await self.relay.gate(loop.time() + DEADLINE)
-        ended: object = first
-        if isinstance(first, bytes):
-            self.transcript.add(first)
-            await outlet.write(first)
-            ended = await self.relay.run(outlet, self.transcript)
-        self.ended.append((ended, loop.time()))
+        await self._serve()
+
+    def needed(self) -> None:
+        self.strand = Strand(self._serve())
+        self.strand.start()
+
+    async def _serve(self) -> None:
+        ended: object = None
+        if not self.connected:
+            first = await self.relay.gate(self.attendant)
+            if first is None:
+                return
+            if isinstance(first, bytes):
+                outlet = Outlet(self.client)
+                self.transcript.add(first)
+                await outlet.write(first)
+                self.relay.connect(outlet, self.transcript)
+                self.connected = True
+            ended = first
+        if self.connected:
+            ended = await self.relay.run(self.attendant)
+        if ended is not POURS:
+            self.ended.append((ended, asyncio.get_running_loop().time()))
 
     async def came(self, pieces: list[bytes], apart: float) -> None:
         for piece in pieces:
@@ -183,11 +210,13 @@ READS = st.lists(
 ).map(lambda reads: [piece for read in reads for piece in read])
 
 
-def both(pieces: list[bytes], *, fills_after: int = 10**9, apart: float = 0.0, ends: bool = True) -> list[Told]:
-    """What becomes of a stream with the shortcut, and without it."""
+def both(
+    pieces: list[bytes], *, fills_after: int = 10**9, apart: float = 0.0, ends: bool = True, attended: bool = False
+) -> list[Told]:
+    """What becomes of a stream with the shortcut, and without it; `attended` is as of the first."""
 
     async def one(*, shortcut: bool) -> Told:
-        way = Way(shortcut=shortcut, fills_after=fills_after)
+        way = Way(shortcut=shortcut, fills_after=fills_after, attended=attended and shortcut)
         await way.came([HEAD, *pieces, *([framed(TAIL) + b"0\r\n\r\n"] if ends else [])], apart)
         return await way.told()
 
@@ -206,20 +235,26 @@ def moved(told: Told, start: float) -> Told:
     return told._replace(got=[(round(at - start, 3), data) for at, data in told.got], at=round(told.at - start, 3))
 
 
-@given(READS, st.sampled_from([10**9, 10**9, 1, 2, 5]), st.sampled_from([0.0, 0.0, 0.125]), st.booleans())
+@given(
+    READS, st.sampled_from([10**9, 10**9, 1, 2, 5]), st.sampled_from([0.0, 0.0, 0.125]), st.booleans(), st.booleans()
+)
 @settings(deadline=None)
-@example([framed(event())] * 200, 10**9, 0.0, True)
-@example([framed(event())] * 20, 3, 0.125, True)
-@example([framed(event())] * 9 + [b"3\r\n"], 10**9, 0.0, False)
-def test_both_ways_come_to_the_same(pieces: list[bytes], fills_after: int, apart: float, ends: bool) -> None:
-    short, general = both(pieces, fills_after=fills_after, apart=apart, ends=ends)
+@example([framed(event())] * 200, 10**9, 0.0, True, True)
+@example([framed(event())] * 20, 3, 0.125, True, True)
+@example([framed(event())] * 9 + [b"3\r\n"], 10**9, 0.0, False, True)
+@example([framed(event())] * 9 + [b"3\r\n"], 10**9, 0.0, False, False)
+def test_both_ways_come_to_the_same(
+    pieces: list[bytes], fills_after: int, apart: float, ends: bool, attended: bool
+) -> None:
+    short, general = both(pieces, fills_after=fills_after, apart=apart, ends=ends, attended=attended)
 
     assert general._replace(takers=0) == short._replace(takers=0)
     assert 1 == general.takers
 
 
-def test_the_shortcut_is_taken() -> None:
-    short, _ = both([framed(event())] * 20)
+@pytest.mark.parametrize("attended", [True, False])
+def test_the_shortcut_is_taken(*, attended: bool) -> None:
+    short, _ = both([framed(event())] * 20, attended=attended)
 
     assert 3 == short.takers
 

@@ -1,0 +1,59 @@
+"""A stream on its way to its client, from its first content to its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.execution.delivery import Delivery
+from proxy.execution.relay import POURS, Attendant
+from proxy.execution.run import Run, StreamAnswer
+from proxy.server.account import Account
+from proxy.server.answer import broken, stream_headers, told_of
+from proxy.server.door import Sender
+
+
+class Streamed:
+    """One stream that a request is answered with."""
+
+    __slots__ = ("_account", "_delivery", "_run", "_sender")
+
+    def __init__(self, account: Account, run: Run, answer: StreamAnswer) -> None:
+        """The head is made here, and goes out with the first content."""
+        door, context, record = account.door, account.context, account.record
+        record.status = 200
+        headers = stream_headers(door, context, run, answer, record)
+        self._account = account
+        self._run = run
+        self._sender: Sender = door.begin(headers, deadline=run.plan.deadline)
+        self._delivery: Delivery = context.executor.delivery(run, answer, self._sender)
+
+    async def bring(self, attendant: Attendant | None) -> bool:
+        """Forward it to its end. A failure after the head ends it with an error event.
+
+        With an attendant this returns False while the stream goes on by itself, and is to be called again when the
+        attendant is.
+        """
+        account, run, sender = self._account, self._run, self._sender
+        record, lifecycle = account.record, account.context.lifecycle
+        try:
+            brought = await self._delivery.bring(attendant)
+            if brought is POURS:
+                return False
+            if brought is None:
+                account.context.executor.delivered(run, self._delivery)
+            else:
+                record.outcome = "stream_interrupted"
+                await sender.write(told_of(brought, run))
+            await sender.end()
+        except asyncio.CancelledError:
+            if sender.ended or not sender.begun or not lifecycle.ends(account.door.work):
+                raise
+            record.outcome = "stream_interrupted"
+            await sender.write(broken(run, "The proxy is shutting down.", "shutting_down", reason="shutting_down"))
+            await sender.end()
+        except ConnectionError:
+            # Gone between two writes, or too slow to read: nobody is left to be told.
+            record.status, record.outcome = 499, "client_left"
+        finally:
+            record.usage, record.resumes = run.usage, tuple(run.resumes)
+        return True
