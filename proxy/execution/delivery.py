@@ -215,7 +215,7 @@ class Delivery:
             return None
         following = self._walk.judge(step, result)
         assert isinstance(following, StreamAnswer)  # noqa: S101 - a stream was asked for
-        run.resumes.append(resume)
+        run.resumes += (resume,)
         self._tell(broken.deployment, target, broken.failure, mode.value, "continued", broken.at)
         taken = (self._walk.world.clock() - broken.at) * 1000
         return msgspec.structs.replace(following, first=_comment(resume, taken) + following.first)

@@ -115,7 +115,7 @@ class Run(Struct):
     """The JSON in which the answer's usage stands."""
     encoder: Encoder | None = None
     """What turns chat events into the client's language, where that was needed."""
-    resumes: list[Resume] = []
+    resumes: tuple[Resume, ...] = ()
     """Where the answer broke and was gone on with."""
     explain: bool = False
     """The plan is wanted instead of an answer."""

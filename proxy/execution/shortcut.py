@@ -95,7 +95,7 @@ class Shortcut(StandIn):
             try:
                 opening = OPENINGS[len(data)]
                 text = data[len(opening) + self._start : self._end]
-                usual = _join((opening, self._before, text, self._behind)) == data and self._says(text)
+                usual = _join((opening, self._before, text, self._behind, _LINE_END)) == data and self._says(text)
             except (IndexError, ValueError, RecursionError):
                 usual = False
             # A client that has left is not asked for: what is written then is dropped, and its end ends the request.
@@ -132,9 +132,8 @@ class Shortcut(StandIn):
     def _follow(self, pattern: Pattern) -> None:
         self._open = True
         self._pattern = pattern
-        before, behind = pattern.around()
-        self._before, self._behind = before, behind + _LINE_END
-        self._start, self._end = len(before), -len(self._behind)
+        self._before, self._behind = pattern.before, pattern.behind
+        self._start, self._end = len(self._before), -len(self._behind) - len(_LINE_END)
         self._says = pattern.checker()
 
     # What else the loop tells a connection

@@ -71,7 +71,8 @@ class PlainHeads:
     """The plain heads that were seen."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Head] = {}
+        self._known: dict[bytes, Form] = {}
+        """By the head without its length."""
 
     def read(self, data: bytes) -> PlainHead | None:
         """A head without the blank line that ends it; None if it is not plain."""
@@ -87,16 +88,20 @@ class PlainHeads:
         if not digits.isdigit() or len(digits) > _MAX_DIGITS:
             return None
         rest = data[:at] if after < 0 else data[:at] + data[after:]
-        head = self._known.get(rest)
-        if head is None:
+        start = at + len(spelling)
+        before = data[:start]
+        form = self._known.get(rest)
+        if form is None:
             head = _read(rest)
             if head is None:
                 return None
             if len(self._known) >= _MOST_KNOWN:
                 del self._known[next(iter(self._known))]
-            self._known[rest] = head
-        start = at + len(spelling)
-        return PlainHead(head, int(digits), Form(head, data[:start], data[start + len(digits) :] + b"\r\n\r\n"))
+            form = self._known[rest] = Form(head, before, data[start + len(digits) :] + b"\r\n\r\n")
+        elif form.before != before:
+            # The same lines, with the length at another place among them.
+            form = Form(form.head, before, data[start + len(digits) :] + b"\r\n\r\n")
+        return PlainHead(form.head, int(digits), form)
 
 
 def _read(data: bytes) -> Head | None:

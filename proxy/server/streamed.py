@@ -55,5 +55,5 @@ class Streamed:
             # Gone between two writes, or too slow to read: nobody is left to be told.
             record.status, record.outcome = 499, "client_left"
         finally:
-            record.usage, record.resumes = run.usage, tuple(run.resumes)
+            record.usage, record.resumes = run.usage, run.resumes
         return True

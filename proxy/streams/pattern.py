@@ -26,20 +26,17 @@ _decode_text = msgspec.json.Decoder(str).decode
 class Pattern:
     """The template of one stream's events, each in one `data:` line."""
 
-    __slots__ = ("_before", "_behind", "_between", "_middle", "_strings")
+    __slots__ = ("_middle", "_strings", "before", "behind")
 
     def __init__(self, before: bytes, behind: bytes, padding: tuple[bytes, bytes] | None = None) -> None:
         """The event's data before and behind the text, its quotes included; `padding` in place of `behind` is what
         stands between the text and the padding, and behind that."""
         self._middle, behind = padding or (b"", behind)
         self._strings = 1 if padding is None else 2
-        self._before = b"data: " + before
-        self._behind = behind + b"\n\n"
-        self._between = self._behind + self._before
-
-    def around(self) -> tuple[bytes, bytes]:
-        """What stands before and behind the text of an event, in its quotes; a padding is part of the text."""
-        return self._before[:-1], self._behind[1:]
+        self.before = b"data: " + before[:-1]
+        """What stands before the text of an event, in its quotes."""
+        self.behind = behind[1:] + b"\n\n"
+        """What stands behind it; a padding is part of the text."""
 
     def checker(self) -> Callable[[bytes], object]:
         """Tells whether what stands between is a text that says something: false or a ValueError if not."""
@@ -47,8 +44,7 @@ class Pattern:
 
     def events(self, texts: Iterable[bytes]) -> bytes:
         """The events in which such texts stood."""
-        before, behind = self.around()
-        return before + (behind + before).join(texts) + behind
+        return self.before + (self.behind + self.before).join(texts) + self.behind
 
     def _says(self, padded: bytes) -> bool:
         text, found, padding = padded.partition(self._middle)
@@ -57,18 +53,22 @@ class Pattern:
 
     def lead(self, data: bytes) -> tuple[int, int]:
         """How many of these events the bytes begin with, and where they end; (0, 0) if that is not plain to see."""
-        before, behind = self._before, self._behind
+        before, behind = self.before + b'"', b'"' + self.behind
         if not data.startswith(before):
             return _NONE
-        last = data.rfind(self._between)
-        end = data.find(behind, len(before) if last < 0 else last + len(self._between))
+        between = behind + before
+        last = data.rfind(between)
+        end = data.find(behind, len(before) if last < 0 else last + len(between))
         if end < 0:
-            return _NONE
+            if last < 0:
+                return _NONE
+            # The last one is not whole.
+            last, end = data.rfind(between, 0, last), last
         inner = data[len(before) : end]
         try:
             if last < 0 and self._strings == 1:
                 return (1, end + len(behind)) if _decode_text(b'"%b"' % inner) else _NONE
-            events = inner.split(self._between)
+            events = inner.split(between)
             told = _NEXT.join(events)
             if self._middle:
                 if not all(event.count(self._middle) == 1 for event in events):

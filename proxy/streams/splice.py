@@ -62,6 +62,7 @@ class StreamState(Enum):
     BROKEN = "broken"
 
 
+ReadEvent = Callable[[bytes], EventView]
 _NO_CHOICE: Final[frozenset[int]] = frozenset()
 _FIRST_CHOICE: Final[frozenset[int]] = frozenset({0})
 _BEFORE = (StreamState.GATED, StreamState.RESUMING)
@@ -122,14 +123,14 @@ class Splice:
 
     def __init__(  # noqa: PLR0913 - what is the wire's, and what the request wants
         self,
-        read_event: Callable[[bytes], EventView],
+        read_event: ReadEvent,
         read_error: Callable[[bytes], Failure],
         *,
         show_usage: bool,
         choices: int = 1,
         hold: HoldBack = HoldBack.NONE,
         graft: Graft | None = None,
-        learn: Callable[[bytes], Pattern | None] = lambda _data: None,
+        learn: Callable[[bytes, ReadEvent], Pattern | None] = lambda _data, _read: None,
         translator: Translator | None = None,
         marker: bytes = DONE_EVENT,
         told_usage: Callable[[], bytes | None] | None = None,
@@ -138,9 +139,9 @@ class Splice:
 
         `hold`: what is kept back until it is complete; of several choices at once nothing is. `graft`: for a stream
         that goes on with a broken one's answer. `learn` finds the pattern of an event's data, which then is content and
-        nothing else. `translator` is for an upstream that speaks another language; `marker` is the terminal marker,
-        added where it is missing; empty for a wire whose own cannot be made up. `told_usage` tells the usage where it
-        is not that of an event.
+        nothing else; it is told how the stream's events are read. `translator` is for an upstream that speaks another
+        language; `marker` is the terminal marker, added where it is missing; empty for a wire whose own cannot be made
+        up. `told_usage` tells the usage where it is not that of an event.
         """
         self._translator = translator
         self._marker = marker
@@ -203,6 +204,12 @@ class Splice:
                 return b"".join(out)
             data = data[some:]
         pattern = self._pattern
+        if pattern is not None and not self._framer.between and (end := data.find(b"\n\n") + 2) > 1:
+            # It begins within an event; those behind that one may be of the pattern again.
+            self._read(data[:end], out)
+            data = data[end:]
+            if self.state in _OVER or not data:
+                return b"".join(out)
         if pattern is not None and self._plain and self._framer.between:
             count, end = pattern.lead(data)
             self.contents += count
@@ -231,7 +238,7 @@ class Splice:
                     out.append(event.raw)
                     if self._lessons:
                         self._lessons -= 1
-                        self._pattern = self._learn(event.data)
+                        self._pattern = self._learn(event.data, self._read_event)
                     continue
                 self._take(event, out, view)
             else:

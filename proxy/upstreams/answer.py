@@ -15,6 +15,8 @@ connection may serve another one only if this one is `reusable`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -27,6 +29,7 @@ MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 256
 _FIELD_OVERHEAD = 4
 """Bytes of a header line that are neither its name nor its value: colon, blank, CR, LF."""
+_NO_FIELDS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 _BODILESS = frozenset({204, 304})
 
 _RESET = Failure(FailureClass.RESET, "reset", "the connection ended without an answer")
@@ -65,7 +68,7 @@ class Answer:
     def __init__(self) -> None:
         self.status = 0
         """0 until the head is in."""
-        self.fields: dict[bytes, bytes] = {}
+        self.fields: Mapping[bytes, bytes] = _NO_FIELDS
         """The headers as they came, by their names in lower case; of several of one name the first."""
         self.received = 0
         """Bytes that came, whatever they were."""
@@ -237,7 +240,7 @@ class Answer:
 
     def forget_head(self) -> None:
         """Nobody will ask for the headers again."""
-        self.fields = {}
+        self.fields = _NO_FIELDS
 
     def _fail(self, failure: Failure) -> None:
         self.failure = failure

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
@@ -39,8 +39,6 @@ from proxy.dialects.openai.graft import ChatGraft, Resumption
 from proxy.dialects.openai.pattern import pattern_of
 from proxy.dialects.registry import Kind, Quirks, path_at
 from proxy.dialects.responses.own_items import without_own_items
-from proxy.streams.event_view import EventView
-from proxy.streams.pattern import Pattern
 from proxy.streams.resume import HoldBack
 from proxy.streams.splice import DONE_EVENT, Splice
 from proxy.upstreams.transport import UnderWay
@@ -264,22 +262,17 @@ def _error_reader(kind: str) -> Callable[[bytes], Failure]:
 
 def _chat_splice(kind: str, quirks: Quirks, letter: Letter, translator: Translator | None = None) -> Splice:
     ask = letter.ask
-    read = event_reader(quirks)
     return Splice(
-        read,
+        event_reader(quirks),
         _error_reader(kind),
         # Whoever translates needs the usage, and shows it as the client's own language wants.
         show_usage=ask.request.include_usage or ask.request.wire is not Wire.CHAT,
         choices=ask.request.choices,
         hold=_hold(ask),
         graft=None if ask.resumption is None else ChatGraft(ask.resumption),
-        learn=partial(_learn, read),
+        learn=pattern_of,
         translator=translator,
     )
-
-
-def _learn(read: Callable[[bytes], EventView], data: bytes) -> Pattern | None:
-    return pattern_of(data, read=read)
 
 
 def _hold(ask: Ask) -> HoldBack:

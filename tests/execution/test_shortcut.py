@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -126,7 +125,7 @@ class Way:
             READ,
             lambda _data: Failure(FailureClass.BAD_ANSWER, "told"),
             show_usage=True,
-            learn=partial(pattern_of, read=READ),
+            learn=pattern_of,
         )
         self.relay = Relay(
             self.exchange,

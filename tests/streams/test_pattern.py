@@ -54,7 +54,8 @@ def is_text(inner: bytes) -> bool:
     [
         (event(b"a"), 1, b""),
         (event(b"a") * 3, 3, b""),
-        (event(b"a") + event(b"b")[:-1], 0, None),
+        (event(b"a") + event(b"b")[:-1], 1, event(b"b")[:-1]),
+        (event(b"a") * 3 + event(b"b")[:20], 3, event(b"b")[:20]),
         (event(b"a") + b"data: [DONE]\n\n", 1, b"data: [DONE]\n\n"),
         (event(b"a") + b": a comment\n\n" + event(b"b")[:-1], 1, b": a comment\n\n" + event(b"b")[:-1]),
         (event(b""), 0, None),

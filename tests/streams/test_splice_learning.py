@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from functools import partial
 from typing import NamedTuple
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -94,7 +94,7 @@ def run(
     pieces: list[bytes], kind: str, hold: HoldBack, *, learn: bool, show_usage: bool, choices: int
 ) -> tuple[Told, list[bytes]]:
     read = event_reader(KINDS[kind].quirks)
-    learning = {"learn": partial(pattern_of, read=read)} if learn else {}
+    learning = {"learn": pattern_of} if learn else {}
     splice = Splice(read, read_error, show_usage=show_usage, choices=choices, hold=hold, **learning)
     outs = []
     for piece in pieces:
@@ -165,8 +165,9 @@ def test_byte_by_byte(stream: bytes) -> None:
     compare([bytes([byte]) for byte in stream + TAIL], "openai")
 
 
-def test_most_events_are_not_read() -> None:
-    """What all this is for."""
+@pytest.mark.parametrize("size", [None, 1000, 20_000, 10**9])
+def test_most_events_are_not_read(size: int | None) -> None:
+    """What all this is for: one event at a time, and many of them wherever the pieces end."""
     asked = [0]
     read = event_reader(KINDS["openai"].quirks)
 
@@ -174,9 +175,11 @@ def test_most_events_are_not_read() -> None:
         asked[0] += 1
         return read(data)
 
-    splice = Splice(counting, read_error, show_usage=False, learn=partial(pattern_of, read=read))
+    splice = Splice(counting, read_error, show_usage=False, learn=pattern_of)
     events = [b"data: " + says(json.dumps(f"word {number}")) + b"\n\n" for number in range(500)]
-    out = b"".join(splice.feed(event) for event in events)
+    data = b"".join(events)
+    pieces = events if size is None else [data[at : at + size] for at in range(0, len(data), size)]
+    out = b"".join(splice.feed(piece) for piece in pieces)
 
-    assert (b"".join(events), 500) == (out, splice.contents)
-    assert asked[0] < 5
+    assert (data, 500) == (out, splice.contents)
+    assert asked[0] < 5 if size is None else asked[0] < 25 + len(pieces)
