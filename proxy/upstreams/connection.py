@@ -10,8 +10,9 @@ Bytes that come while it is idle, or its end, make it gone. An exchange lets go 
 answer is over, not when its reader has caught up: what is unread lives in the answer. So a connection is back in the
 pool as early as can be, and an exchange that is closed before is the only one that costs a connection.
 
-The timer is lazy: one handle per connection, which outlives the exchanges on it and moves only when it fires or is
-later than the moment asked for. Neither a stream of a thousand reads nor a thousand short answers set as many timers.
+The timer is lazy: one per connection, which outlives the exchanges on it and moves only when it fires or is later than
+the moment asked for. Neither a stream of a thousand reads nor a thousand short answers set as many timers. As long as
+its moment is far away it is but a place on the rounds (`rounds.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from proxy.upstreams.exchange import Exchange, StandIn
+from proxy.upstreams.rounds import LONG_S, Rounds
 
 HIGH_WATER: Final = 256 * 1024
 """Bytes of a body that may wait for their reader; beyond it, no more are taken from the socket."""
@@ -35,8 +37,8 @@ class Connection(asyncio.Protocol):
     """One connection. `left` and `lost` are told when it is idle again, and when it is gone."""
 
     __slots__ = (
-        "_exchange", "_left", "_lost", "_paused", "_timer", "_transport", "idle_since", "loop", "opened_at", "served",
-        "watched_until",
+        "_exchange", "_left", "_lost", "_paused", "_rounds", "_timer", "_transport", "idle_since", "loop", "opened_at",
+        "served", "watched_until",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +47,7 @@ class Connection(asyncio.Protocol):
         *,
         left: Callable[[Connection], None],
         lost: Callable[[Connection], None],
+        rounds: Rounds | None = None,
     ) -> None:
         self.loop = loop
         self.opened_at = self.idle_since = loop.time()
@@ -55,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._transport: asyncio.Transport | None = None
         self._paused = False
+        self._rounds = rounds
         self._timer: asyncio.TimerHandle | None = None
         self.watched_until = math.inf
         """When the timer fires (the loop's clock); infinity if there is none."""
@@ -110,7 +114,14 @@ class Connection(asyncio.Protocol):
         if until < self.watched_until:
             self._stop_timer()
             self.watched_until = until
-            self._timer = self.loop.call_at(until, self._on_timer)
+            if self._rounds is not None and until - self.loop.time() > LONG_S:
+                self._rounds.join(self)
+            else:
+                self.soon()
+
+    def soon(self) -> None:
+        """As of a `Watched`."""
+        self._timer = self.loop.call_at(self.watched_until, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer, self.watched_until = None, math.inf
@@ -118,9 +129,12 @@ class Connection(asyncio.Protocol):
             self._exchange.look_at_clock(self.loop.time())
 
     def _stop_timer(self) -> None:
+        self.watched_until = math.inf
+        if self._rounds is not None:
+            self._rounds.leave(self)
         if self._timer is not None:
             self._timer.cancel()
-            self._timer, self.watched_until = None, math.inf
+            self._timer = None
 
     # The loop's calls
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.upstreams.connection import Connection
+from proxy.upstreams.rounds import Rounds
 
 IDLE_S: Final = 30.0
 """Seconds that an idle connection is kept: below what common servers and balancers allow (60 s and more)."""
@@ -36,6 +37,7 @@ class Pool:
         self._open: set[Connection] = set()
         # Made once: each of a thousand connections would hold its own.
         self._on_left, self._on_lost = self._keep, self._lost
+        self._rounds = Rounds(loop)
         self._closed: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -43,7 +45,7 @@ class Pool:
 
     def new(self) -> Connection:
         """A connection, not yet connected, that will be kept here."""
-        return Connection(self._loop, left=self._on_left, lost=self._on_lost)
+        return Connection(self._loop, left=self._on_left, lost=self._on_lost, rounds=self._rounds)
 
     def opened(self, connection: Connection) -> None:
         """Count a new connection that its dialer has in hand. One that was given up before is nobody's: uvloop closes
