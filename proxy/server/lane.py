@@ -30,6 +30,7 @@ from proxy.server.door import Head
 from proxy.server.lane_turn import NEVER, Turn
 from proxy.server.plain_head import Form, PlainHeads, may_be_plain
 from proxy.server.slow_reader import SlowReader
+from proxy.upstreams.rounds import Rounds, Watched
 
 _MOST_AHEAD: Final = 64 * 1024
 """Bytes that a client may send ahead of its turn; beyond it, no more are taken from the socket."""
@@ -43,7 +44,7 @@ def _nothing() -> None:
     """What is late once nobody waits."""
 
 
-class FrontLane(asyncio.Protocol):
+class FrontLane(Watched, asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
@@ -55,14 +56,11 @@ class FrontLane(asyncio.Protocol):
         "_heads",
         "_late",
         "_left",
-        "_loop",
         "_missing",
         "_patience",
         "_paused",
         "_reader",
         "_slow",
-        "_timer",
-        "_timer_at",
         "_transport",
         "_turn",
         "_waits",
@@ -78,9 +76,11 @@ class FrontLane(asyncio.Protocol):
         *,
         wide: Callable[[], asyncio.Protocol],
         left: Callable[[FrontLane], None],
+        rounds: Rounds | None = None,
     ) -> None:
         """`wide` makes aiohttp's protocol for what is not plain. `left` is told when the lane has nothing more to do
         with the connection."""
+        super().__init__(asyncio.get_running_loop(), rounds)
         self.full = False
         """The client has not taken what it was sent."""
         self._contexts = contexts
@@ -88,7 +88,6 @@ class FrontLane(asyncio.Protocol):
         self._patience = patience
         self._wide = wide
         self._left = left
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._turn: Turn | None = None
         self._form: Form | None = None
@@ -104,8 +103,6 @@ class FrontLane(asyncio.Protocol):
         self._reader: _BodyReader | None = None
         self._slow: SlowReader | None = None
         self._paused = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
         self._due = NEVER
         self._late: Callable[[], None] = self.close
 
@@ -114,7 +111,7 @@ class FrontLane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first head."""
         self._transport = cast(asyncio.Transport, transport)
-        self.expect(self._loop.time() + self._patience.header, self.close)
+        self.expect(self.loop.time() + self._patience.header, self.close)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -205,16 +202,12 @@ class FrontLane(asyncio.Protocol):
     def expect(self, due: float, late: Callable[[], None]) -> None:
         """Have `late` called at a moment (the loop's clock), unless something else is expected by then."""
         self._due, self._late = due, late
-        if self._timer is None or due < self._timer_at:
-            self._stop_timer()
-            if due < NEVER:
-                self._timer_at = due
-                self._timer = self._loop.call_at(due, self._on_timer)
+        self.watch(due)
 
     def unhurried(self) -> None:
         """Nothing is due for long: hold no timer."""
         self._due = NEVER
-        self._stop_timer()
+        self.stop_watching()
 
     def receive_in_place(self, turn: Turn, size: int) -> None:
         """Let the socket write the missing rest of a large body where it belongs."""
@@ -235,7 +228,7 @@ class FrontLane(asyncio.Protocol):
         self._missing = turn.missing
         if self._missing and self._transport is not None:
             self.received()
-            self.expect(self._loop.time() + _LINGER_S, self.close)
+            self.expect(self.loop.time() + _LINGER_S, self.close)
         else:
             self._between()
 
@@ -245,10 +238,10 @@ class FrontLane(asyncio.Protocol):
         if self._closing or self._transport is None:
             self.close()
             return
-        self.expect(self._loop.time() + self._patience.keepalive, self.close)
+        self.expect(self.loop.time() + self._patience.keepalive, self.close)
         if self._ahead:
             # Not at once: a client that sends a thousand requests ahead must not go a thousand calls deep.
-            self._loop.call_soon(self._next_ahead)
+            self.loop.call_soon(self._next_ahead)
 
     def _next_ahead(self) -> None:
         if self._turn is not None or self._missing or not self._ahead or not self.open:
@@ -280,7 +273,7 @@ class FrontLane(asyncio.Protocol):
                 self._hand_over(data)
                 return
             if not self._ahead:
-                self.expect(self._loop.time() + self._patience.header, self.close)
+                self.expect(self.loop.time() + self._patience.header, self.close)
             self._ahead = data
             return
         found = self._heads.read(data[:end])
@@ -328,7 +321,7 @@ class FrontLane(asyncio.Protocol):
         return rest
 
     def _leave(self) -> None:
-        self._stop_timer()
+        self.stop_watching()
         # It refers to the lane: without this only the collector would find that.
         self._late = _nothing
         if self._slow is not None:
@@ -336,18 +329,13 @@ class FrontLane(asyncio.Protocol):
             self._slow = None
         self._left(self)
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        if self._due <= self._loop.time():
+    def on_time(self) -> None:
+        """Look at what is due, as of a `Watched`."""
+        if self._due <= self.loop.time():
             self._due = NEVER
             self._late()
         elif self._due < NEVER:
             self.expect(self._due, self._late)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class _BodyReader(asyncio.BufferedProtocol):

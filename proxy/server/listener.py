@@ -20,6 +20,7 @@ from proxy.server.lane import FrontLane
 from proxy.server.plain_head import PlainHeads
 from proxy.server.slow_reader import SlowReader
 from proxy.server.wire import error_headers, request_id
+from proxy.upstreams.rounds import Rounds
 
 _MAX_LINE = 16 * 1024
 _MAX_FIELD = 16 * 1024
@@ -143,6 +144,7 @@ class Listener:
         self._app = app
         self._heads = PlainHeads()
         self._lanes: set[FrontLane] = set()
+        self._rounds: Rounds | None = None
         # Made once: each of a thousand connections would hold its own.
         self._on_wide, self._on_left = self._wide, self._lanes.discard
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S)
@@ -208,8 +210,12 @@ class Listener:
     def _connection(self) -> asyncio.Protocol:
         if not self.front_lane:
             return self._wide()
+        if self._rounds is None:
+            self._rounds = Rounds(asyncio.get_running_loop())
         contexts = self._app[CONTEXT]
-        lane = FrontLane(contexts, self._heads, self.patience, wide=self._on_wide, left=self._on_left)
+        lane = FrontLane(
+            contexts, self._heads, self.patience, wide=self._on_wide, left=self._on_left, rounds=self._rounds
+        )
         self._lanes.add(lane)
         return lane
 

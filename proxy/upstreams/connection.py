@@ -18,12 +18,11 @@ its moment is far away it is but a place on the rounds (`rounds.py`).
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from proxy.upstreams.exchange import Exchange, StandIn
-from proxy.upstreams.rounds import LONG_S, Rounds
+from proxy.upstreams.rounds import Rounds, Watched
 
 HIGH_WATER: Final = 256 * 1024
 """Bytes of a body that may wait for their reader; beyond it, no more are taken from the socket."""
@@ -33,12 +32,11 @@ Body = Sequence[bytes | memoryview]
 """A request's body, in pieces."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Watched, asyncio.Protocol):
     """One connection. `left` and `lost` are told when it is idle again, and when it is gone."""
 
     __slots__ = (
-        "_exchange", "_left", "_lost", "_paused", "_rounds", "_timer", "_transport", "idle_since", "loop", "opened_at",
-        "served", "watched_until",
+        "_exchange", "_left", "_lost", "_paused", "_transport", "idle_since", "opened_at", "served",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +47,7 @@ class Connection(asyncio.Protocol):
         lost: Callable[[Connection], None],
         rounds: Rounds | None = None,
     ) -> None:
-        self.loop = loop
+        super().__init__(loop, rounds)
         self.opened_at = self.idle_since = loop.time()
         self.served = 0
         """Answers that came whole."""
@@ -58,10 +56,6 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._transport: asyncio.Transport | None = None
         self._paused = False
-        self._rounds = rounds
-        self._timer: asyncio.TimerHandle | None = None
-        self.watched_until = math.inf
-        """When the timer fires (the loop's clock); infinity if there is none."""
 
     @property
     def usable(self) -> bool:
@@ -109,32 +103,10 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.set_protocol(stand_in or self)
 
-    def watch(self, until: float) -> None:
-        """Have the exchange's patience looked after at this moment (the loop's clock), if not before."""
-        if until < self.watched_until:
-            self._stop_timer()
-            self.watched_until = until
-            if self._rounds is not None and until - self.loop.time() > LONG_S:
-                self._rounds.join(self)
-            else:
-                self.soon()
-
-    def soon(self) -> None:
-        """As of a `Watched`."""
-        self._timer = self.loop.call_at(self.watched_until, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer, self.watched_until = None, math.inf
+    def on_time(self) -> None:
+        """Look after the exchange's patience, as of a `Watched`."""
         if self._exchange is not None:
             self._exchange.look_at_clock(self.loop.time())
-
-    def _stop_timer(self) -> None:
-        self.watched_until = math.inf
-        if self._rounds is not None:
-            self._rounds.leave(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     # The loop's calls
 
@@ -171,7 +143,7 @@ class Connection(asyncio.Protocol):
         """The connection is gone."""
         self._ended(clean=exc is None)
         self._transport = None
-        self._stop_timer()
+        self.stop_watching()
         self._lost(self)
 
     def _ended(self, *, clean: bool) -> None:
