@@ -17,6 +17,8 @@ import msgspec
 LESSONS: Final = 8
 """How many events of one stream may be looked at for a pattern. Where each event is of its own, none is found."""
 _NONE: Final = (0, 0)
+_DATA: Final = b"data: "
+_END: Final = b"\n\n"
 _NEXT: Final = b'",\n"'
 """Between two strings of a list. The line end, which no string holds, keeps one from going on in the next."""
 _decode_texts = msgspec.json.Decoder(list[str]).decode
@@ -33,9 +35,9 @@ class Pattern:
         stands between the text and the padding, and behind that."""
         self._middle, behind = padding or (b"", behind)
         self._strings = 1 if padding is None else 2
-        self.before = b"data: " + before[:-1]
+        self.before = _DATA + before[:-1]
         """What stands before the text of an event, in its quotes."""
-        self.behind = behind[1:] + b"\n\n"
+        self.behind = behind[1:] + _END
         """What stands behind it; a padding is part of the text."""
 
     def checker(self) -> Callable[[bytes], object]:
@@ -68,7 +70,12 @@ class Pattern:
         try:
             if last < 0 and self._strings == 1:
                 return (1, end + len(behind)) if _decode_text(b'"%b"' % inner) else _NONE
-            events = inner.split(between)
+            # To split by all that stands between two of them would take as long as reading them.
+            first, behind_last = len(before) - len(_DATA), len(_END) - len(behind)
+            lines = data[len(_DATA) : end - behind_last].split(_END + _DATA)
+            events = [line[first:behind_last] for line in lines]
+            if between.join(events) != inner:
+                return _NONE
             told = _NEXT.join(events)
             if self._middle:
                 if not all(event.count(self._middle) == 1 for event in events):

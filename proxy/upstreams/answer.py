@@ -161,8 +161,9 @@ class Answer:
         while data and not self.over:
             contents, data = plain_chunks(data)
             if contents:
-                self._pieces += contents
-                self.unread += sum(map(len, contents))
+                content = b"".join(contents)
+                self._pieces.append(content)
+                self.unread += len(content)
                 self._begun = True
                 self._silent = 0
             if not data:

@@ -14,6 +14,9 @@ _LINE_END: Final = b"\r\n"
 _MOST_OPENINGS: Final = 1024
 _NO_OPENING: Final = bytes(_MOST_OPENINGS)
 """Longer than any of the chunks, so none begins with it."""
+_MOST_SIZES: Final = 4096
+_SIZES: Final = (b"none", *(b"%x" % size for size in range(1, _MOST_SIZES)))
+"""Lengths as plain chunks tell them, of those that are not long. No plain chunk is empty."""
 _SIZE: Final = re.compile(rb"([1-9a-f][0-9a-f]{0,6})\r\n")
 _HALF_SIZE: Final = re.compile(rb"[1-9a-f][0-9a-f]{0,6}\r?")
 
@@ -46,9 +49,9 @@ def plain_chunks(data: bytes) -> tuple[list[bytes], bytes]:
     pieces = data.split(_LINE_END)
     end = len(pieces) - 1 & ~1
     sizes, contents = pieces[0:end:2], pieces[1:end:2]
-    lengths = [b"%x" % len(content) for content in contents]
-    if lengths != sizes or b"0" in sizes:
-        odd = [size != length or size == b"0" for size, length in zip(sizes, lengths, strict=True)]
+    told = [_SIZES[length] if length < _MOST_SIZES else b"%x" % length for length in map(len, contents)]
+    if told != sizes:
+        odd = [size != length for size, length in zip(sizes, told, strict=True)]
         end = 2 * odd.index(True)
         contents = contents[: end // 2]
     return contents, _LINE_END.join(pieces[end:])
