@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -74,6 +73,8 @@ class Attempts:
         self._emit = emit
         self._clock = clock
         self._roll = roll
+        # Made once: each of a thousand streams would hold its own.
+        self._on_heard = self._heard
 
     async def make(  # noqa: PLR0913 - what is asked, by when, and how far it has come
         self,
@@ -198,7 +199,8 @@ class Attempts:
             deadline=timers.deadline,
             first_until=timers.first_until,
             clock=self._clock,
-            heard=partial(self._heard, permit),
+            permit=permit,
+            heard=self._on_heard,
         )
         return StreamAnswer(b"", relay, permit, started, reply.headers, reply.dropped, reply.wire, reply.all_headers)
 

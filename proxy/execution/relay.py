@@ -19,6 +19,7 @@ from typing import Final, Protocol, overload
 from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass
 from proxy.execution.outlet import Outlet
 from proxy.execution.shortcut import Line, Shortcut
+from proxy.pool.permit import Permit
 from proxy.streams.pattern import Pattern
 from proxy.streams.splice import Splice, StreamState
 from proxy.streams.transcript import Transcript
@@ -53,7 +54,7 @@ class Relay:
 
     __slots__ = (
         "_attendant", "_clock", "_deadline", "_error", "_exchange", "_finished_at", "_first_until", "_heard", "_idle",
-        "_last_content", "_line", "_outlet", "_splice", "_transcript", "_unsent", "_waits_until",
+        "_last_content", "_line", "_outlet", "_permit", "_splice", "_transcript", "_unsent", "_waits_until",
     )  # fmt: skip
 
     def __init__(
@@ -65,17 +66,19 @@ class Relay:
         deadline: float,
         clock: Clock,
         first_until: float,
-        heard: Callable[[], None],
+        permit: Permit,
+        heard: Callable[[Permit], None],
     ) -> None:
-        """The first content has until `first_until`. `heard` is called then: it may be held back for long before the
-        client sees it."""
+        """The first content has until `first_until`. `heard` is called with the permit when it comes: it may be held
+        back for long before the client sees it."""
         self._exchange = exchange
         self._splice = splice
         self._idle = idle
         self._deadline = deadline
         self._first_until = first_until
         self._clock = clock
-        self._heard: Callable[[], None] | None = heard
+        self._permit = permit
+        self._heard: Callable[[Permit], None] | None = heard
         self._last_content = 0.0
         self._finished_at: float | None = None
         self._waits_until = 0.0
@@ -128,7 +131,7 @@ class Relay:
         if splice.contents != contents:
             self._last_content = self._clock()
             if self._heard is not None:
-                self._heard()
+                self._heard(self._permit)
                 self._heard = None
         return self._limit() if splice.state in _BEFORE else None
 

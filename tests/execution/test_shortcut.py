@@ -134,7 +134,8 @@ class Way:
             deadline=loop.time() + DEADLINE,
             first_until=loop.time() + DEADLINE,
             clock=loop.time,
-            heard=lambda: None,
+            permit=None,  # type: ignore[arg-type]
+            heard=lambda _permit: None,
         )
         self.attendant = self if attended else None
         self.connected = False
