@@ -21,6 +21,7 @@ from proxy.routing.plan import Plan, PlannedStep
 from proxy.upstreams.transport import UnderWay
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_NOBODY: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 class JsonAnswer(Struct, frozen=True):
@@ -99,7 +100,7 @@ class Run(Struct):
     """The attempts that are over, in order."""
     current: PlannedStep | None = None
     """Where the request was sent last, or whose answer was the first good one."""
-    passed_over: dict[int, str] = {}
+    passed_over: Mapping[int, str] = _NOBODY
     """Places of the chain that could not be used when their turn came, and why."""
     waited: float = 0.0
     """Seconds spent waiting between attempts, or for a place."""

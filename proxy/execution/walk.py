@@ -105,7 +105,7 @@ class Walk:
             if standing.hold is None and standing.share > run.history.luck:
                 continue
             if step.place not in run.passed_over:
-                run.passed_over[step.place] = standing.cause or "spared"
+                run.passed_over = {**run.passed_over, step.place: standing.cause or "spared"}
                 asked = any(attempt.deployment == step.deployment for attempt in run.ended)
                 if standing.hold in {Hold.OPEN, Hold.PROBING} and not asked:
                     pool.count_rejected(step.deployment, step.rules, now)

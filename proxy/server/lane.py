@@ -286,7 +286,7 @@ class FrontLane(Watched, asyncio.Protocol):
     def _begin(self, context: Context, head: Head, length: int, start: int, data: bytes) -> None:
         """Begin a request. Its body begins at `start`."""
         self._ahead = b""
-        self._due = NEVER
+        self._due, self._late = NEVER, _nothing
         turn = self._turn = Turn(self, context, head, length)
         rest = turn.take(data, start)
         if rest:

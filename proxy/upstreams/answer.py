@@ -79,7 +79,8 @@ class Answer:
         self.reusable = False
         """The answer is complete, its connection stays open, and nothing came after it."""
         self._pieces: list[bytes] = []
-        self._lines: list[tuple[bytes, bytes]] = []
+        self._lines: list[tuple[bytes, bytes]] | None = []
+        """Of the head, as far as they are in; None once all are."""
         self._begun = False
         self._plainly_chunked = False
         """The body comes in chunks, and so far they were plain: where each ends is known here."""
@@ -206,7 +207,6 @@ class Answer:
         """A parser that is where the last one was when it was let go."""
         parser = self._parser = HttpResponseParser(self)
         parser.feed_data(_AS_BEFORE[self._kept_alive])
-        self._lines = []
         return parser
 
     def end(self, *, clean: bool = True) -> None:
@@ -249,8 +249,7 @@ class Answer:
 
     def _let_go(self) -> None:
         # The parser holds bound methods of the answer: a cycle that only the collector would undo.
-        self._parser = None
-        self._lines = []
+        self._parser = self._lines = None
 
     # llhttp's calls
 
@@ -261,12 +260,13 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which counts for nothing."""
-        self._lines.append((name, value))
+        if self._lines is not None:
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The blank line after the head."""
         lines, parser = self._lines, self._parser
-        if parser is None or self.status:
+        if parser is None or lines is None:
             return
         if self.received > MAX_HEAD and sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in lines) > (
             MAX_HEAD
@@ -277,7 +277,6 @@ class Answer:
         fields = {name.lower(): value for name, value in lines}
         if len(fields) != len(lines):
             fields = {name.lower(): value for name, value in reversed(lines)}
-        self._lines = []
         status, version = parser.get_status_code(), parser.get_http_version()
         if version not in {"1.1", "1.0"} or status < 100 or status == 101:
             raise _NotHttpError("another protocol")
@@ -288,7 +287,9 @@ class Answer:
         elif status < 200:
             raise _NotHttpError("an interim answer with a body")
         if status >= 200:
-            self.status, self.fields = status, fields
+            self.status, self.fields, self._lines = status, fields, None
+        else:
+            self._lines = []
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
