@@ -25,6 +25,7 @@ from proxy.dialects.registry import Quirks
 from proxy.streams.event_view import SAYS, EventKind, EventView
 
 _TRUE = Raw(b"true")
+_USAGE_ASKED = Raw(b'{"include_usage":true}')
 _NO_EFFORT = Raw(b'"none"')
 _LARGE = 32 * 1024
 """Bytes of a value that is worth not copying."""
@@ -50,8 +51,9 @@ def write_request(
     fields that this model has refused; a refused token cap goes under its other name. With `ask_usage` a stream is
     asked for its usage, where the provider knows how. A renamed field is not reported as lacking.
     """
-    if not without and quirks.passes_all and fields.get("stream") != _TRUE:
-        return pieces({**fields, "model": model}), ()
+    added = _added(fields, quirks) if ask_usage else {}
+    if not without and quirks.passes_all:
+        return pieces({**fields, "model": model, **added}), ()
     caps = _token_caps(fields, quirks, without)
     body: dict[str, Raw | str] = {}
     lacking = []
@@ -71,9 +73,16 @@ def write_request(
             body[name] = plain_tools(value)
         else:
             body[quirks.rename.get(name, name)] = value
-    if ask_usage and quirks.stream_usage and "stream_options" not in without and fields.get("stream") == _TRUE:
-        body["stream_options"] = _asking_usage(fields.get("stream_options", NULL))
+    if "stream_options" not in without:
+        body |= added
     return pieces(body), tuple(lacking)
+
+
+def _added(fields: Mapping[str, Raw], quirks: Quirks) -> dict[str, Raw]:
+    """What a stream is asked for beside what its client asks: its usage."""
+    if not quirks.stream_usage or fields.get("stream") != _TRUE:
+        return {}
+    return {"stream_options": _asking_usage(fields.get("stream_options", NULL))}
 
 
 def pieces(body: Mapping[str, Raw | str], large: str = "messages") -> Pieces:
@@ -103,8 +112,10 @@ def _token_caps(fields: Mapping[str, Raw], quirks: Quirks, without: Collection[s
 
 def _asking_usage(options: Raw) -> Raw:
     """`stream_options` with `include_usage`; its other members stay, and so does what is no object."""
+    if options == NULL:
+        return _USAGE_ASKED
     try:
-        members = {} if options == NULL else _decode_object(options)
+        members = _decode_object(options)
     except (ValueError, RecursionError):
         return options
     if members.get("include_usage") == _TRUE:
