@@ -15,8 +15,8 @@ _MOST_OPENINGS: Final = 1024
 _NO_OPENING: Final = bytes(_MOST_OPENINGS)
 """Longer than any of the chunks, so none begins with it."""
 _MOST_SIZES: Final = 4096
-_SIZES: Final = (b"none", *(b"%x" % size for size in range(1, _MOST_SIZES)))
-"""Lengths as plain chunks tell them, of those that are not long. No plain chunk is empty."""
+_SIZES: Final = (_LINE_END, *(b"%x" % size for size in range(1, _MOST_SIZES)))
+"""Lengths as plain chunks tell them, of those that are not long. No plain chunk is empty, and no length a line end."""
 _SIZE: Final = re.compile(rb"([1-9a-f][0-9a-f]{0,6})\r\n")
 _HALF_SIZE: Final = re.compile(rb"[1-9a-f][0-9a-f]{0,6}\r?")
 

@@ -57,6 +57,7 @@ def test_exactly_one_chunk(data: bytes, content: bytes | None) -> None:
         (b"5\r\nhello\r\n5\r", [b"hello"], b"5\r"),
         (b"5\r\nhello\r", [], b"5\r\nhello\r"),
         (b"6\r\nhe\r\nlo\r\n", [], b"6\r\nhe\r\nlo\r\n"),
+        (b"5\r\nhello\r\nnone\r\n\r\n", [b"hello"], b"none\r\n\r\n"),
         (b"5\r\nhello\r\n05\r\nhello\r\n5\r\nhello\r\n", [b"hello"], b"05\r\nhello\r\n5\r\nhello\r\n"),
         (b"0\r\n\r\nHTTP/1.1 200 OK\r\n", [], b"0\r\n\r\nHTTP/1.1 200 OK\r\n"),
     ],
