@@ -158,6 +158,8 @@ class Relay:
                 unsent, self._unsent = self._unsent, b""
                 await self._write(unsent)
             if self._splice.state is not StreamState.COMMITTED:
+                # The client may have been gone when the last piece was to be sent.
+                self._raise_error()
                 return self._splice.failure
             if await self._pour(self._forward, attendant):
                 return POURS

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from proxy.execution.relay import Relay
+from tests.server.test_lane import Connected
 from tests.support.fleet import Fleet, fleet, until
 from tests.support.raw import hang_up, head, serving
 from tests.support.virtual_time import run_virtual
@@ -189,3 +191,33 @@ def test_an_upstream_that_ends(where: str, *, clean: bool) -> None:
             assert slow.got.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
 
     run_virtual(scenario())
+
+
+LAST = [TAIL, chunk(CONTENT, '"stop"') + b"e\r\ndata: [DONE]\n\n\r\n"]
+
+
+@pytest.mark.parametrize("last", LAST)
+def test_a_client_that_leaves_in_the_moment_of_the_last_piece_leaves_nothing_to_the_collector(last: bytes) -> None:
+    """Its end is not heard yet when the piece comes, and writing to it fails."""
+
+    async def scenario() -> list[object]:
+        slow = Slow()
+        async with serving(slow.answer) as address, fleet(ROUTES.format(address=address)) as running:
+            on = Connected(running)
+            on.lane.data_received(head(len(BODY)) + BODY)
+            await slow.says(*SOON["running"])
+            gc.collect()
+            gc.disable()
+            on.wire.done.append("abort")
+            await slow.says(last)
+            await until(lambda: running.records)
+
+            record = running.records[0]
+            assert ("client_left", ["cancelled"]) == (record.outcome, [each.outcome for each in record.attempts])
+            on.lane.connection_lost(None)
+            return [each for each in gc.get_objects() if isinstance(each, Relay)]
+
+    try:
+        assert [] == run_virtual(scenario())
+    finally:
+        gc.enable()
