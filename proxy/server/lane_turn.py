@@ -167,6 +167,9 @@ class Turn:
         try:
             if not await service.go_on(None if self._leaves else self):
                 self._strand = None
+                if self._leaves:
+                    # Since it was cancelled it has not waited, so it has not heard of that.
+                    self.cancel()
                 return
         except ClientError as error:
             self._refuse(error)

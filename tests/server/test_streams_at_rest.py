@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.execution.relay import Relay
+from proxy.upstreams.strand import Strand
 from tests.server.test_lane import Connected
 from tests.support.fleet import Fleet, fleet, until
 from tests.support.raw import hang_up, head, serving
@@ -25,6 +26,7 @@ upstreams:
 defaults: {{deadline: 60s, timeout: {{connect: 1s, first_token: 8s, idle: 4s}}}}
 routes:
   chat: {{chain: [slow/m, backup/m]}}
+  hedged: {{chain: [slow/m, backup/m], hedge: {{after: 3s}}}}
 """
 BODY = b'{"model":"chat","stream":true,"messages":[{"role":"user","content":"hi"}]}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -67,9 +69,9 @@ class Slow:
             self.way.write(piece)
             await asyncio.sleep(0.1)
 
-    async def ask(self, running: Fleet) -> None:
+    async def ask(self, running: Fleet, body: bytes = BODY) -> None:
         reader, self.client = await asyncio.open_connection("127.0.0.1", running.proxy.port)
-        self.client.write(head(len(BODY)) + BODY)
+        self.client.write(head(len(body)) + body)
         self._reading = asyncio.ensure_future(self._read(reader))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -221,3 +223,30 @@ def test_a_client_that_leaves_in_the_moment_of_the_last_piece_leaves_nothing_to_
         assert [] == run_virtual(scenario())
     finally:
         gc.enable()
+
+
+def test_the_end_of_a_drain_in_the_moment_before_it_goes_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The race of a hedged stream is over, and whoever waited for that has not had its turn yet."""
+    goes_on = Strand._done
+
+    async def scenario() -> None:
+        slow = Slow()
+        async with serving(slow.answer) as address, fleet(ROUTES.format(address=address)) as running:
+            lifecycle = running.proxy.lifecycle
+
+            def end_first(strand: Strand, future: asyncio.Future[object]) -> None:
+                if slow.asked.is_set():
+                    lifecycle.ending = True
+                    for work in tuple(lifecycle.running):
+                        work.cancel()
+                goes_on(strand, future)
+
+            monkeypatch.setattr(Strand, "_done", end_first)
+            await slow.ask(running, BODY.replace(b"chat", b"hedged"))
+            await slow.says(*SOON["running"])
+
+            assert (True, 0) == (b'"code":"shutting_down"' in slow.got, len(lifecycle.running))
+            await asyncio.wait_for(slow.left.wait(), 1)
+            await slow.leave()
+
+    run_virtual(scenario())
