@@ -58,10 +58,12 @@ class PreparedCall:
     def read(self, exchange: Exchange) -> Completion | Failure | None:
         """The answer, or how the upstream failed to give one; None where that is still to be read, or found out."""
         answer, kind = exchange.answer, self._kind
+        if b"content-encoding" in answer.fields:
+            return None
         if answer.failure is not None and answer.status in {0, 200}:
             # A kept connection that was dead all the time is no failure of the upstream's.
             return None if answer.failure.kind is FailureClass.RESET else answer.failure
-        if b"content-encoding" in answer.fields or (body := exchange.whole()) is None:
+        if (body := exchange.whole()) is None:
             return None
         if answer.status == 200:
             read = read_answer(body, kind.quirks, kind.name, time.time())

@@ -60,6 +60,10 @@ ANSWERS: dict[str, Script] = {
     "said to be packed, and is not": [whole(BODY, "content-encoding: gzip")],
     "packed as nobody knows": [whole(BODY, "content-encoding: br")],
     "not packed, and says so": [whole(BODY, "content-encoding: identity")],
+    "packed as nobody knows, in a broken chunk": [
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n"
+    ],
+    "in a broken chunk": [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n"],
     "in chunks": [chunked(BODY[:9], BODY[9:])],
     "in chunks that come late": [chunked(BODY)[:-5], 0.1, b"0\r\n\r\n"],
     "until the connection ends": [GOOD.replace(b"content-length", b"x"), CLOSE],
