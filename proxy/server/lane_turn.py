@@ -252,7 +252,7 @@ class Turn:
             raise request_too_large(limit)
         if self.missing:
             self._lane.receive_in_place(self, self.missing)
-            await self._wait(self.since + patience, body_timeout(patience))
+            await self._wait(self.since + patience, lambda: body_timeout(patience))
         return self._body
 
     # Its answer
@@ -323,13 +323,13 @@ class Turn:
     async def _room(self) -> None:
         """Wait until the client has taken enough."""
         while self._lane.full:
-            late = ConnectionResetError("the client did not take the answer before the deadline")
-            await self._wait(self._deadline, late)
+            await self._wait(self._deadline, _not_taken)
 
-    async def _wait(self, until: float, late: Exception) -> None:
-        """Wait until something has come or gone; raises `late` at a moment of the loop's clock."""
+    async def _wait(self, until: float, late: Callable[[], Exception]) -> None:
+        """Wait until something has come or gone; raises what `late` makes at a moment of the loop's clock."""
         waiter = self._waiter = pause(asyncio.get_running_loop())
-        self._lane.expect(until, lambda: self._fail(late))
+        # An error made beforehand would know the frames that hold it: that would be the collector's to find.
+        self._lane.expect(until, lambda: self._fail(late()))
         try:
             await waiter
         finally:
@@ -343,3 +343,7 @@ class Turn:
     def _fail(self, error: Exception) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
+
+
+def _not_taken() -> Exception:
+    return ConnectionResetError("the client did not take the answer before the deadline")

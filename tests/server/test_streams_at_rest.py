@@ -250,3 +250,26 @@ def test_the_end_of_a_drain_in_the_moment_before_it_goes_on_by_itself(monkeypatc
             await slow.leave()
 
     run_virtual(scenario())
+
+
+def test_a_client_that_is_late_to_take_its_stream_leaves_nothing_to_the_collector() -> None:
+    async def scenario() -> list[object]:
+        slow = Slow()
+        async with serving(slow.answer) as address, fleet(ROUTES.format(address=address)) as running:
+            on = Connected(running)
+            on.lane.data_received(head(len(BODY)) + BODY)
+            await slow.says(*SOON["running"])
+            gc.collect()
+            gc.disable()
+            on.lane.pause_writing()
+            await slow.says(chunk(CONTENT))
+            await until(lambda: running.records, 61.0)
+
+            assert "client_left" == running.records[0].outcome
+            on.lane.connection_lost(None)
+            return [each for each in gc.get_objects() if isinstance(each, Relay)]
+
+    try:
+        assert [] == run_virtual(scenario())
+    finally:
+        gc.enable()
