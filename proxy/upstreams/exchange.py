@@ -185,6 +185,8 @@ class Exchange:
                 await waiter
             finally:
                 self.stop_pouring()
+                # A future keeps its error, and that knows this frame: together they would be the collector's to find.
+                del waiter
             if self._poured:
                 return Poured.ENOUGH
             until = self._until
@@ -315,3 +317,5 @@ class Exchange:
             await waiter
         finally:
             self._waiter = None
+            # As above.
+            del waiter

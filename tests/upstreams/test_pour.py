@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import itertools
 
@@ -308,3 +309,25 @@ def test_a_strand_that_is_cancelled_while_it_pours() -> None:
         assert ["lost"] == told
 
     run_virtual(scenario())
+
+
+@WAYS
+@pytest.mark.parametrize("came", [[], [HEAD], [HEAD, chunk(b"a")]], ids=["nothing", "head", "piece"])
+def test_a_time_that_is_over_leaves_nothing_to_the_collector(*, by_strand: bool, came: list[bytes]) -> None:
+    async def scenario() -> list[object]:
+        gc.collect()
+        gc.disable()
+        pouring = Pouring(by_strand=by_strand)
+        await turns()
+        pouring.came(*came)
+        await asyncio.sleep(5.1)
+        assert ["TimeoutError"] == pouring.ended
+        pouring.connection.abort()
+        pouring.connection.connection_lost(None)
+        del pouring
+        return [each for each in gc.get_objects() if isinstance(each, Exchange)]
+
+    try:
+        assert [] == run_virtual(scenario())
+    finally:
+        gc.enable()
