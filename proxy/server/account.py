@@ -82,7 +82,11 @@ class Account:
                 # Nothing has been sent yet, so the client can still be told, and asked to come back.
                 told = stopping()
                 record.status, record.outcome = told.status, told.outcome
-                raise told from None
+                try:
+                    raise told from None
+                finally:
+                    # It knows this frame from now on: together they would be the collector's to find.
+                    del told
             if record.outcome == "ok":
                 record.status, record.outcome = 499, "client_left"
         elif isinstance(error, ConnectionError):

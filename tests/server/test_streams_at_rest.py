@@ -273,3 +273,26 @@ def test_a_client_that_is_late_to_take_its_stream_leaves_nothing_to_the_collecto
         assert [] == run_virtual(scenario())
     finally:
         gc.enable()
+
+
+@WHERES
+def test_the_end_of_a_drain_leaves_nothing_to_the_collector(where: str) -> None:
+    async def scenario() -> list[object]:
+        slow = Slow()
+        async with serving(slow.answer) as address, fleet(ROUTES.format(address=address)) as running:
+            on = Connected(running)
+            on.lane.data_received(head(len(BODY)) + BODY)
+            await slow.says(*SOON[where])
+            gc.collect()
+            gc.disable()
+            running.proxy.lifecycle.ending = True
+            for work in tuple(running.proxy.lifecycle.running):
+                work.cancel()
+            await until(lambda: running.records)
+            on.lane.connection_lost(None)
+            return [each for each in gc.get_objects() if isinstance(each, Relay)]
+
+    try:
+        assert [] == run_virtual(scenario())
+    finally:
+        gc.enable()
