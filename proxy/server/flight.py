@@ -122,21 +122,21 @@ class Flight:
     def begin(self, permit: Permit | None, now: float) -> None:
         """Ask the first deployment, for a permit; without one, choose."""
         try:
-            if permit is None:
-                self._choose(now)
-            else:
-                self._ask(0, permit, now, last=self._prepared.last)
+            if permit is None or not self._ask(0, permit, now, last=self._prepared.last):
+                self._choose()
         except Exception as error:  # noqa: BLE001 - whatever it is, the request has to come to an end
             self._break_down(error)
 
-    def _ask(self, step: int, permit: Permit, now: float, *, last: bool) -> None:
-        """Send the request to a step of its plan, for a permit, and wait. `last`: nobody else is there to be asked."""
+    def _ask(self, step: int, permit: Permit, now: float, *, last: bool) -> bool:
+        """Send the request to a step of its plan, for a permit, and wait; False if it was refused at once, and another
+        one is to be chosen. `last`: nobody else is there to be asked."""
         turn, prepared = self._turn, self._prepared
         self._step, self._permit, self._last = step, permit, last
         begun = self._send(prepared.calls[step], permit)
         if isinstance(begun, Failure):
             self._take_in(begun, self._base.attempts.end_refused(permit, begun, now))
-        elif not isinstance(begun, Exchange) or begun.answer.failure is not None:
+            return False
+        if not isinstance(begun, Exchange) or begun.answer.failure is not None:
             self.bail_out(begun)
         else:
             until = turn.since + prepared.patience
@@ -144,6 +144,7 @@ class Flight:
                 until = min(until, now + prepared.usual.steps[step].timeouts.answer)
             self._exchange = begun
             begun.notify(self, until)
+        return True
 
     def done(self) -> bool:
         """As of a `Waiter`."""
@@ -170,6 +171,10 @@ class Flight:
             result, attempt = brought
             if isinstance(result, Failure) or self._walk is not None:
                 self._take_in(result, attempt)
+                if isinstance(result, Failure):
+                    self._choose()
+                else:
+                    self.bail_out()
                 return
             self._leave()
             self._tell(result, attempt)
@@ -187,16 +192,20 @@ class Flight:
         self._leave()
         self._turn.serve(run)
 
-    def _choose(self, now: float) -> None:
-        """Ask whomever the engine would ask next, if that can be done at once."""
+    def _choose(self) -> None:
+        """Ask whomever the engine would ask next, as long as that can be done at once."""
         walk = self._walk or self._begin_to_walk()
-        run = walk.run
-        move = next_move(run.plan, run.history, walk.standings(now), walk, now)
-        if isinstance(move, Attempt) and move.at <= now and (permit := walk.admit(move)) is not None:
+        run, clock = walk.run, self._base.clock
+        # Not one call deeper for each that refuses: a chain may be as long as it likes.
+        while True:
+            now = clock()
+            move = next_move(run.plan, run.history, walk.standings(now), walk, now)
+            if not isinstance(move, Attempt) or move.at > now or (permit := walk.admit(move)) is None:
+                self.bail_out()
+                return
             walk.go_to(move.step)
-            self._ask(move.step, permit, now, last=move.last)
-        else:
-            self.bail_out()
+            if self._ask(move.step, permit, now, last=move.last):
+                return
 
     def _send(self, call: PreparedCall | None, permit: Permit) -> UnderWay | Failure | None:
         """Begin an attempt; None where that is for the engine to do."""
@@ -210,18 +219,15 @@ class Flight:
             return None
 
     def _take_in(self, result: JsonAnswer | Failure, attempt: AttemptEnded) -> None:
-        """Go on after an attempt that is over: the first that failed, or one after it."""
+        """Write down an attempt that is over: the first that failed, or one after it."""
         walk = self._walk
         if walk is None:
             walk = self._begin_to_walk()
             walk.go_to(self._step)
         self._permit = self._exchange = None
         walk.run.ended.append(attempt)
-        if walk.judge(self._step, result) is None:
-            self._choose(self._base.clock())
-        elif isinstance(result, JsonAnswer):
-            walk.run.brought = result
-            self.bail_out()
+        answer = walk.judge(self._step, result)
+        walk.run.brought = answer if isinstance(answer, JsonAnswer) else None
 
     def _begin_to_walk(self) -> Walk:
         walk = self._walk = Walk(self._base.executor.world, self._run())

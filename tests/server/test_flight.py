@@ -77,9 +77,9 @@ def steps_asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     steps: list[int] = []
     ask = Flight._ask
 
-    def noted(flight: Flight, step: int, *rest: Any, **more: Any) -> None:
+    def noted(flight: Flight, step: int, *rest: Any, **more: Any) -> bool:
         steps.append(step)
-        ask(flight, step, *rest, **more)
+        return ask(flight, step, *rest, **more)
 
     monkeypatch.setattr(Flight, "_ask", noted)
     return steps
@@ -115,6 +115,23 @@ def test_one_that_refuses_connections_is_left_without_the_engine(monkeypatch: py
             assert [200, 200] == heard.statuses
             assert [0, 1, 2, 0, 1, 2] == steps
             assert ["connect_refused"] * 2 == [each.outcome for each in running.records[-1].attempts[:2]]
+            assert (0, 0) == left(running)
+
+    run_virtual(scenario())
+
+
+def test_a_chain_of_many_that_refuse_connections_is_gone_along_to_its_end() -> None:
+    refusing = ", ".join(f"closed/m{number}" for number in range(400))
+    closed = 'closed: {kind: openai, base_url: "http://127.0.0.1:9/v1", api_key: k}'
+    many = routes().replace("upstreams:\n", f"upstreams:\n  {closed}\n")
+    many = many.replace("chat: {chain: [", f"chat: {{chain: [{refusing}, ")
+
+    async def scenario() -> None:
+        async with fleet(many) as running:
+            heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
+
+            assert [200, 200] == heard.statuses
+            assert [401, 401] == [len(record.attempts) for record in running.records]
             assert (0, 0) == left(running)
 
     run_virtual(scenario())
