@@ -170,8 +170,9 @@ def test_who_has_to_wait_before_it_asks_again_is_the_engines(monkeypatch: pytest
     run_virtual(scenario())
 
 
+# What never ends takes half a minute of work until each deadline; test_fast_path.py has it once.
 @pytest.mark.parametrize("attempts", [1, 2])
-@pytest.mark.parametrize("fault", SURE)
+@pytest.mark.parametrize("fault", [fault for fault in SURE if fault != "endless"])
 def test_whatever_the_first_and_the_next_do(fault: str, attempts: int) -> None:
     async def scenario(running: Fleet) -> list[Heard]:
         heard = await warm_up(running, "chat")
