@@ -111,7 +111,7 @@ class Flight:
         self._body_took = body_took
         self._long = long
         self._walk: Walk | None = None
-        """What came before, once there was a failure."""
+        """What came before, once there was a failure, or somebody to be passed over."""
         self._step = 0
         self._permit: Permit | None = None
         self._exchange: Exchange | None = None
