@@ -341,7 +341,7 @@ class Holdfast:
             emit,
             self.lifecycle,
             clock,
-            FastPath(settings, planner, executor, self.lifecycle, emit, clock),
+            FastPath(settings, planner, executor, self.lifecycle),
             self._metrics_page,
             self._last_reload,
             self._ties,

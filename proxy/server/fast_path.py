@@ -19,14 +19,12 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from proxy.config.resolve import find_route
 from proxy.config.settings import ClientSettings, RouteSettings, Settings
 from proxy.core.chat import is_usual, quick_chat
 from proxy.core.errors import ClientError
-from proxy.core.event import Happening
 from proxy.core.request import Body
 from proxy.core.wire import Wire
 from proxy.execution.executor import Executor
@@ -47,24 +45,17 @@ _MOST_KNOWN: Final = 1024
 class FastPath:
     """The fast path of one configuration."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        planner: Planner,
-        executor: Executor,
-        lifecycle: Lifecycle,
-        emit: Callable[[Happening], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._base = Base(executor, executor.world.attempts, lifecycle, emit, clock)
-        self._attempts = executor.world.attempts
+    def __init__(self, settings: Settings, planner: Planner, executor: Executor, lifecycle: Lifecycle) -> None:
+        world = executor.world
+        self._base = Base(executor, world.attempts, lifecycle, world.emit, world.clock)
+        self._attempts = world.attempts
         self._lifecycle = lifecycle
-        self._clock = clock
+        self._clock = world.clock
         self._settings = settings
         self._most = settings.server.max_concurrent
         self._planner = planner
-        self._pool = executor.world.pool
-        self._budgets = executor.world.budgets
+        self._pool = world.pool
+        self._budgets = world.budgets
         self._known: dict[tuple[str | None, Wishes, str], Prepared] = {}
         """By the client's name, what it wishes, and the model."""
 
