@@ -1,8 +1,11 @@
 """Carries events from whoever acts to whoever listens.
 
 A listener is a plain function and must be quick: requests wait while it runs. It is told everything, or, where it has a
-member `hears`, the events of these classes; if that is a mapping, by the function that stands there for a class. One
-that fails is reported once and does not disturb the others, nor the request.
+member `hears`, the events of these classes. One that has a member `hear_all` is given an iterator of all those of one
+moment, in their order, and takes them one by one.
+
+One that fails is reported once and does not disturb the others, nor the request; it is told what came after the event
+that it failed over.
 
 What every request may emit can be told `later`, many of them together and in their order: answers leave before anybody
 writes down that they did, and what is done for many requests one after the other is done faster than in between.
@@ -12,8 +15,9 @@ Everything else is told at once, after what came before it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence, Set
+from operator import length_hint
+from typing import Final, NamedTuple
 
 from proxy.core.event import AttemptEnded, Degraded, FailedOver, Happening, RequestEnded
 
@@ -27,23 +31,31 @@ _MOST_WAITING: Final = 256
 _logger = logging.getLogger("holdfast.telemetry")
 
 
+class _Ear(NamedTuple):
+    """How a listener is told."""
+
+    hears: Set[type] | None
+    """None for everything."""
+    hear_all: Callable[[Iterator[Happening]], None]
+    listener: Listener
+
+
 class Bus:
     """The list of listeners."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._ears: list[_Ear] = []
         self._waiting: list[Happening] = []
         self._later: Callable[[float, Callable[[], None]], object] | None = None
         self._is_due = False
         """Somebody calls."""
         self._is_telling = False
-        self._by_class: dict[type, tuple[Listener, ...]] = {}
         self._reported: set[int] = set()
 
     def listen(self, listener: Listener) -> None:
         """Add a listener; they are called in the order of adding."""
-        self._listeners.append(listener)
-        self._by_class.clear()
+        hear_all = getattr(listener, "hear_all", None) or _one_by_one(listener)
+        self._ears.append(_Ear(getattr(listener, "hears", None), hear_all, listener))
 
     def tell_later(self, later: Callable[[float, Callable[[], None]], object] | None) -> None:
         """From now on `later` calls what it is given after so many seconds; None tells everything at once again."""
@@ -67,33 +79,44 @@ class Bus:
         self._is_telling = True
         while self._waiting:
             waiting, self._waiting = self._waiting, []
-            for event in waiting:
-                self._tell(event)
+            self._tell(waiting)
         self._is_telling = False
 
-    def _tell(self, event: Happening) -> None:
-        listeners = self._by_class.get(event.__class__)
-        if listeners is None:
-            listeners = self._by_class[event.__class__] = self._who_hears(event.__class__)
-        for listener in listeners:
+    def _tell(self, events: Sequence[Happening]) -> None:
+        kinds = set(map(type, events))
+        for ear in tuple(self._ears):
+            hears = ear.hears
+            if hears is None or kinds <= hears:
+                self._tell_one(ear, events)
+            elif not kinds.isdisjoint(hears):
+                self._tell_one(ear, [event for event in events if event.__class__ in hears])
+
+    def _tell_one(self, ear: _Ear, events: Sequence[Happening]) -> None:
+        rest = iter(events)
+        while left := length_hint(rest):
             try:
-                listener(event)
+                ear.hear_all(rest)
             except Exception as error:  # noqa: BLE001 - telemetry must never cost an answer
-                self._report(listener, error)
+                self._report(ear.listener, error)
+                if length_hint(rest) == left:
+                    # It failed before it took one, and might do so for ever.
+                    next(rest)
+            else:
+                return
 
     def _tell_due(self) -> None:
         self._is_due = False
         self.flush()
 
-    def _who_hears(self, kind: type) -> tuple[Listener, ...]:
-        found: list[Listener] = []
-        for each in self._listeners:
-            hears = getattr(each, "hears", (kind,))
-            if kind in hears:
-                found.append(hears[kind] if isinstance(hears, Mapping) else each)
-        return tuple(found)
-
     def _report(self, listener: Listener, error: Exception) -> None:
         if id(listener) not in self._reported:
             self._reported.add(id(listener))
             _logger.error("a telemetry listener failed; further failures of it are not reported", exc_info=error)
+
+
+def _one_by_one(listener: Listener) -> Callable[[Iterator[Happening]], None]:
+    def hear_all(events: Iterator[Happening]) -> None:
+        for event in events:
+            listener(event)
+
+    return hear_all

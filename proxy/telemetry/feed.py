@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -59,7 +59,9 @@ class Feed:
     """Listens to everything, and remembers the last of it."""
 
     def __init__(self) -> None:
-        self._told: deque[tuple[float, Happening]] = deque(maxlen=_KEPT)
+        self._told: deque[Happening] = deque(maxlen=_KEPT)
+        self._times: deque[float] = deque(maxlen=_KEPT)
+        """When each of them happened."""
         self._number = 0
         self._followers = 0
         """How many wait for news."""
@@ -69,13 +71,11 @@ class Feed:
 
     def __call__(self, event: Happening, at: float | None = None) -> None:
         """Listen to one event; `at` is when it happened by the wall clock, now if not given."""
-        if isinstance(event, RequestEnded) and event.usage is not None and len(event.usage) > _SMALL:
-            # The upstream's JSON is not told on; where it is large, it is not kept either.
-            event = msgspec.structs.replace(event, usage=None)
-        self._number += 1
-        self._told.append((time.time() if at is None else at, event))
-        if self._followers:
-            self._news.set()
+        self._keep((event,), time.time() if at is None else at)
+
+    def hear_all(self, events: Iterable[Happening]) -> None:
+        """Listen to all events of one moment."""
+        self._keep(tuple(events), time.time())
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
@@ -98,7 +98,7 @@ class Feed:
     def after(self, number: int) -> list[Told]:
         """What came after the given number, as far as it is remembered."""
         missed = min(max(self._number - number, 0), len(self._told))
-        news = islice(self._told, len(self._told) - missed, None)
+        news = islice(zip(self._times, self._told, strict=True), len(self._told) - missed, None)
         return [
             Told(self._number - missed + place, type(event).__name__, at, event)
             for place, (at, event) in enumerate(news, 1)
@@ -117,3 +117,17 @@ class Feed:
         finally:
             self._followers -= 1
         return True
+
+    def _keep(self, events: Sequence[Happening], at: float) -> None:
+        self._told.extend([_without_much(event) if event.__class__ is RequestEnded else event for event in events])
+        self._times.extend(repeat(at, len(events)))
+        self._number += len(events)
+        if self._followers:
+            self._news.set()
+
+
+def _without_much(record: RequestEnded) -> RequestEnded:
+    """The upstream's JSON is not told on; where it is large, it is not kept either."""
+    if record.usage is None or len(record.usage) <= _SMALL:
+        return record
+    return msgspec.structs.replace(record, usage=None)

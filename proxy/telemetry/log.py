@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, BinaryIO, TextIO
 
@@ -23,11 +23,13 @@ from proxy.telemetry.lines import LINES, Fields, request_level, request_line
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _LEVEL_NAMES = {number: name for name, number in _LEVELS.items()}
-_encoder = msgspec.json.Encoder(enc_hook=repr)
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 class Log:
     """The process's log, and a listener of its events."""
+
+    hears = frozenset(LINES)
 
     def __init__(
         self,
@@ -46,7 +48,6 @@ class Log:
         self._writer = writer(self._stream.buffer)
         self._floods = Floods(self._tell, clock)
         self._bridge: _Bridge | None = None
-        self.hears: Mapping[type, Callable[[Any], None]] = {**dict.fromkeys(LINES, self), RequestEnded: self._request}
         self.change(log_format, level)
 
     def change(self, log_format: str, level: str) -> None:
@@ -96,17 +97,24 @@ class Log:
         tell = self._floods.tell if line.floods else self._tell
         tell(level, line.name, {name: value for name, value in line.fields(event).items() if value is not None})
 
-    def _request(self, record: RequestEnded) -> None:
-        """The line that there is one of for each request goes no way round."""
+    def hear_all(self, events: Iterable[Happening]) -> None:
+        """Listen to all events of one moment. The line that there is one of for each request goes no way round."""
         if self.as_text:
-            self(record)
+            for event in events:
+                self(event)
             return
         self._floods.settle()
-        level = request_level(record)
-        if level >= self._level:
-            now = time.time()
-            told = request_line(record, _timestamp(int(now), now), _LEVEL_NAMES[level], self._worker)
-            self._writer.write(_encoder.encode(told))
+        ts = ""
+        for event in events:
+            if not isinstance(event, RequestEnded):
+                self(event)
+                # It took a time of its own, and what comes next must not be before it.
+                ts = ""
+                continue
+            level = request_level(event)
+            if level >= self._level:
+                ts = ts or _timestamp(time.time())
+                self._writer.write(_encode(request_line(event, ts, _LEVEL_NAMES[level], self._worker)))
 
     def _tell(self, level: int, name: str, fields: Fields) -> None:
         self._logger.log(level, name, **fields)
@@ -127,8 +135,9 @@ def _processors(*, colours: bool, as_text: bool) -> list[Processor]:
     return [*shared, _as_json]
 
 
-def _timestamp(second: int, now: float) -> str:
+def _timestamp(now: float) -> str:
     """As structlog's own: ISO 8601 in UTC, with microseconds."""
+    second = int(now)
     return f"{_until_second(second)}.{int((now - second) * 1e6):06d}Z"
 
 
@@ -146,7 +155,7 @@ def _with(always: Fields) -> Processor:
 
 def _as_json(_logger: WrappedLogger, _method: str, fields: EventDict) -> str:
     ordered = {"ts": fields.pop("ts"), "level": fields.pop("level"), "event": fields.pop("event")}
-    return _encoder.encode({**ordered, **fields}).decode()
+    return _encode({**ordered, **fields}).decode()
 
 
 def _trail_as_text(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:

@@ -118,7 +118,7 @@ class Metrics:
         self._restarts_told = dict.fromkeys(_CAUSES, 0)
         for cause in _CAUSES:
             self._restarts.labels(cause)
-        self.hears = self._what_is_heard()
+        self._hears = self._what_is_heard()
 
     def tell_workers(self, serving: int, restarts: Mapping[str, int]) -> None:
         """Show how many workers serve, and how often any was replaced, by what ended the one before."""
@@ -178,9 +178,15 @@ class Metrics:
 
     def __call__(self, event: Happening) -> None:
         """Listen to one event."""
-        hear = self.hears.get(event.__class__)
-        if hear is not None:
-            hear(event)
+        self.hear_all((event,))
+
+    def hear_all(self, events: Iterable[Happening]) -> None:
+        """Listen to all events of one moment."""
+        hears = self._hears
+        for event in events:
+            hear = hears.get(event.__class__)
+            if hear is not None:
+                hear(event)
 
     def _what_is_heard(self) -> dict[type, Callable[[Any], None]]:
         return {

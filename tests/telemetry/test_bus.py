@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -137,21 +137,93 @@ def test_nothing_waits_once_it_is_told_at_once_again() -> None:
     assert [TRIED, ENDED] == told
 
 
-def test_a_mapping_says_who_hears_what() -> None:
-    bus, shed, told = Bus(), list[Happening](), list[Happening]()
+class Gathering:
+    """Hears many at once, and fails over some of them, before it looks at them or after."""
 
-    class Sorting:
-        def __init__(self) -> None:
-            self.hears = {Shed: shed.append, BudgetRefused: told.append}
+    def __init__(self, *, hears: frozenset[type] | None = None, over: Happening | None = None) -> None:
+        if hears is not None:
+            self.hears = hears
+        self.over = over
+        self.moments: list[list[Happening]] = []
 
-        def __call__(self, event: Happening) -> None:
-            raise AssertionError(event)
+    def __call__(self, event: Happening) -> None:
+        raise AssertionError(event)
 
-    bus.listen(Sorting())
-    for event in (SHED, TRIED, REFUSED):
+    def hear_all(self, events: Iterator[Happening]) -> None:
+        moment: list[Happening] = []
+        self.moments.append(moment)
+        for event in events:
+            if event is self.over:
+                raise ValueError
+            moment.append(event)
+
+
+def test_all_of_a_moment_is_told_at_once_to_whoever_wants_it_so() -> None:
+    bus, timer, told = late_bus()
+    everything, some, deaf = Gathering(), Gathering(hears=frozenset({RequestEnded, Shed})), Gathering(hears=frozenset())
+    for listener in (everything, some, deaf):
+        bus.listen(listener)
+    for event in (TRIED, ENDED, TRIED, ENDED):
         bus.emit(event)
+    timer.fire()
+    bus.emit(TRIED)
+    bus.emit(REFUSED)
 
-    assert ([SHED], [REFUSED]) == (shed, told)
+    assert [[TRIED, ENDED, TRIED, ENDED], [TRIED, REFUSED]] == everything.moments
+    assert [[ENDED, ENDED]] == some.moments
+    assert [] == deaf.moments
+    assert [TRIED, ENDED, TRIED, ENDED, TRIED, REFUSED] == told
+
+
+def test_what_one_event_brings_down_is_told_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    bus, timer, told = late_bus()
+    fragile = Gathering(over=ENDED)
+    bus.listen(fragile)
+    with caplog.at_level(logging.ERROR):
+        for event in (TRIED, ENDED, TRIED, ENDED, ENDED):
+            bus.emit(event)
+        timer.fire()
+        bus.emit(SHED)
+
+    assert [[TRIED], [TRIED], [], [SHED]] == fragile.moments
+    assert ([TRIED, ENDED, TRIED, ENDED, ENDED, SHED], 1) == (told, len(caplog.records))
+
+
+def test_one_that_fails_before_it_takes_an_event_is_asked_once_for_each(caplog: pytest.LogCaptureFixture) -> None:
+    bus, timer, told = late_bus()
+    asked: list[object] = []
+
+    class Broken(Gathering):
+        def hear_all(self, events: Iterator[Happening]) -> None:
+            asked.append(events)
+            raise ValueError
+
+    bus.listen(Broken())
+    bus.listen(Gathering())
+    with caplog.at_level(logging.ERROR):
+        for event in (TRIED, ENDED, TRIED):
+            bus.emit(event)
+        timer.fire()
+
+    assert (3, 1, [TRIED, ENDED, TRIED]) == (len(asked), len(caplog.records), told)
+
+
+def test_a_plain_function_that_fails_over_one_of_many_is_told_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    bus, timer, _ = late_bus()
+    told: list[Happening] = []
+
+    def fails(event: Happening) -> None:
+        if event is ENDED:
+            raise ValueError
+        told.append(event)
+
+    bus.listen(fails)
+    with caplog.at_level(logging.ERROR):
+        for event in (TRIED, ENDED, TRIED):
+            bus.emit(event)
+        timer.fire()
+
+    assert ([TRIED, TRIED], 1) == (told, len(caplog.records))
 
 
 def test_what_a_listener_emits_is_told_after_what_came_before_it() -> None:

@@ -28,6 +28,19 @@ def test_numbers_and_what_came_after() -> None:
     assert [] == feed.after(9)
 
 
+def test_those_of_one_moment_have_one_time_and_a_number_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([10.0, 20.0])
+    monkeypatch.setattr("proxy.telemetry.feed.time.time", lambda: next(moments))
+    feed, large = Feed(), RequestEnded("id", "chat", "m", stream=True, usage=b" " * 1_000_000)
+    feed.hear_all(iter([REFUSED, large]))
+    feed.hear_all(iter([REFUSED]))
+    feed(REFUSED, 30.0)
+
+    assert [(1, 10.0), (2, 10.0), (3, 20.0), (4, 30.0)] == [(told.number, told.at) for told in feed.after(0)]
+    assert None is getattr(feed.after(1)[0].event, "usage", "none such")
+    assert [4] == [told.number for told in feed.after(3)]
+
+
 def test_memory_is_bounded_and_gaps_show() -> None:
     feed = Feed()
     for _ in range(5000):
@@ -79,6 +92,18 @@ def test_where_a_stream_was_gone_on_with_is_told() -> None:
 
     expected = {"source": "a/m", "target": "b/m", "cause": "cut", "mode": "prefill"}
     assert [expected] == json.loads(told.as_json())["resumes"]
+
+
+def test_many_at_once_push_the_oldest_out_as_one_by_one() -> None:
+    feed, single = Feed(), Feed()
+    for first in range(0, 1300, 130):
+        events = [RequestEnded(str(first + number), "chat", "m", stream=False) for number in range(130)]
+        feed.hear_all(iter(events))
+        for event in events:
+            single(event)
+
+    assert [told[:2] + told[3:] for told in single.after(0)] == [told[:2] + told[3:] for told in feed.after(0)]
+    assert (1300, 301) == (feed.last, feed.after(0)[0].number)
 
 
 def test_who_follows_is_woken_and_who_waits_in_vain_is_let_go() -> None:

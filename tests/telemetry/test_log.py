@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,7 @@ from proxy.core.event import (
     TrendChanged,
 )
 from proxy.core.names import DeploymentId
+from proxy.telemetry.bus import Bus
 from proxy.telemetry.log import Log
 from tests.support.happenings import CLASSES, one_of
 
@@ -246,6 +248,83 @@ def test_of_a_flood_one_line_a_second_is_written_and_all_are_counted() -> None:
 
     assert [("chat", 1), ("other", 1), ("chat", 50), ("chat", 7), ("chat", 1), ("chat", 1)] == [
         (line["route"], line["times"]) for line in lines
+    ]
+
+
+REQUESTS = (
+    RequestEnded("req-1", "chat", "gpt-4o", stream=False),
+    RequestEnded("req-2", "chat", 'evil\n"model', stream=True, status=500, outcome="http_500", flag="UF", tags="a=b"),
+    RequestEnded(
+        "req-3",
+        "chat",
+        "gpt-4o",
+        stream=True,
+        status=200,
+        client="team",
+        client_retry=2,
+        deployment=B,
+        attempts=(AttemptEnded(A, "http_503", 0.31249, 503), AttemptEnded(B, "ok", 0.84555, 200, 0.123456789)),
+        resumes=(Resume(A, B, "cut", "prefill"),),
+        duration=1.2000005,
+        first_token=0.4000004,
+        waited_for_others=1.3,
+        usage=b'{"usage":{"prompt_tokens":5,"completion_tokens":9}}',
+        cost=0.123456789,
+        degraded="reason=failover;quality=0.6",
+    ),
+)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_many_at_once_have_the_lines_that_each_has_by_itself(form: str, level: str) -> None:
+    events = [event for cls in CLASSES for event in (*REQUESTS, one_of(cls))]
+    one_by_one, together = Written(form, level), Written(form, level)
+    for event in events:
+        one_by_one.log(event)
+    together.log.hear_all(iter(events))
+
+    expected, actual = one_by_one.lines(), together.lines()
+    assert [without_time(line) for line in expected] == [without_time(line) for line in actual]
+    assert sorted(map(time_of, actual)) == [time_of(line) for line in actual]
+
+
+def time_of(line: str) -> str:
+    found = re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line)
+    assert found, line
+    return found[0]
+
+
+def without_time(line: str) -> str:
+    return line.replace(time_of(line), "")
+
+
+def test_the_line_that_cannot_be_written_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    written, bus = Written("json", "info"), Bus()
+    bus.tell_later(lambda _seconds, _call: None)
+    bus.listen(written.log)
+    good, bad, better = (RequestEnded(name, "chat", "m", stream=False) for name in ("good", "bad", "better"))
+    bad.duration = float("inf")
+    for event in (good, bad, better):
+        bus.emit(event)
+    with caplog.at_level(logging.ERROR):
+        bus.flush()
+    told = [json.loads(line).get("request_id") for line in written.lines()]
+
+    assert 1 == len(caplog.records)
+    assert ["good", "better"] == [name for name in told if name is not None]
+
+
+def test_of_a_flood_all_are_counted_when_many_are_told_at_once() -> None:
+    now = 100.0
+    written = Written("json", clock=lambda: now)
+    written.log.hear_all(iter([Shed("chat")] * 50))
+    now += 1.5
+    written.log.hear_all(iter([REQUESTS[0]] * 2))
+    lines = [json.loads(line) for line in written.lines()]
+
+    assert [("shed", 1), ("shed", 49), ("request", None), ("request", None)] == [
+        (line["event"], line.get("times")) for line in lines
     ]
 
 

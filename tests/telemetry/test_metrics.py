@@ -107,6 +107,14 @@ def test_counted_once(event: Any, expected: tuple[str, ...]) -> None:
     assert 1 == after(event)[f"holdfast_{name}", *labels]
 
 
+def test_many_at_once_are_counted_as_one_by_one() -> None:
+    events = [one_of(cls) for cls in CLASSES] * 3
+    together = Metrics()
+    together.hear_all(iter(events))
+
+    assert after(*events) == samples(together)
+
+
 def test_a_degraded_answer_is_counted_once() -> None:
     counted = after(
         Degraded("chat", B, "failover", 0.6),
