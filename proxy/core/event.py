@@ -2,7 +2,8 @@
 
 Whoever acts emits one of these and knows nobody who listens; the log, the metrics and the event stream are listeners
 (`telemetry/`). Times are seconds; `at` is the wall clock, for people. No event holds prompt text, a key, or an
-upstream's raw message. Those that many requests emit are structs, which cost a tenth of a dataclass to make.
+upstream's raw message. Those that many requests emit are structs, which cost a tenth of a dataclass to make, and are
+no business of the collector: nothing that they hold refers to them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Struct
 from proxy.core.names import DeploymentId
 
 
-class AttemptEnded(Struct, frozen=True):
+class AttemptEnded(Struct, frozen=True, gc=False):
     """One call to one deployment is over, after `duration` seconds.
 
     `outcome` is `ok`, `cancelled` (the client left), `lost` (another attempt of its request was faster), or a failure's
@@ -30,7 +31,7 @@ class AttemptEnded(Struct, frozen=True):
     """USD, where tokens and prices are known."""
 
 
-class FailedOver(Struct, frozen=True):
+class FailedOver(Struct, frozen=True, gc=False):
     """A request went on from one deployment to another."""
 
     route: str
@@ -153,7 +154,7 @@ class Shed:
     route: str
 
 
-class Degraded(Struct, frozen=True):
+class Degraded(Struct, frozen=True, gc=False):
     """A client got less than its route's first choice."""
 
     route: str
@@ -241,7 +242,7 @@ class Resume:
     mode: str
 
 
-class RequestEnded(Struct):
+class RequestEnded(Struct, gc=False):
     """One client request is over: the canonical record, and the fields of its log line."""
 
     request_id: str

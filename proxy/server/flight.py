@@ -279,10 +279,19 @@ class Flight:
         turn, prepared = self._turn, self._prepared
         took = self._base.clock() - turn.since
         record = RequestEnded(
-            turn.id, prepared.route.name, self._request.model, False, status, outcome, FLAGS.get(outcome, "")
+            turn.id,
+            prepared.route.name,
+            self._request.model,
+            False,
+            status,
+            outcome,
+            FLAGS.get(outcome, ""),
+            prepared.client,
+            duration=took,
+            waited_for_others=self._body_took,
+            client_retry=turn.head.client_retry,
+            tags=turn.head.tags,
         )
-        record.client, record.client_retry, record.tags = prepared.client, turn.head.client_retry, turn.head.tags
-        record.duration, record.waited_for_others = took, self._body_took
         if attempt is not None:
             record.deployment, record.attempts, record.cost = attempt.deployment, (attempt,), attempt.cost
             record.first_token, record.usage = took, usage
