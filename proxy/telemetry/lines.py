@@ -6,13 +6,14 @@ holds prompt text, a key, or an upstream's own message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from logging import DEBUG, INFO, WARNING
 from typing import Any, NamedTuple
 
 from msgspec import Struct, to_builtins
 
 from proxy.core.event import (
+    AttemptEnded,
     BreakerChanged,
     BudgetRefused,
     Controlled,
@@ -27,6 +28,7 @@ from proxy.core.event import (
     RequestEnded,
     RestCleared,
     Rested,
+    Resume,
     ResumeEnded,
     Shed,
     StoreRecovered,
@@ -55,7 +57,7 @@ def request_level(record: RequestEnded) -> int:
     return INFO if record.status < 500 else WARNING
 
 
-class _Attempt(Struct, omit_defaults=True):
+class _Attempt(Struct, omit_defaults=True, gc=False):
     deployment: str
     outcome: str
     status: int | None
@@ -63,7 +65,7 @@ class _Attempt(Struct, omit_defaults=True):
     cost_usd: float | None = None
 
 
-class RequestLine(Struct, omit_defaults=True):
+class RequestLine(Struct, omit_defaults=True, gc=False):
     """The canonical line of one request, in the order of its fields."""
 
     ts: str
@@ -96,7 +98,8 @@ class RequestLine(Struct, omit_defaults=True):
 def request_line(record: RequestEnded, ts: str = "", level: str = "", worker: int | None = None) -> RequestLine:
     """What is told of a request, at a time and a level, by which of several processes."""
     tokens = read_usage(record.usage)
-    deployment, first_token = record.deployment, record.first_token
+    deployment, first_token, duration = record.deployment, record.first_token, record.duration
+    overhead = duration - record.waited_for_others
     return RequestLine(
         ts,
         level,
@@ -110,24 +113,11 @@ def request_line(record: RequestEnded, ts: str = "", level: str = "", worker: in
         record.outcome,
         record.flag or None,
         record.stream,
-        [
-            _Attempt(
-                str(each.deployment),
-                each.outcome,
-                each.status,
-                int(each.duration * 10_000 + 0.5) / 10,
-                None if each.cost is None else round(each.cost, 8),
-            )
-            for each in record.attempts
-        ],
-        [
-            {"from": str(each.source), "to": str(each.target), "cause": each.cause, "mode": each.mode}
-            for each in record.resumes
-        ]
-        or None,
+        [_attempt(each) for each in record.attempts],
+        _resumes(record.resumes) if record.resumes else None,
         None if first_token is None else _microseconds(first_token),
-        _microseconds(record.duration),
-        _microseconds(max(0.0, record.duration - record.waited_for_others)),
+        _microseconds(duration),
+        _microseconds(overhead) if overhead > 0 else 0.0,
         tokens.prompt,
         tokens.completion,
         None if record.cost is None else round(record.cost, 8),
@@ -137,6 +127,22 @@ def request_line(record: RequestEnded, ts: str = "", level: str = "", worker: in
         record.tags,
         worker,
     )
+
+
+def _attempt(attempt: AttemptEnded) -> _Attempt:
+    return _Attempt(
+        str(attempt.deployment),
+        attempt.outcome,
+        attempt.status,
+        int(attempt.duration * 10_000 + 0.5) / 10,
+        None if attempt.cost is None else round(attempt.cost, 8),
+    )
+
+
+def _resumes(resumes: Iterable[Resume]) -> list[dict[str, str]]:
+    return [
+        {"from": str(each.source), "to": str(each.target), "cause": each.cause, "mode": each.mode} for each in resumes
+    ]
 
 
 def _microseconds(seconds: float) -> float:
