@@ -26,7 +26,9 @@ class RetryBudgetSettings:
 class RetryBudget:
     """The budget of one process."""
 
-    __slots__ = ("_deposited", "_deposits", "_ends", "_ratio", "_reserve", "_slice", "_withdrawals", "_withdrawn")
+    __slots__ = (
+        "_deposited", "_deposits", "_ends", "_place", "_ratio", "_reserve", "_slice", "_withdrawals", "_withdrawn",
+    )  # fmt: skip
 
     def __init__(self, settings: RetryBudgetSettings) -> None:
         self._ratio = settings.ratio
@@ -35,7 +37,7 @@ class RetryBudget:
         self._withdrawals = [0] * _SLICES
         # Running totals of the two, so that no request pays for a sum.
         self._deposited = self._withdrawn = 0
-        self._slice = 0
+        self._slice = self._place = 0
         self._ends = _SLICE_S
 
     def change(self, settings: RetryBudgetSettings) -> None:
@@ -47,7 +49,7 @@ class RetryBudget:
         """Count one request."""
         if now >= self._ends:
             self._turn(now)
-        self._deposits[self._slice % _SLICES] += 1
+        self._deposits[self._place] += 1
         self._deposited += 1
 
     def allows(self, now: float) -> bool:
@@ -60,7 +62,7 @@ class RetryBudget:
         """Take one retry out of the budget. False, and nothing is taken, when it is used up."""
         if not self.allows(now):
             return False
-        self._withdrawals[self._slice % _SLICES] += 1
+        self._withdrawals[self._place] += 1
         self._withdrawn += 1
         return True
 
@@ -68,10 +70,9 @@ class RetryBudget:
         """Count what other processes of the host have deposited and withdrawn lately."""
         if now >= self._ends:
             self._turn(now)
-        place = self._slice % _SLICES
-        self._deposits[place] += deposits
+        self._deposits[self._place] += deposits
         self._deposited += deposits
-        self._withdrawals[place] += withdrawals
+        self._withdrawals[self._place] += withdrawals
         self._withdrawn += withdrawals
 
     def remaining(self, now: float) -> float:
@@ -89,4 +90,5 @@ class RetryBudget:
             self._withdrawn -= self._withdrawals[place]
             self._deposits[place] = self._withdrawals[place] = 0
         self._slice = max(self._slice, current)
+        self._place = self._slice % _SLICES
         self._ends = (self._slice + 1) * _SLICE_S

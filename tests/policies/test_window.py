@@ -48,3 +48,15 @@ def test_is_never_far_from_an_exact_count(steps: list[tuple[bool, float]], secon
         possible = [each for at, each in events if at > now - seconds * (1 + 1e-9)]
         assert len(certain) <= window.total <= len(possible)
         assert sum(certain) <= window.failed <= sum(possible)
+
+
+@given(st.lists(st.floats(0, 200), max_size=40), st.sampled_from([0.5, 3.0, 60.0, 300.0]))
+def test_looking_changes_nothing_of_what_is_counted(pauses: list[float], seconds: float) -> None:
+    watched, alone, now = TimeWindow(seconds), TimeWindow(seconds), 1e6
+    for pause in pauses:
+        now += pause
+        watched.error_rate(now - pause / 2)
+        watched.add(True, now)
+        alone.add(True, now)
+
+        assert (alone.total, alone.failed) == (watched.total, watched.failed)
