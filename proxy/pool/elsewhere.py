@@ -54,7 +54,8 @@ def told_outcome(permit: Permit, outcome: Outcome, now: float) -> Told:
 def as_if_here(deployment: Deployment, upstream: Upstream, key: int, admitted_at: float) -> Permit:
     """A permit as if an attempt had been made here. It is under way nowhere."""
     tickets = [(guard, guard.breaker.watch()) for guard in deployment.guards]
-    return Permit(deployment, upstream, min(key, len(upstream.slots) - 1), admitted_at, tickets)
+    key = min(key, len(upstream.slots) - 1)
+    return Permit(deployment, upstream, key, upstream.slots[key], admitted_at, tickets)
 
 
 def take_up_outcome(deployment: Deployment, upstream: Upstream, hour: int, outcome: Told) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from proxy.core.event import Happening
 from proxy.core.failure import Failure
 from proxy.pool.deployment import Deployment
@@ -18,12 +20,23 @@ Outcome = Failure | Literal["ignored", "succeeded"]
 """What became of an attempt."""
 
 
-class Permit:
+class Permit(Struct, eq=False, gc=False):
     """The right to one attempt, with the key to use. Consumed by `report`.
 
-    One is made for every attempt, so it has its rarely changed members in the class, not in each instance.
+    One is made for every attempt, so it is a struct. Nothing that it holds refers to it: the collector leaves it be.
     """
 
+    deployment: Deployment
+    upstream: Upstream
+    key: int
+    """The place of the key in its upstream's list."""
+    slot: int
+    """That of the key among all that its upstream has had."""
+    admitted_at: float
+    tickets: list[tuple[Guard, int]]
+    """The guards that hear the outcome, and the period of each in which it counts."""
+    events: Sequence[Happening] = ()
+    """What its admission changed."""
     stream: bool = False
     embeds: bool = False
     """Vectors are asked for."""
@@ -39,25 +52,6 @@ class Permit:
     """Whether the usual prices hold: not for a request that asks for a service of another price."""
     lost: bool = False
     """Another attempt of the same request was faster."""
-    events: Sequence[Happening] = ()
-    """What its admission changed."""
     spent: bool = False
     places: Sequence[int | None] = ()
     """Where several processes serve: its places among what the host has under way."""
-
-    def __init__(
-        self,
-        deployment: Deployment,
-        upstream: Upstream,
-        key: int,
-        admitted_at: float,
-        tickets: list[tuple[Guard, int]],
-    ) -> None:
-        """`key` is the place of the key in its upstream's list. `tickets` are the guards that hear the outcome, and the
-        period of each in which it counts."""
-        self.deployment = deployment
-        self.upstream = upstream
-        self.key = key
-        self.slot = upstream.slots[key]
-        self.admitted_at = admitted_at
-        self.tickets = tickets

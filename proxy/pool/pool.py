@@ -276,10 +276,7 @@ class Pool:
             upstream.turn = key + 1
         upstream.load.in_flight += 1
         deployment.in_flight += 1
-        permit = Permit(deployment, upstream, key, now, tickets)
-        if events:
-            permit.events = events
-        return permit
+        return Permit(deployment, upstream, key, upstream.slots[key], now, tickets, events)
 
     def _forget_one(self) -> None:
         """Give up the record that was used longest ago: rather one without trouble, none with an operator's word."""
