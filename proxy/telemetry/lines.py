@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from logging import DEBUG, INFO, WARNING
+from math import floor
 from typing import Any, NamedTuple
 
 from msgspec import Struct, to_builtins
@@ -134,7 +135,7 @@ def _attempt(attempt: AttemptEnded) -> _Attempt:
         str(attempt.deployment),
         attempt.outcome,
         attempt.status,
-        int(attempt.duration * 10_000 + 0.5) / 10,
+        floor(attempt.duration * 10_000 + 0.5) / 10,
         None if attempt.cost is None else round(attempt.cost, 8),
     )
 
@@ -147,7 +148,7 @@ def _resumes(resumes: Iterable[Resume]) -> list[dict[str, str]]:
 
 def _microseconds(seconds: float) -> float:
     """To six digits. `round` is exact where a half has no exact form, and takes four times as long over it."""
-    return int(seconds * 1e6 + 0.5) / 1e6
+    return floor(seconds * 1e6 + 0.5) / 1e6
 
 
 def _request(record: RequestEnded) -> Fields:

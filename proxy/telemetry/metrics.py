@@ -214,10 +214,11 @@ class Metrics:
     def _request(self, record: RequestEnded) -> None:
         by_mode = (record.route, "true" if record.stream else "false")
         self._requests.of[record.route, record.outcome] += 1
-        self._duration.observe(by_mode, record.duration)
+        self._duration.of[by_mode].observe(record.duration)
         if record.first_token is not None:
-            self._first_token.observe(by_mode, record.first_token)
-        self._overhead.observe((), max(0.0, record.duration - record.waited_for_others))
+            self._first_token.of[by_mode].observe(record.first_token)
+        overhead = record.duration - record.waited_for_others
+        self._overhead.of[()].observe(overhead if overhead > 0 else 0.0)
         if record.cost is not None:
             self._add_cost(record)
         if record.client_retry:
@@ -233,7 +234,7 @@ class Metrics:
     def _attempt(self, event: AttemptEnded) -> None:
         upstream = event.deployment.upstream
         self._attempts.of[upstream, event.outcome] += 1
-        self._attempt_duration.observe((upstream,), event.duration)
+        self._attempt_duration.of[upstream,].observe(event.duration)
         if event.outcome == "lost":
             self._lost.labels(upstream).inc()
             self._lost_seconds.labels(upstream).inc(event.duration)

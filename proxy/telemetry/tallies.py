@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -32,12 +33,20 @@ class Tallies(Collector):
         yield family
 
 
-class _Series:
-    __slots__ = ("counts", "total")
+class Series:
+    """One histogram: how many durations fell into each bucket, and their sum."""
 
-    def __init__(self, buckets: int) -> None:
-        self.counts = [0] * buckets
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.total += seconds
 
 
 class Timings(Collector):
@@ -49,24 +58,17 @@ class Timings(Collector):
         """`bounds` are the upper ends of the buckets, in seconds; one more takes what is above them."""
         self._name, self._help, self._labels = name, help_text, labels
         self._bounds = bounds
-        self._series: dict[tuple[str, ...], _Series] = {}
+        self.of: defaultdict[tuple[str, ...], Series] = defaultdict(partial(Series, bounds))
+        """The histogram, by the labels' values."""
         if not labels:
-            self._series[()] = _Series(len(bounds) + 1)
+            self.of[()] = Series(bounds)
         registry.register(self)
-
-    def observe(self, values: tuple[str, ...], seconds: float) -> None:
-        """Count one duration, in the series with these values of the labels."""
-        series = self._series.get(values)
-        if series is None:
-            series = self._series[values] = _Series(len(self._bounds) + 1)
-        series.counts[bisect_left(self._bounds, seconds)] += 1
-        series.total += seconds
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """For the registry."""
         family = HistogramMetricFamily(self._name, self._help, labels=self._labels)
         names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        for values, series in self._series.items():
+        for values, series in self.of.items():
             buckets: list[tuple[str, float]] = []
             below = 0
             for name, count in zip(names, series.counts, strict=True):

@@ -51,7 +51,7 @@ def test_histograms(observed: list[tuple[str, float]]) -> None:
     timings = Timings(ours, "holdfast_wait_seconds", "Waits.", BOUNDS, "one")
     histogram = Histogram("holdfast_wait_seconds", "Waits.", ["one"], registry=theirs, buckets=BOUNDS)
     for one, seconds in observed:
-        timings.observe((one,), seconds)
+        timings.of[one,].observe(seconds)
         histogram.labels(one).observe(seconds)
 
     assert page(theirs) == page(ours)
@@ -63,7 +63,7 @@ def test_a_histogram_without_labels_is_there_from_the_start(observed: list[float
     timings = Timings(ours, "holdfast_wait_seconds", "Waits.", BOUNDS)
     histogram = Histogram("holdfast_wait_seconds", "Waits.", registry=theirs, buckets=BOUNDS)
     for seconds in observed:
-        timings.observe((), seconds)
+        timings.of[()].observe(seconds)
         histogram.observe(seconds)
 
     assert page(theirs) == page(ours)
