@@ -131,9 +131,9 @@ class Attempts:
             return None
         if isinstance(completion, Failure):
             return completion, self._end(permit, completion, exchange.asked_at, None)
-        passed, headers = notable(exchange.answer)
-        if headers:
-            self._heed_headroom(permit, headers)
+        passed, limits = notable(exchange.answer)
+        if limits:
+            self._heed_headroom(permit, limits)
         usage = _usage_of(completion)
         duration = self._clock() - exchange.asked_at
         cost = None if usage is None or call.price is None else cost_of(usage, call.price)
@@ -188,8 +188,8 @@ class Attempts:
         if isinstance(reply, Failure):
             return reply
         if isinstance(reply, JsonReply):
-            if reply.all_headers:
-                self._heed_headroom(permit, reply.all_headers)
+            if reply.limits:
+                self._heed_headroom(permit, reply.limits)
             completion = reply.completion
             return JsonAnswer(completion.body, reply.headers, reply.dropped, _usage_of(completion), reply.wire)
         relay = Relay(
@@ -202,7 +202,7 @@ class Attempts:
             permit=permit,
             heard=self._on_heard,
         )
-        return StreamAnswer(b"", relay, permit, started, reply.headers, reply.dropped, reply.wire, reply.all_headers)
+        return StreamAnswer(b"", relay, permit, started, reply.headers, reply.dropped, reply.wire, reply.limits)
 
     def prefill(self, deployment: DeploymentId) -> Prefill | None:
         """As `UpstreamClient.prefill`."""
@@ -248,9 +248,9 @@ class Attempts:
         self._emit(record)
         return record
 
-    def _heed_headroom(self, permit: Permit, headers: Mapping[str, str]) -> None:
+    def _heed_headroom(self, permit: Permit, limits: Mapping[str, str]) -> None:
         """A good answer may say that the next one would be refused."""
-        told = headroom(headers, permit.deployment.in_flight - 1, time.time())
+        told = headroom(limits, permit.deployment.in_flight - 1, time.time())
         if told is not None:
             self._tell(self._pool.note_headroom(permit, told.share, told.wait, self._clock()))
 

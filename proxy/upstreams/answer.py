@@ -4,6 +4,10 @@ Theory of operation. llhttp (by way of httptools, in its strict mode) takes byte
 readers could understand it differently is refused here. An answer is never guessed: it ends as `complete` or with a
 `failure`, and which of them does not depend on how its bytes were cut into packets.
 
+A parser costs more than what it reads, and nearly all answers are of one form. So a head that is plainly what it is
+(`usual_head.py`), the body whose length it tells, and chunks that are plain (`chunks.py`) are taken without one; what
+is made of them is what the parser would make. It is asked for all else, wherever that begins.
+
     head --(blank line)--> body --(length reached, last chunk, or the end of the connection)--> complete
       |                      |
       +-- failure            +-- failure, after the pieces of the body that came before it
@@ -15,21 +19,21 @@ connection may serve another one only if this one is `reusable`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import re
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.core.failure import Failure, FailureClass
-from proxy.upstreams.chunks import chunk_length, one_chunk, plain_chunks
+from proxy.upstreams.chunks import LAST_CHUNK, chunk_length, one_chunk, plain_chunks
+from proxy.upstreams.usual_head import usual_head
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a head, of a trailer, and of anything else that comes without a byte of the body."""
 MAX_FIELDS: Final = 256
 _FIELD_OVERHEAD = 4
 """Bytes of a header line that are neither its name nor its value: colon, blank, CR, LF."""
-_NO_FIELDS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+_HEADERS: Final = re.compile(r"\n([^:]+): ([^\r]*)").findall
 _BODILESS = frozenset({204, 304})
 
 _RESET = Failure(FailureClass.RESET, "reset", "the connection ended without an answer")
@@ -61,15 +65,17 @@ class Answer:
     """One answer, as far as its bytes are in. `failure` counts once the body that came before it is taken."""
 
     __slots__ = (
-        "_begun", "_half_size", "_kept_alive", "_lines", "_owed", "_parser", "_pieces", "_plainly_chunked", "_silent",
-        "_until_close", "complete", "failure", "fields", "received", "reusable", "status", "unread",
+        "_begun", "_half_size", "_kept_alive", "_lines", "_missing", "_owed", "_parser", "_pieces", "_plainly_chunked",
+        "_silent", "_until_close", "complete", "failure", "head", "packed", "received", "reusable", "status", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0
         """0 until the head is in."""
-        self.fields: Mapping[bytes, bytes] = _NO_FIELDS
-        """The headers as they came, by their names in lower case; of several of one name the first."""
+        self.head = ""
+        """The headers as they came, a blank behind each colon: `field` and `headers` tell what is in it."""
+        self.packed = False
+        """The head tells of a content encoding."""
         self.received = 0
         """Bytes that came, whatever they were."""
         self.unread = 0
@@ -79,8 +85,8 @@ class Answer:
         self.reusable = False
         """The answer is complete, its connection stays open, and nothing came after it."""
         self._pieces: list[bytes] = []
-        self._lines: list[tuple[bytes, bytes]] | None = []
-        """Of the head, as far as they are in; None once all are."""
+        self._lines: list[tuple[bytes, bytes]] | None = None
+        """Of a head that is parsed, as far as they are in."""
         self._begun = False
         self._plainly_chunked = False
         """The body comes in chunks, and so far they were plain: where each ends is known here."""
@@ -91,18 +97,23 @@ class Answer:
         self._silent = 0
         self._until_close = False
         self._kept_alive = False
-        """What a parser said that is not held any more."""
-        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        """What the head says of the connection, where bodies are taken without the parser."""
+        self._missing = 0
+        """Bytes that are still to come of a body whose length was told in a usual head."""
+        self._parser: HttpResponseParser | None = None
 
-    def field(self, name: bytes) -> str:
-        """The value of a header, by its name in lower case; empty where there is none."""
-        value = self.fields.get(name)
-        return "" if value is None else value.rstrip(b" \t").decode("latin-1")
+    def field(self, name: str) -> str:
+        """The value of a header, by its name in lower case; empty where there is none. Of several the first counts."""
+        at = self.head.lower().find(f"\n{name}: ")
+        if at < 0:
+            return ""
+        start = at + len(name) + 3
+        return self.head[start : self.head.index("\r", start)].rstrip(" \t")
 
     @property
     def headers(self) -> dict[str, str]:
         """All headers, by their names in lower case."""
-        return {name.decode("latin-1"): self.field(name) for name in self.fields}
+        return {name.lower(): value.rstrip(" \t") for name, value in reversed(_HEADERS(self.head))}
 
     def one_chunk(self, data: bytes) -> bytes | None:
         """What is in the next bytes from the connection, these, if they are exactly one plain chunk.
@@ -123,40 +134,77 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the connection, of an answer that is not over. None may be empty."""
-        parser = self._parser
-        if parser is None:
-            if self.over:
-                return
-            parser = self._new_parser()
-        if not self.received and data[0] != 0x48:
+        if self.complete or self.failure is not None:
+            return
+        if not self.received:
+            self._begin(data)
+            return
+        self.received += len(data)
+        if self._missing:
+            self._take_counted(data)
+        elif self._plainly_chunked:
+            self._take_chunks(data)
+        else:
+            self._ask_parser(data)
+
+    def _begin(self, data: bytes) -> None:
+        """Take the first bytes: a usual head is read here."""
+        if data[0] != 0x48:
             # llhttp would skip blank lines and take RTSP. With an H, nothing but "HTTP/" can follow.
             self._fail(_BAD_HEAD)
             return
-        self.received += len(data)
-        if self._plainly_chunked:
-            self._take_chunks(parser, data)
-        elif not self.status and (end := self._end_of_head(data)):
+        self.received = len(data)
+        head = usual_head(data)
+        if head is None:
+            self._ask_parser(data)
+            return
+        self.status, end, length, self._kept_alive = head
+        self.head = data[:end].decode("latin-1")
+        if length is not None:
+            self._missing = length
+            self._take_counted(data[end:])
+        else:
+            self._plainly_chunked, self._silent = True, end
+            self._take_chunks(data[end:])
+
+    def _take_counted(self, data: bytes) -> None:
+        """Take what is missing of a body whose length was told in a usual head."""
+        piece = data[: self._missing]
+        if piece:
+            self._pieces.append(piece)
+            self.unread += len(piece)
+            self._missing -= len(piece)
+        if not self._missing:
+            self.complete = True
+            # Blank lines between answers are nothing to the parser.
+            self.reusable = self._kept_alive and not data[len(piece) :].strip(b"\r\n")
+
+    def _ask_parser(self, data: bytes) -> None:
+        """Take an answer whose head is not a usual one."""
+        if not self.status and (end := self._end_of_head(data)):
             # What is behind the head of a stream is chunks, and nearly always plain ones.
-            self._parse(parser, data[:end])
-            self._plainly_chunked = b"transfer-encoding" in self.fields and not self.over
-            self.received -= len(data) - end
+            self._parse(data[:end])
+            self._plainly_chunked = bool(self.field("transfer-encoding")) and not self.over
+            if self._plainly_chunked and self._parser is not None:
+                self._kept_alive = self._parser.should_keep_alive()
             if end < len(data):
                 self.reusable = False
+                self.received -= len(data) - end
                 self.feed(data[end:])
         else:
-            self._parse(parser, data)
+            self._parse(data)
 
     def _end_of_head(self, data: bytes) -> int:
         """Where the head of an answer that seems to come in chunks ends; 0 if that is not in these bytes."""
         end = data.find(b"\r\n\r\n") + 4
         return end if end > 3 and data.find(b"hunked", 0, end) > 0 else 0
 
-    def _take_chunks(self, parser: HttpResponseParser, data: bytes) -> None:
+    def _take_chunks(self, data: bytes) -> None:
         """Take chunks, and ask the parser only about those that are not plain, or not whole yet."""
         if self._owed:
             part, data = data[: self._owed], data[self._owed :]
             self._owed -= len(part)
-            self._parse(parser, part)
+            self._parse(part)
         data = self._half_size + data
         self._half_size = b""
         while data and not self.over:
@@ -169,6 +217,11 @@ class Answer:
                 self._silent = 0
             if not data:
                 return
+            if data == LAST_CHUNK:
+                self._plainly_chunked = False
+                self.complete, self.reusable = True, self._kept_alive
+                self._let_go()
+                return
             length = chunk_length(data)
             if length == 0:
                 self._half_size = data
@@ -178,10 +231,10 @@ class Answer:
                 length = len(data)
             part, data = data[:length], data[length:]
             self._owed = length - len(part)
-            self._parse(parser, part)
+            self._parse(part)
 
-    def _parse(self, parser: HttpResponseParser, data: bytes) -> None:
-        unread = self.unread
+    def _parse(self, data: bytes) -> None:
+        unread, parser = self.unread, self._parser or self._new_parser()
         try:
             parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -199,14 +252,16 @@ class Answer:
 
     def hold_little(self) -> None:
         """Much of the body is still to come, in chunks that are plain: hold no parser for the few that are not."""
-        if self.between_chunks and self._parser is not None:
-            self._kept_alive = self._parser.should_keep_alive()
+        if self.between_chunks:
             self._parser = None
 
     def _new_parser(self) -> HttpResponseParser:
-        """A parser that is where the last one was when it was let go."""
+        """A parser for the answer from its head on, or one that is where the last one was when it was let go."""
         parser = self._parser = HttpResponseParser(self)
-        parser.feed_data(_AS_BEFORE[self._kept_alive])
+        if self.status:
+            parser.feed_data(_AS_BEFORE[self._kept_alive])
+        else:
+            self._lines = []
         return parser
 
     def end(self, *, clean: bool = True) -> None:
@@ -241,7 +296,7 @@ class Answer:
 
     def forget_head(self) -> None:
         """Nobody will ask for the headers again."""
-        self.fields = _NO_FIELDS
+        self.head = ""
 
     def _fail(self, failure: Failure) -> None:
         self.failure = failure
@@ -274,20 +329,20 @@ class Answer:
             raise _NotHttpError("too long a head")
         if len(lines) > MAX_FIELDS:
             raise _NotHttpError("too many headers")
-        fields = {name.lower(): value for name, value in lines}
-        if len(fields) != len(lines):
-            fields = {name.lower(): value for name, value in reversed(lines)}
+        names = {name.lower() for name, _ in lines}
         status, version = parser.get_status_code(), parser.get_http_version()
         if version not in {"1.1", "1.0"} or status < 100 or status == 101:
             raise _NotHttpError("another protocol")
-        if b"transfer-encoding" in fields:
+        if b"transfer-encoding" in names:
             _check_chunked(lines, version, interim=status < 200)
-        elif b"content-length" not in fields:
+        elif b"content-length" not in names:
             self._until_close = status >= 200 and status not in _BODILESS
         elif status < 200:
             raise _NotHttpError("an interim answer with a body")
         if status >= 200:
-            self.status, self.fields, self._lines = status, fields, None
+            head = b"".join([b"\r\n", *(b"%b: %b\r\n" % line for line in lines)])
+            self.status, self.head, self._lines = status, head.decode("latin-1"), None
+            self.packed = b"content-encoding" in names
         else:
             self._lines = []
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+LAST_CHUNK: Final = b"0\r\n\r\n"
+"""As nearly all bodies in chunks end."""
 _LINE_END: Final = b"\r\n"
 _MOST_OPENINGS: Final = 1024
 _NO_OPENING: Final = bytes(_MOST_OPENINGS)
@@ -46,6 +48,8 @@ def one_chunk(data: bytes) -> bytes | None:
 
 def plain_chunks(data: bytes) -> tuple[list[bytes], bytes]:
     """What is in the plain chunks that these bytes begin with, and the bytes behind them."""
+    if data == LAST_CHUNK:
+        return [], data
     pieces = data.split(_LINE_END)
     end = len(pieces) - 1 & ~1
     sizes, contents = pieces[0:end:2], pieces[1:end:2]

@@ -60,8 +60,8 @@ class JsonReply(Struct, frozen=True):
     completion: Completion
     headers: Mapping[str, str]
     """What the client may see of the upstream's headers."""
-    all_headers: Mapping[str, str]
-    """All of them, by lower-case names; empty if they tell nothing of limits."""
+    limits: Mapping[str, str]
+    """What they tell of limits."""
     dropped: tuple[str, ...]
     """Fields of the request that this deployment does not take and that were left out."""
     wire: Wire = Wire.CHAT
@@ -75,7 +75,7 @@ class StreamReply(Struct, frozen=True):
     splice: Splice
     headers: Mapping[str, str]
     """As in `JsonReply`."""
-    all_headers: Mapping[str, str]
+    limits: Mapping[str, str]
     dropped: tuple[str, ...]
     wire: Wire
     """The language of its events: the client's, or chat."""
@@ -249,7 +249,7 @@ async def _read_reply(
     if exchange.status != 200:
         failure = await read_error_answer(kind.name, exchange, timers.deadline)
         return failure if way.wire is Wire.CHAT else _own_form_refused(failure, letter)
-    passed, headers = notable(exchange.answer)
+    passed, limits = notable(exchange.answer)
     if not request.stream:
         answer = exchange.whole() or await _read_json(exchange, timers)
         checked = answer if isinstance(answer, Failure) else way.read(answer, letter, sent)
@@ -257,12 +257,12 @@ async def _read_reply(
             return checked
         if way.wire is not request.wire:
             checked = _in_own_words(checked, letter)
-        return JsonReply(checked, passed, headers, sent.dropped, way.wire)
-    said = exchange.answer.field(b"content-type").partition(";")[0].strip().lower()
+        return JsonReply(checked, passed, limits, sent.dropped, way.wire)
+    said = exchange.answer.field("content-type").partition(";")[0].strip().lower()
     if said != (kind.stream_type if way.translates else "text/event-stream"):
         return await _read_no_stream(way, letter, sent, exchange, timers)
     exchange.answer.forget_head()
-    return StreamReply(exchange, way.splice(letter, sent), passed, headers, sent.dropped, way.wire)
+    return StreamReply(exchange, way.splice(letter, sent), passed, limits, sent.dropped, way.wire)
 
 
 def _cleaned(fields: Mapping[str, Raw], way: Way, ask: Ask) -> Mapping[str, Raw]:

@@ -133,8 +133,8 @@ class Exchange:
         while not answer.status:
             await self._wait(until)
         self.status = answer.status
-        if b"content-encoding" in answer.fields:
-            self._packed = unpacker(answer.field(b"content-encoding"))
+        if answer.packed:
+            self._packed = unpacker(answer.field("content-encoding"))
 
     def whole(self) -> bytes | None:
         """The whole body, if all of it is there already and nothing has been read of it."""

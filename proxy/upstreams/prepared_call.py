@@ -58,7 +58,7 @@ class PreparedCall:
     def read(self, exchange: Exchange) -> Completion | Failure | None:
         """The answer, or how the upstream failed to give one; None where that is still to be read, or found out."""
         answer, kind = exchange.answer, self._kind
-        if b"content-encoding" in answer.fields:
+        if answer.packed:
             return None
         if answer.failure is not None and answer.status in {0, 200}:
             # A kept connection that was dead all the time is no failure of the upstream's.

@@ -218,7 +218,7 @@ def test_headers_are_found_in_any_case() -> None:
 
     assert ("7", "7", "") == (
         answer.headers["x-ratelimit-limit"],
-        answer.field(b"x-ratelimit-limit"),
+        answer.field("x-ratelimit-limit"),
         answer.headers["empty"],
     )
     assert "retry-after" not in answer.headers

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from typing import NamedTuple
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.failure import Failure
 from proxy.upstreams.answer import Answer
 from proxy.upstreams.chunks import chunk_length, one_chunk, plain_chunks
+from tests.upstreams.parsers_own import ParsersOwn, cut, read
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -87,41 +83,6 @@ def test_how_long_a_chunk_is(data: bytes, length: int | None) -> None:
     assert length == chunk_length(data)
 
 
-class Seen(NamedTuple):
-    """What became of an answer."""
-
-    body: bytes
-    status: int
-    complete: bool
-    failure: Failure | None
-    reusable: bool
-
-
-class ParsersOwn(Answer):
-    """An answer of which the parser sees every byte."""
-
-    __slots__ = ()
-
-    def _end_of_head(self, data: bytes) -> int:
-        del data
-        return 0
-
-
-def read(answer: Answer, pieces: Iterable[bytes], *, by_the_way: bool = False) -> Seen:
-    """Feed an answer as a connection does; `by_the_way` for bodies that are poured, which begins when some was read."""
-    body = b""
-    for piece in pieces:
-        if answer.over:
-            break
-        content = answer.one_chunk(piece) if by_the_way and body else None
-        if content is None:
-            answer.feed(piece)
-            content = answer.take()
-        body += content
-    answer.end()
-    return Seen(body + answer.take(), answer.status, answer.complete, answer.failure, answer.reusable)
-
-
 CONTENT = st.binary(min_size=1, max_size=20) | st.sampled_from(
     [
         b"\r\n",
@@ -169,11 +130,6 @@ ENDS = st.sampled_from(
     ]
 )
 BODIES = st.builds(lambda pieces, end: b"".join(pieces) + end, st.lists(chunks(), max_size=8), ENDS)
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-    return [data[a:b] for a, b in itertools.pairwise(ends)]
 
 
 @settings(max_examples=500)
