@@ -42,8 +42,6 @@ class Executor:
 
         With an attendant the stream may be `gated`: then this is to be called again when that is called.
         """
-        if run.brought is not None:
-            return self._answered(run, run.brought)
         if not run.plan.steps:
             _check_suits_any(run)
         walk, clock = Walk(self.world, run), self.world.clock

@@ -123,9 +123,7 @@ class Run(Struct):
     walked: bool = False
     """Its luck is drawn, and the budgets know of it."""
     begun: Begun | None = None
-    """How far it had come before the executor got it, or got it again: with an attempt that is under way, ..."""
-    brought: JsonAnswer | None = None
-    """... or with an answer that is only to be told."""
+    """How far it had come before the executor got it, or got it again: with an attempt that is under way."""
 
     @property
     def cost(self) -> float | None:

@@ -8,10 +8,10 @@ from types import TracebackType
 from proxy.core.errors import ClientError, stopping
 from proxy.core.event import RequestEnded
 from proxy.execution.run import Run
-from proxy.server.answer import own_id, tell_error
+from proxy.server.answer import own_id
 from proxy.server.context import Context
 from proxy.server.door import Door
-from proxy.server.flags import FLAGS, RESUMED
+from proxy.server.telling import close, note_run, sum_up, tell_error
 
 _UNKNOWN = "_unknown"
 
@@ -35,9 +35,7 @@ class Account:
         self.goes_on = False
         """There will be another context."""
         if run is not None:
-            self.record.client, self.record.route = run.client, run.plan.route
-            self.record.model_asked, self.record.stream = run.request.model, run.request.stream
-            self.record.waited_for_others = run.body_took
+            note_run(self.record, run)
 
     def __enter__(self) -> None:
         self.goes_on = False
@@ -52,24 +50,17 @@ class Account:
             if error is not None:
                 self._judge(error)
         finally:
-            record, context = self.record, self.context
-            context.lifecycle.over(self.door.work)
-            record.duration = context.clock() - self.door.since
-            record.flag = FLAGS.get(record.outcome, RESUMED if record.resumes else "")
-            context.emit(record)
+            self.context.lifecycle.over(self.door.work)
+            close(self.context, self.record, self.door.since)
 
     def _sum_up(self, error: BaseException | None) -> None:
         """What is known of a request that was run."""
-        record, run = self.record, self.run
+        run = self.run
         if run is None:
             return
         if isinstance(error, ClientError):
             tell_error(error, run, self.context.clock())
-        record.attempts, record.cost = tuple(run.ended), run.cost
-        for attempt in run.ended:
-            record.waited_for_others += attempt.duration
-        record.waited_for_others += run.waited
-        record.first_token = run.answered - run.started if run.answered is not None else None
+        sum_up(self.record, run)
 
     def _judge(self, error: BaseException) -> None:
         """Note what a request ended with; raises what is to be raised instead."""

@@ -1,4 +1,4 @@
-"""Answers on their way out: JSON, the last resort, an explanation; and what each of them and streams tell."""
+"""Answers on their way out: JSON, the last resort, an explanation; and the heads and last words of streams."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import time
 
 import msgspec
 
-from proxy.core.errors import ClientError, error_event
-from proxy.core.event import Degraded, RequestEnded
+from proxy.core.errors import error_event
+from proxy.core.event import RequestEnded
 from proxy.core.failure import DEADLINE_EXCEEDED
-from proxy.core.names import DeploymentId
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.client_wire import Speaking
@@ -18,11 +17,11 @@ from proxy.dialects.languages import CLIENT_WIRES
 from proxy.execution.delivery import Interruption
 from proxy.execution.run import JsonAnswer, ResortAnswer, Run, StreamAnswer
 from proxy.pool.snapshot import threshold
-from proxy.routing.explain import degradation, explain, reason
-from proxy.routing.plan import PlannedStep
+from proxy.routing.explain import explain
 from proxy.server.context import Context
 from proxy.server.door import MOST_AT_ONCE, Door
-from proxy.server.wire import safe, safe_name, trail
+from proxy.server.telling import tell, tell_json
+from proxy.server.wire import safe
 from proxy.streams.resume import OBSTACLES
 from proxy.streams.splice import DONE_EVENT
 
@@ -39,15 +38,7 @@ _ANTHROPICS = frozenset({Wire.MESSAGES, Wire.COUNT_TOKENS})
 
 async def send_json(door: Door, context: Context, run: Run, answer: JsonAnswer, record: RequestEnded) -> None:
     """Send a whole answer, as it came."""
-    record.status, record.usage = 200, answer.usage
-    headers = _told(context, run, run.current, record)
-    if answer.headers:
-        headers |= answer.headers
-    if answer.dropped:
-        headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
-    if (cost := run.cost) is not None:
-        headers["x-holdfast-cost"] = f"{cost:.8f}"
-    headers["content-type"] = "application/json"
+    headers = tell_json(context, run, answer, record)
     if door.head.wire in _ANTHROPICS:
         headers |= own_id(door)
     if len(answer.body) <= MOST_AT_ONCE:
@@ -71,7 +62,7 @@ def stream_headers(
 ) -> dict[str, str]:
     """The headers of a stream that has content."""
     running = (answer.permit.deployment.id, context.clock() - answer.started)
-    headers = {**answer.headers, **_told(context, run, run.current, record, running), **_SSE_HEADERS}
+    headers = {**answer.headers, **tell(context, run, run.current, record, running), **_SSE_HEADERS}
     if answer.dropped:
         headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
     return headers | own_id(door)
@@ -81,7 +72,7 @@ async def send_last_resort(door: Door, context: Context, run: Run, answer: Resor
     """A kept answer, or the route's own text, in the shape that the client asked for, and marked as what it is."""
     record.status = 200
     record.degraded = "reason=last_resort;quality=0"
-    told = {**_told(context, run, None, record), "x-holdfast-reason": "last resort"}
+    told = {**tell(context, run, None, record), "x-holdfast-reason": "last resort"}
     if answer.kept is not None:
         record.degraded = f"reason=cached;age={answer.age:.0f}"
         kept = answer.kept.deployment
@@ -141,62 +132,6 @@ def explain_plan(door: Door, context: Context, run: Run) -> None:
     breakers = [threshold(context.pool, step.deployment, step.rules, now) for step in run.plan.steps]
     explained = explain(run.plan, standings, now, breakers=breakers).as_document()
     door.answer(200, {"content-type": "application/json"}, msgspec.json.encode(explained))
-
-
-def tell_error(error: ClientError, run: Run, now: float) -> None:
-    """Add to an error what every reply tells. `now` is on the loop's clock."""
-    error.told = {"x-holdfast-route": safe(run.plan.route), "x-holdfast-attempts": str(len(run.ended))}
-    if run.ended:
-        last = run.ended[-1].deployment
-        error.told["x-holdfast-upstream"] = last.upstream
-        error.told["x-holdfast-model"] = safe(last.model)
-        error.told["x-holdfast-trail"] = trail(run.ended)
-        error.told["server-timing"] = _timing(run, now)
-    error.told["x-holdfast-reason"] = error.outcome
-
-
-def _told(
-    context: Context,
-    run: Run,
-    step: PlannedStep | None,
-    record: RequestEnded,
-    running: tuple[DeploymentId, float] | None = None,
-) -> dict[str, str]:
-    """What every answer tells, and the record with it: who answered, after which attempts, and why this one.
-
-    `step` is None for the last resort; `running` is a stream's attempt that has content, and the seconds until then.
-    """
-    headers = {
-        "x-holdfast-route": safe_name(run.plan.route),
-        "x-holdfast-attempts": str(len(run.ended) + (running is not None)),
-        "x-holdfast-trail": trail(run.ended, running),
-        "server-timing": _timing(run, context.clock()),
-    }
-    if step is None:
-        return headers
-    record.deployment = step.deployment
-    headers["x-holdfast-upstream"] = step.deployment.upstream
-    headers["x-holdfast-model"] = safe_name(step.deployment.model)
-    headers["x-holdfast-reason"] = safe_name(reason(run.plan, step, run.ended, run.passed_over, run.hedge_delay))
-    less = degradation(run.plan, step, run.ended)
-    if less is not None:
-        record.degraded = headers["x-holdfast-degraded"] = str(less)
-        context.emit(Degraded(run.plan.route, step.deployment, less.reason, less.quality))
-    return headers
-
-
-def _timing(run: Run, now: float) -> str:
-    total = (now - run.started) * 1000
-    waited = run.waited * 1000
-    # Attempts that were lost ran beside the one that won.
-    upstream = 0.0
-    for attempt in run.ended:
-        if attempt.outcome != "lost":
-            upstream += attempt.duration * 1000
-    if run.answered is not None and run.current is not None:
-        upstream = max(upstream, (run.answered - run.started) * 1000 - waited)
-    overhead = max(0.0, total - waited - upstream)
-    return f"upstream;dur={upstream:.1f}, wait;dur={waited:.1f}, overhead;dur={overhead:.1f}"
 
 
 def told_of(interruption: Interruption, run: Run) -> bytes:

@@ -29,8 +29,8 @@ from proxy.pool.permit import IGNORED, Permit
 from proxy.routing.next_move import Attempt, next_move
 from proxy.routing.plan import Usual, Wishes, plan_of
 from proxy.server.door import MOST_AT_ONCE, Head
-from proxy.server.flags import FLAGS
 from proxy.server.lifecycle import Lifecycle
+from proxy.server.telling import close, sum_up, tell_json
 from proxy.server.wire import header_lines
 from proxy.upstreams.prepared_call import PreparedCall
 from proxy.upstreams.transport import Exchange, TransportError, UnderWay
@@ -169,12 +169,9 @@ class Flight:
                 self.bail_out()
                 return
             result, attempt = brought
-            if isinstance(result, Failure) or self._walk is not None:
+            if isinstance(result, Failure):
                 self._take_in(result, attempt)
-                if isinstance(result, Failure):
-                    self._choose()
-                else:
-                    self.bail_out()
+                self._choose()
                 return
             self._leave()
             self._tell(result, attempt)
@@ -218,16 +215,15 @@ class Flight:
         except Exception:  # noqa: BLE001 - whatever it is, the engine has the permit then, and comes to it, too
             return None
 
-    def _take_in(self, result: JsonAnswer | Failure, attempt: AttemptEnded) -> None:
-        """Write down an attempt that is over: the first that failed, or one after it."""
+    def _take_in(self, failure: Failure, attempt: AttemptEnded) -> None:
+        """Write down an attempt that failed: the first one, or one after it."""
         walk = self._walk
         if walk is None:
             walk = self._begin_to_walk()
             walk.go_to(self._step)
         self._permit = self._exchange = None
         walk.run.ended.append(attempt)
-        answer = walk.judge(self._step, result)
-        walk.run.brought = answer if isinstance(answer, JsonAnswer) else None
+        walk.judge(self._step, failure)
 
     def _begin_to_walk(self) -> Walk:
         walk = self._walk = Walk(self._base.executor.world, self._run())
@@ -246,7 +242,11 @@ class Flight:
             base.attempts.report(permit, IGNORED)
         self._leave()
         turn.break_down(error)
-        self._note(500, "internal_error")
+        record = self._record()
+        if self._walk is not None:
+            sum_up(record, self._walk.run)
+        record.status, record.outcome = 500, "internal_error"
+        close(base, record, turn.since)
         base.lifecycle.over(turn)
         turn.over()
 
@@ -255,11 +255,31 @@ class Flight:
         self._over, self._exchange, self._turn.flight = True, None, None
 
     def _tell(self, answer: JsonAnswer, attempt: AttemptEnded) -> None:
-        """Send the answer to the first attempt, and write down what happened."""
-        base, turn, prepared = self._base, self._turn, self._prepared
+        """Send a good answer, and write down what happened."""
+        base, turn, walk = self._base, self._turn, self._walk
         if self._long:
             base.executor.note_size(self._request, attempt.deployment, answer.usage)
-        took = base.clock() - turn.since
+        record = self._record()
+        if walk is None:
+            lines = self._tell_first(answer, attempt, record)
+        else:
+            walk.run.ended.append(attempt)
+            walk.run.answered = base.clock()
+            lines = header_lines(tell_json(base, walk.run, answer, record))
+            sum_up(record, walk.run)
+        try:
+            turn.answer_with(200, lines, answer.body)
+        except ConnectionError:
+            record.status, record.outcome = 499, "client_left"
+        close(base, record, turn.since)
+
+    def _tell_first(self, answer: JsonAnswer, attempt: AttemptEnded, record: RequestEnded) -> str:
+        """As `tell_json` and `sum_up`, where the first attempt has brought the answer: most of it is prepared."""
+        turn, prepared = self._turn, self._prepared
+        took = self._base.clock() - turn.since
+        record.status, record.usage, record.first_token = 200, answer.usage, took
+        record.deployment, record.attempts, record.cost = attempt.deployment, (attempt,), attempt.cost
+        record.waited_for_others += attempt.duration
         lines = (
             f"{prepared.trail}{attempt.duration * 1000:.0f}\r\nserver-timing: upstream;dur={took * 1000:.1f}, "
             f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}"
@@ -268,32 +288,18 @@ class Flight:
             lines += header_lines(answer.headers)
         if attempt.cost is not None:
             lines += f"x-holdfast-cost: {attempt.cost:.8f}\r\n"
-        status, outcome = 200, "ok"
-        try:
-            turn.answer_with(200, lines + "content-type: application/json\r\n", answer.body)
-        except ConnectionError:
-            status, outcome = 499, "client_left"
-        self._note(status, outcome, attempt, answer.usage)
+        return lines + "content-type: application/json\r\n"
 
-    def _note(self, status: int, outcome: str, attempt: AttemptEnded | None = None, usage: bytes | None = None) -> None:
+    def _record(self) -> RequestEnded:
+        """The record of the request: what is asked."""
         turn, prepared = self._turn, self._prepared
-        took = self._base.clock() - turn.since
-        record = RequestEnded(
+        return RequestEnded(
             turn.id,
             prepared.route.name,
             self._request.model,
-            False,
-            status,
-            outcome,
-            FLAGS.get(outcome, ""),
-            prepared.client,
-            duration=took,
+            stream=False,
+            client=prepared.client,
             waited_for_others=self._body_took,
             client_retry=turn.head.client_retry,
             tags=turn.head.tags,
         )
-        if attempt is not None:
-            record.deployment, record.attempts, record.cost = attempt.deployment, (attempt,), attempt.cost
-            record.first_token, record.usage = took, usage
-            record.waited_for_others += attempt.duration
-        self._base.emit(record)

@@ -91,7 +91,7 @@ def test_the_next_one_is_asked_without_the_engine(monkeypatch: pytest.MonkeyPatc
             await warm_up(running, "chat")
             await inject(running, ["503", "503", None])
             steps = steps_asked(monkeypatch)
-            monkeypatch.setattr("proxy.execution.attempt.Attempts.make", None)
+            monkeypatch.setattr("proxy.server.lane_turn.Turn.serve", None)
             heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
 
             assert [200, 200] == heard.statuses
@@ -109,7 +109,7 @@ def test_one_that_refuses_connections_is_left_without_the_engine(monkeypatch: py
             await inject(running, ["refuse", "refuse", None])
             await asyncio.sleep(0.5)
             steps = steps_asked(monkeypatch)
-            monkeypatch.setattr("proxy.execution.attempt.Attempts.make", None)
+            monkeypatch.setattr("proxy.server.lane_turn.Turn.serve", None)
             heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
 
             assert [200, 200] == heard.statuses
@@ -144,7 +144,7 @@ def test_those_that_are_out_are_passed_over_without_the_engine(monkeypatch: pyte
             await inject(running, ["503", None, None])
             await talk(running, *[asking()] * 4, patience=10.0)
             steps = steps_asked(monkeypatch)
-            monkeypatch.setattr("proxy.execution.attempt.Attempts.make", None)
+            monkeypatch.setattr("proxy.server.lane_turn.Turn.serve", None)
             heard = await talk(running, asking(), 0.5, asking(), patience=10.0)
 
             assert [200, 200] == heard.statuses
