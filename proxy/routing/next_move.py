@@ -31,7 +31,7 @@ from proxy.core.failure import DEADLINE_EXCEEDED, Failure, FailureClass, NextDep
 from proxy.core.wire import Wire, own_form_of
 from proxy.policies.backoff import backoff
 from proxy.pool.standing import Hold, Standing
-from proxy.routing.plan import Plan
+from proxy.routing.plan import Plan, PlannedStep
 from proxy.streams.resume import ResumeMode
 
 _SOON_S = 1.0
@@ -47,8 +47,7 @@ _USEFUL_SHARE = 0.1
 """The time that must be left for an attempt after a wait for a place: a tenth of the request's, at most a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """One failed attempt of this request."""
 
     step: int
@@ -88,7 +87,7 @@ class History(Struct):
 
     def retries(self, plan: Plan, step: int) -> int:
         """How many of these count as tries: one that only refused a way of asking has cost nothing to speak of."""
-        return sum([tried.failure.param not in _WAYS for tried in self.of(plan, step)])
+        return _tries(self.of(plan, step))
 
     def refused_fields(self, plan: Plan, step: int) -> set[str]:
         """The request fields that a step's deployment has rejected in this request."""
@@ -171,28 +170,34 @@ def next_move(plan: Plan, history: History, standings: Sequence[Standing], means
         return GiveUp(DEADLINE_EXCEEDED)
     if last is not None and last.verdict.next is NextDeployment.NO:
         return Return(last)
-    ready = _ready(plan, history, standings)
-    queue = _queue(plan, history, standings, ready, means, now)
-    for step in _order(plan, history, standings, ready, now):
+    failures = [history.of(plan, step) for step in range(len(plan.steps))]
+    ready = _ready(plan, history, standings, failures)
+    queue = _queue(plan, standings, ready, failures, means, now)
+    for step in _order(plan, history, standings, ready, failures, now):
         if ready[step] > now and queue is not None:
             break
-        retry = bool(history.retries(plan, step))
+        retry = _tries(failures[step]) > 0
         if ready[step] < plan.deadline and (not retry or means.pays(step)):
             return Attempt(step, max(now, ready[step]), retry, last=_is_last(plan, ready, step))
     if queue is not None:
         return queue
-    doubtful = _panic(plan, history, standings, now)
+    doubtful = _panic(plan, history, standings, failures, now)
     if doubtful is not None and means.pays(doubtful):
         return Attempt(doubtful, now, retry=True, last=False, panic=True)
     if last is not None and all(tried.failure.kind in _ABOUT_THE_REQUEST for tried in history.tried):
         return Return(last)
     if plan.last_resort is not None and (plan.last_resort.text is not None or means.has_kept()):
         return LastResort()
-    return _give_up(plan, history, standings, now)
+    return _give_up(history, standings, failures, now)
 
 
 def _order(
-    plan: Plan, history: History, standings: Sequence[Standing], ready: dict[int, float], now: float
+    plan: Plan,
+    history: History,
+    standings: Sequence[Standing],
+    ready: dict[int, float],
+    failures: Sequence[list[Tried]],
+    now: float,
 ) -> Iterator[int]:
     """The steps in the order of preference of rules 3, 4 and 5; those that are full are not among them."""
     free = {step: at for step, at in ready.items() if standings[step].hold is not Hold.FULL}
@@ -200,7 +205,7 @@ def _order(
         waiting = history.waits.get(same, 0.0) + max(0.0, free[same] - now)
         if waiting <= plan.steps[same].retry.patience:
             yield same
-    fresh = [step for step, at in free.items() if at <= now and not history.of(plan, step)]
+    fresh = [step for step, at in free.items() if at <= now and not failures[step]]
     yield from [step for step in fresh if _has_its_turn(plan, history, standings, step)]
     yield from fresh
     yield from sorted(free, key=lambda step: (max(now, free[step]), step))
@@ -213,27 +218,34 @@ def _has_its_turn(plan: Plan, history: History, standings: Sequence[Standing], s
 
 
 def _queue(
-    plan: Plan, history: History, standings: Sequence[Standing], ready: dict[int, float], means: Means, now: float
+    plan: Plan,
+    standings: Sequence[Standing],
+    ready: dict[int, float],
+    failures: Sequence[list[Tried]],
+    means: Means,
+    now: float,
 ) -> Queue | None:
     """The wait for a place at those that could be tried now if they were not full; None where there is no such wait.
 
     It ends when another step may have become usable, and so early that an attempt would still have some time.
     """
-    full = tuple(
+    full = [
         step
         for step, at in ready.items()
-        if standings[step].hold is Hold.FULL and at <= now and (not history.retries(plan, step) or means.pays(step))
-    )
+        if standings[step].hold is Hold.FULL and at <= now and (not _tries(failures[step]) or means.pays(step))
+    ]
     if not full or not means.may_queue():
         return None
     changes = [at for step, at in ready.items() if step not in full]
     changes += [standing.usable_at for standing in standings if standing.hold in {Hold.OPEN, Hold.OFF}]
     useful = plan.deadline - min(_USEFUL_S, plan.patience * _USEFUL_SHARE)
     until = min([useful, *(at for at in changes if at > now)])
-    return Queue(full, until, last=_is_last(plan, ready, full[0])) if until > now else None
+    return Queue(tuple(full), until, last=_is_last(plan, ready, full[0])) if until > now else None
 
 
-def _panic(plan: Plan, history: History, standings: Sequence[Standing], now: float) -> int | None:
+def _panic(
+    plan: Plan, history: History, standings: Sequence[Standing], failures: Sequence[list[Tried]], now: float
+) -> int | None:
     """The step to try although its breaker is open, the one whose time comes first; None where that is not called for.
 
     "Too much" is a share of the whole chain, those included that this request has tried.
@@ -244,7 +256,7 @@ def _panic(plan: Plan, history: History, standings: Sequence[Standing], now: flo
     open_ = [
         step
         for step, standing in enumerate(standings)
-        if standing.hold is Hold.OPEN and standing.early_at <= now and not history.of(plan, step)
+        if standing.hold is Hold.OPEN and standing.early_at <= now and not failures[step]
     ]
     return min(open_, key=lambda step: standings[step].usable_at, default=None)
 
@@ -257,26 +269,31 @@ def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
     return all(at >= plan.deadline or plan.steps[other].deployment == here for other, at in ready.items())
 
 
-def _ready(plan: Plan, history: History, standings: Sequence[Standing]) -> dict[int, float]:
-    """When each step may be sent the request; those that must not be are left out."""
-    return {
-        step: at for step in range(len(plan.steps)) if (at := _ready_at(plan, history, standings, step)) is not None
-    }
+def _ready(
+    plan: Plan, history: History, standings: Sequence[Standing], failures: Sequence[list[Tried]]
+) -> dict[int, float]:
+    """When each step may be sent the request; those that must not be, or not again, are left out."""
+    too_small = _too_small(plan, history)
+    ready: dict[int, float] = {}
+    for step, standing in enumerate(standings):
+        if standing.hold in _OUT:
+            continue
+        if failures[step]:
+            at = _again_at(plan.steps[step], standing, failures[step])
+        else:
+            at = standing.usable_at if not too_small or _may_fit(plan.steps[step], too_small) else None
+        if at is not None:
+            ready[step] = at
+    return ready
 
 
-def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step: int) -> float | None:
-    """When a step may be sent the request, or None if this request must not try it (again)."""
-    standing = standings[step]
+def _again_at(step: PlannedStep, standing: Standing, failures: list[Tried]) -> float | None:
+    """When a step may be sent a request that has failed there; None for not again."""
     usable_at = standing.usable_at
-    if standing.hold in _OUT:
-        return None
-    failures = history.of(plan, step)
-    if not failures:
-        return usable_at if not history.tried or _window_may_fit(plan, history, step) else None
     if standing.doubtful:
         # Its breaker has opened since, and others find out whether it is well.
         return None
-    if history.retries(plan, step) >= plan.steps[step].retry.attempts:
+    if _tries(failures) >= step.retry.attempts:
         return None
     last = failures[-1]
     same = last.failure.verdict.same
@@ -295,25 +312,33 @@ def _ready_at(plan: Plan, history: History, standings: Sequence[Standing], step:
     return None
 
 
-def _window_may_fit(plan: Plan, history: History, step: int) -> bool:
-    """Whether a request that was too long elsewhere may fit here. A window that is not known is given the chance."""
-    too_small = [
+def _tries(failures: list[Tried]) -> int:
+    """How many of the failures of one deployment count as tries."""
+    return sum([tried.failure.param not in _WAYS for tried in failures])
+
+
+def _too_small(plan: Plan, history: History) -> list[int | None]:
+    """The windows, where they are known, of those for whom the request was too long."""
+    return [
         plan.steps[tried.step].context if tried.failure.window is None else tried.failure.window
         for tried in history.tried
         if tried.failure.kind is FailureClass.CONTEXT_TOO_LONG
     ]
-    here = plan.steps[step].context
+
+
+def _may_fit(step: PlannedStep, too_small: Sequence[int | None]) -> bool:
+    """Whether a request that was too long elsewhere may fit here. A window that is not known is given the chance."""
+    here = step.context
     return all(context is None or here is None or here > context for context in too_small)
 
 
-def _give_up(plan: Plan, history: History, standings: Sequence[Standing], now: float) -> GiveUp:
+def _give_up(history: History, standings: Sequence[Standing], failures: Sequence[list[Tried]], now: float) -> GiveUp:
     lasting = {FailureClass.QUOTA, FailureClass.CREDENTIAL, FailureClass.MODEL_GONE}
     causes: list[FailureClass | Hold | None] = []
-    for step, standing in enumerate(standings):
-        failures = history.of(plan, step)
+    for standing, here in zip(standings, failures, strict=True):
         held = standing.rest.kind if standing.rest else standing.hold
         if held is not Hold.OFF:
-            causes.append(failures[-1].failure.kind if failures else held)
+            causes.append(here[-1].failure.kind if here else held)
     usable = [cause for cause in causes if cause not in lasting]
     if usable and all(cause is FailureClass.RATE_LIMITED for cause in usable):
         limited = [
