@@ -77,11 +77,7 @@ class Dialer:
         family, kind, protocol, _, address = found
         try:
             raw = socket.socket(family, kind, protocol)
-            raw.setblocking(False)
-            error = raw.connect_ex(address)
-            if error == errno.EINPROGRESS:
-                # On this machine the refusal is there already.
-                error = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            error = _begin(raw, address)
         except OSError as trouble:
             raise _unreachable(trouble) from None
         if error not in _UNDER_WAY:
@@ -255,6 +251,18 @@ def default_tls() -> RememberingContext:
     context = remembering_context()
     context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     return context
+
+
+def _begin(raw: socket.socket, address: Any) -> int:
+    """Begin to connect to an address; what is known of that at once. Where this raises, the socket is closed."""
+    try:
+        raw.setblocking(False)
+        error = raw.connect_ex(address)
+        # On this machine a refusal is there already.
+        return raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if error == errno.EINPROGRESS else error
+    except BaseException:
+        raw.close()
+        raise
 
 
 async def _tunnel(raw: socket.socket, origin: Origin, via: HttpProxy) -> None:

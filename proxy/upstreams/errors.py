@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from proxy.core.failure import Failure, FailureClass
 
 
@@ -15,4 +17,10 @@ class TransportError(Exception):
 
 def no_connection(code: str, message: str) -> TransportError:
     """The error of a connection that could not be opened."""
-    return TransportError(Failure(FailureClass.CONNECT, code, message))
+    return TransportError(_not_connected(code, message))
+
+
+@lru_cache(maxsize=32)
+def _not_connected(code: str, message: str) -> Failure:
+    """While somebody is away, thousands of requests fail alike."""
+    return Failure(FailureClass.CONNECT, code, message)

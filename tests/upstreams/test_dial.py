@@ -350,6 +350,29 @@ async def test_who_refuses_is_known_at_once() -> None:
         dialer.knock(origin)
 
 
+@pytest.mark.parametrize("step", ["setblocking", "connect_ex"])
+async def test_a_knock_that_cannot_be_made_leaves_no_socket(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+
+    class Unwilling(socket.socket):
+        def __init__(self, *kind: int) -> None:
+            super().__init__(*kind)
+            made.append(self)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "not here")
+
+    dialer, origin = Dialer(), Origin(tls=False, host="127.0.0.1", port=9, via=None)
+    await known(dialer, origin)
+    monkeypatch.setattr(Unwilling, step, refuse)
+    monkeypatch.setattr("proxy.upstreams.dial.socket.socket", Unwilling)
+
+    with pytest.raises(TransportError, match="connect_failed"):
+        dialer.knock(origin)
+
+    assert [-1] == [each.fileno() for each in made]
+
+
 async def test_who_was_knocked_at_is_connected_to_once() -> None:
     async with upstream(["wait"]) as running:
         dialer, origin = Dialer(), Origin(tls=False, host="127.0.0.1", port=running.port, via=None)
