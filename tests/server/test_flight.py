@@ -50,12 +50,6 @@ def routes(*, attempts: int = 1, consecutive: int = 50) -> str:
     return CHAINS.replace("ATTEMPTS", str(attempts)).replace("CONSECUTIVE", str(consecutive))
 
 
-@pytest.fixture(autouse=True)
-def same_luck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are as long in both runs."""
-    monkeypatch.setattr("random.random", lambda: 0.5)
-
-
 async def inject(running: Fleet, faults: Faults) -> None:
     for upstream, fault in zip(("primary", "backup", "third"), faults, strict=True):
         await running.simulator.inject(upstream, fault)
