@@ -25,6 +25,7 @@ from typing import Final, cast
 
 from proxy.config.settings import PatienceSettings
 from proxy.core.in_force import InForce
+from proxy.server.body_reader import BodyReader
 from proxy.server.context import Context
 from proxy.server.door import Head
 from proxy.server.lane_turn import NEVER, Turn
@@ -36,6 +37,8 @@ _MOST_AHEAD: Final = 64 * 1024
 """Bytes that a client may send ahead of its turn; beyond it, no more are taken from the socket."""
 _LARGE: Final = 64 * 1024
 """Bytes of a body from which on it is received in place."""
+_HUGE: Final = 256 * 1024
+"""Bytes of a body that the loop cannot read at once: its beginning would be read to another place, and copied."""
 _LINGER_S: Final = 2.0
 """Seconds for the unread rest of a body whose request is answered, so that the client gets to read the answer."""
 
@@ -100,7 +103,7 @@ class FrontLane(Watched, asyncio.Protocol):
         """The connection ends with the request that is under way."""
         self._waits = False
         """What is ahead has its turn, but for the client, which has not taken what it was sent."""
-        self._reader: _BodyReader | None = None
+        self._reader: BodyReader | None = None
         self._slow: SlowReader | None = None
         self._paused = False
         self._due = NEVER
@@ -211,15 +214,19 @@ class FrontLane(Watched, asyncio.Protocol):
 
     def receive_in_place(self, turn: Turn, size: int) -> None:
         """Let the socket write the missing rest of a large body where it belongs."""
-        if self._transport is not None and size >= _LARGE and self._reader is None:
-            self._reader = _BodyReader(self, turn)
+        if self._transport is None or size < _LARGE:
+            return
+        if self._reader is None:
+            self._reader = BodyReader(self)
             self._transport.set_protocol(self._reader)
+        self._reader.receive(turn)
 
-    def received(self) -> None:
-        """A large body is complete."""
-        if self._reader is not None and self._transport is not None:
-            self._transport.set_protocol(self)
-        self._reader = None
+    def received(self, size: int) -> None:
+        """A body of so many bytes is complete. After a huge one its reader stays, for the next is likely to be huge."""
+        if self._reader is not None and size >= _HUGE:
+            self._reader.receive(None)
+        else:
+            self._read_plainly()
 
     def answered(self, turn: Turn, *, close: bool) -> None:
         """A request is over; what it has not read of its body is still to come."""
@@ -227,10 +234,15 @@ class FrontLane(Watched, asyncio.Protocol):
         self._closing = close
         self._missing = turn.missing
         if self._missing and self._transport is not None:
-            self.received()
+            self._read_plainly()
             self.expect(self.loop.time() + _LINGER_S, self.close)
         else:
             self._between()
+
+    def _read_plainly(self) -> None:
+        if self._reader is not None and self._transport is not None:
+            self._transport.set_protocol(self)
+        self._reader = None
 
     # Between requests
 
@@ -322,8 +334,8 @@ class FrontLane(Watched, asyncio.Protocol):
 
     def _leave(self) -> None:
         self.stop_watching()
-        # It refers to the lane: without this only the collector would find that.
-        self._late = _nothing
+        # They refer to the lane: without this only the collector would find that.
+        self._late, self._reader = _nothing, None
         if self._slow is not None:
             self._slow.stop()
             self._slow = None
@@ -336,36 +348,3 @@ class FrontLane(Watched, asyncio.Protocol):
             self._late()
         elif self._due < NEVER:
             self.expect(self._due, self._late)
-
-
-class _BodyReader(asyncio.BufferedProtocol):
-    """Receives the rest of one large body; everything else is the lane's."""
-
-    __slots__ = ("_lane", "_place", "_turn")
-
-    def __init__(self, lane: FrontLane, turn: Turn) -> None:
-        self._lane = lane
-        self._turn = turn
-        self._place = turn.place()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes belong."""
-        del sizehint
-        return self._place
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """So many bytes came."""
-        self._place = self._place[nbytes:]
-        self._turn.took(nbytes)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        self._lane.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client takes nothing."""
-        self._lane.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._lane.resume_writing()

@@ -56,8 +56,8 @@ class Lane(Protocol):
     def receive_in_place(self, turn: Turn, size: int) -> None:
         """Let the socket write the missing rest of a large body where it belongs."""
 
-    def received(self) -> None:
-        """A large body is complete."""
+    def received(self, size: int) -> None:
+        """A body of so many bytes is complete."""
 
     def answered(self, turn: Turn, *, close: bool) -> None:
         """A request is over; what it has not read of its body is still to come."""
@@ -234,7 +234,7 @@ class Turn:
         self._filled += size
         self.missing -= size
         if not self.missing:
-            self._lane.received()
+            self._lane.received(self._filled)
             self._complete()
 
     def _complete(self) -> None:

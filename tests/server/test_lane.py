@@ -269,7 +269,8 @@ def test_a_client_that_leaves_in_the_moment_of_its_answer_has_left(*, fast: bool
         run_virtual(scenario())
 
 
-def test_a_connection_that_is_gone_leaves_nothing_to_the_collector() -> None:
+@pytest.mark.parametrize("last", [NEXT, head(200_000), head(200_000) + b"x" * 1000])
+def test_a_connection_that_is_gone_leaves_nothing_to_the_collector(last: bytes) -> None:
     async def scenario() -> list[object]:
         async with fleet() as running:
             wire = Wire()
@@ -278,9 +279,12 @@ def test_a_connection_that_is_gone_leaves_nothing_to_the_collector() -> None:
             for piece in (NEXT, head(), BODY):
                 lane.data_received(piece)
             await until(lambda: wire.answers >= 2)
+            lane.data_received(last)
+            await asyncio.sleep(0.5)
             gc.collect()
             gc.disable()
-            lane.connection_lost(None)
+            (wire.protocol or lane).connection_lost(None)  # type: ignore[attr-defined] # it is one that is connected
+            wire.protocol = None
             del lane
             return [each for each in gc.get_objects() if isinstance(each, FrontLane)]
 
@@ -288,3 +292,99 @@ def test_a_connection_that_is_gone_leaves_nothing_to_the_collector() -> None:
         assert [] == run_virtual(scenario())
     finally:
         gc.enable()
+
+
+def receive(protocol: asyncio.BaseProtocol | None, data: bytes) -> list[int]:
+    """Give a protocol bytes as a socket does; in pieces of these sizes."""
+    assert isinstance(protocol, asyncio.BufferedProtocol)
+    sizes = []
+    while data:
+        place = protocol.get_buffer(-1)
+        taken = min(len(place), len(data))
+        place[:taken] = data[:taken]
+        protocol.buffer_updated(taken)
+        sizes.append(taken)
+        data = data[taken:]
+    return sizes
+
+
+HUGE = BODY[:-1] + b" " * 300_000 + b"}"
+LARGE = BODY[:-1] + b" " * 200_000 + b"}"
+MIDDLE = BODY[:-1] + b" " * 20_000 + b"}"
+LANDING = 16 * 1024
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes", "answers", "stays"),
+    [
+        (head(len(HUGE)) + HUGE, [LANDING, len(head(len(HUGE)) + HUGE) - LANDING], 1, True),
+        (head(len(LARGE)) + LARGE, [LANDING, len(head(len(LARGE)) + LARGE) - LANDING], 1, False),
+        (head(len(MIDDLE)) + MIDDLE, [LANDING, len(head(len(MIDDLE)) + MIDDLE) - LANDING], 1, False),
+        (NEXT, [len(NEXT)], 1, True),
+        (NEXT + NEXT, [2 * len(NEXT)], 2, True),
+        (LIVEZ, [len(LIVEZ)], 0, False),
+    ],
+    ids=["huge", "large", "middle", "small", "two", "not plain"],
+)
+def test_after_a_huge_body_the_next_one_is_received_in_place(
+    given: bytes, sizes: list[int], answers: int, *, stays: bool
+) -> None:
+    async def scenario() -> None:
+        async with connected() as on:
+            data = head(len(HUGE)) + HUGE
+            on.lane.data_received(data[:1000])
+            reader = on.wire.protocol
+            assert [len(data) - 1000] == receive(reader, data[1000:])
+            await until(lambda: on.wire.answers == 1)
+            assert reader is on.wire.protocol
+
+            assert sizes == receive(reader, given)
+            await until(lambda: on.wire.answers == 1 + answers)
+            left_to = on.lane if answers else on.wide
+            assert (reader if stays else left_to) is on.wire.protocol
+            assert ([] if answers else [on.wire, LIVEZ]) == on.wide.heard
+
+    run_virtual(scenario())
+
+
+def test_after_one_that_is_not_huge_they_are_received_as_ever() -> None:
+    async def scenario() -> None:
+        async with connected() as on:
+            on.lane.data_received(head(len(LARGE)) + LARGE[:1000])
+            assert [len(LARGE) - 1000] == receive(on.wire.protocol, LARGE[1000:])
+            await until(lambda: on.wire.answers == 1)
+
+            assert on.lane is on.wire.protocol
+
+    run_virtual(scenario())
+
+
+def test_what_came_down_for_one_connection_is_not_where_another_one_reads() -> None:
+    async def scenario() -> None:
+        async with connected() as one, connected() as other:
+            places = []
+            for on in (one, other):
+                on.lane.data_received(head(len(HUGE)) + HUGE[:1000])
+                receive(on.wire.protocol, HUGE[1000:])
+                assert isinstance(on.wire.protocol, asyncio.BufferedProtocol)
+                places.append(on.wire.protocol.get_buffer(-1))
+
+            places[0][:5] = b"first"
+            assert b"first" != bytes(places[1][:5])
+
+    run_virtual(scenario())
+
+
+def test_the_unread_rest_of_a_huge_body_is_passed_over() -> None:
+    async def scenario() -> None:
+        async with connected() as on:
+            data = head(len(HUGE)) + HUGE
+            on.lane.data_received(data[:1000])
+            receive(on.wire.protocol, data[1000:] + head(300_000, "x-holdfast-timeout: soon") + b"x" * 1000)
+            await until(lambda: on.wire.answers == 2)
+
+            assert on.lane is on.wire.protocol
+            on.lane.data_received(b"x" * 299_000 + NEXT)
+            await until(lambda: on.wire.answers == 3)
+
+    run_virtual(scenario())
