@@ -65,8 +65,8 @@ class Answer:
     """One answer, as far as its bytes are in. `failure` counts once the body that came before it is taken."""
 
     __slots__ = (
-        "_begun", "_half_size", "_kept_alive", "_lines", "_missing", "_owed", "_parser", "_pieces", "_plainly_chunked",
-        "_silent", "_until_close", "complete", "failure", "head", "packed", "received", "reusable", "status", "unread",
+        "_begun", "_half_size", "_kept_alive", "_lines", "_owed", "_parser", "_pieces", "_plainly_chunked", "_silent",
+        "_until_close", "complete", "failure", "head", "packed", "received", "reusable", "status", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -91,15 +91,13 @@ class Answer:
         self._plainly_chunked = False
         """The body comes in chunks, and so far they were plain: where each ends is known here."""
         self._owed = 0
-        """Bytes that are missing of the chunk which the parser has begun to see."""
+        """Bytes that are still to come: of a chunk which the parser has begun to see, or of a body that is counted."""
         self._half_size = b""
         """The beginning of the length of a chunk."""
         self._silent = 0
         self._until_close = False
         self._kept_alive = False
         """What the head says of the connection, where bodies are taken without the parser."""
-        self._missing = 0
-        """Bytes that are still to come of a body whose length was told in a usual head."""
         self._parser: HttpResponseParser | None = None
 
     def field(self, name: str) -> str:
@@ -140,10 +138,10 @@ class Answer:
             self._begin(data)
             return
         self.received += len(data)
-        if self._missing:
-            self._take_counted(data)
-        elif self._plainly_chunked:
+        if self._plainly_chunked:
             self._take_chunks(data)
+        elif self._owed:
+            self._take_counted(data)
         else:
             self._ask_parser(data)
 
@@ -161,20 +159,20 @@ class Answer:
         self.status, end, length, self._kept_alive = head
         self.head = data[:end].decode("latin-1")
         if length is not None:
-            self._missing = length
+            self._owed = length
             self._take_counted(data[end:])
         else:
             self._plainly_chunked, self._silent = True, end
             self._take_chunks(data[end:])
 
     def _take_counted(self, data: bytes) -> None:
-        """Take what is missing of a body whose length was told in a usual head."""
-        piece = data[: self._missing]
+        """Take the body, or a part of it, whose length was told in a usual head."""
+        piece = data[: self._owed]
         if piece:
             self._pieces.append(piece)
             self.unread += len(piece)
-            self._missing -= len(piece)
-        if not self._missing:
+            self._owed -= len(piece)
+        if not self._owed:
             self.complete = True
             # Blank lines between answers are nothing to the parser.
             self.reusable = self._kept_alive and not data[len(piece) :].strip(b"\r\n")

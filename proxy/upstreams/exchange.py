@@ -97,17 +97,15 @@ class Exchange:
     """One answer in progress: its head, and its body as it arrives."""
 
     __slots__ = (
-        "_connection", "_loop", "_packed", "_poured", "_stand_in", "_unattended", "_until", "_waiter", "answer",
-        "asked_at", "large", "sink", "status",
+        "_connection", "_packed", "_poured", "_stand_in", "_unattended", "_until", "_waiter", "answer", "asked_at",
+        "large", "sink",
     )  # fmt: skip
 
     def __init__(self, connection: Carrier) -> None:
         self.answer = Answer()
         self.large = False
         """The request was too large to leave at once."""
-        self.status = 0
         self._connection = connection
-        self._loop = connection.loop
         self.asked_at = connection.loop.time()
         """When the request was sent (the loop's clock)."""
         self._packed: Unpacker | None = None
@@ -132,9 +130,13 @@ class Exchange:
         answer = self.answer
         while not answer.status:
             await self._wait(until)
-        self.status = answer.status
         if answer.packed:
             self._packed = unpacker(answer.field("content-encoding"))
+
+    @property
+    def status(self) -> int:
+        """That of the answer; 0 until its head is in."""
+        return self.answer.status
 
     def whole(self) -> bytes | None:
         """The whole body, if all of it is there already and nothing has been read of it."""
@@ -145,8 +147,8 @@ class Exchange:
 
         Raises TimeoutError at `until` (the loop's clock), and TransportError when the connection breaks.
         """
-        answer, loop = self.answer, self._loop
-        if loop.time() >= until:
+        answer = self.answer
+        if self._connection.loop.time() >= until:
             # A timer does not get its turn while there is always something to read.
             raise TimeoutError
         if self._packed is not None:
@@ -179,7 +181,7 @@ class Exchange:
             if attendant is not None:
                 self.notify(attendant, until)
                 return Poured.UNDER_WAY
-            waiter = pause(self._loop)
+            waiter = pause(self._connection.loop)
             self.notify(waiter, until)
             try:
                 await waiter
@@ -230,7 +232,7 @@ class Exchange:
         self._unattended = True
         self.answer.discard()
         self._connection.resume()
-        self._until = self._loop.time() + _RUN_OUT_S
+        self._until = self._connection.loop.time() + _RUN_OUT_S
         self._connection.watch(self._until)
 
     def wake(self) -> None:
@@ -311,7 +313,7 @@ class Exchange:
         """Until the next `wake`. Raises TransportError when there is nothing to wait for."""
         if self.answer.failure is not None:
             raise TransportError(self.answer.failure)
-        waiter = pause(self._loop)
+        waiter = pause(self._connection.loop)
         self.notify(waiter, until)
         try:
             await waiter
