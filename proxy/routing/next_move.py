@@ -266,7 +266,8 @@ def _is_last(plan: Plan, ready: dict[int, float], step: int) -> bool:
     if plan.last_resort is not None:
         return False
     here = plan.steps[step].deployment
-    return all(at >= plan.deadline or plan.steps[other].deployment == here for other, at in ready.items())
+    others = [at for other, at in ready.items() if plan.steps[other].deployment != here]
+    return not others or min(others) >= plan.deadline
 
 
 def _ready(
