@@ -12,7 +12,8 @@ import re
 from typing import Final
 
 _MOST: Final = 16 * 1024
-"""Bytes of a usual head, well below what is too much."""
+_MOST_LINES: Final = 128
+"""Bytes and lines of a usual head, well below what is too much."""
 # What is said of the body and the connection is found by name wherever it stands, but only once. The first letter of a
 # name is looked at by itself, as it tells most names from those.
 _OTHERS: Final = rb"""(?:
@@ -39,7 +40,7 @@ kept alive."""
 def usual_head(data: bytes) -> UsualHead | None:
     """The head that these bytes begin with, if it is a usual one."""
     found = _HEAD.match(data, 0, _MOST)
-    if found is None:
+    if found is None or data.count(b"\n", 0, found.end()) > _MOST_LINES:
         return None
     status, before, length, behind = found.groups()
     if before is not None and behind is not None:

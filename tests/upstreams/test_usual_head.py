@@ -106,6 +106,7 @@ def test_usual(head: bytes, status: int, length: int | None, kept_alive: bool) -
         whole(THREE + b"X Y: x\r\n"),
         whole(THREE).replace(b"\r\n", b"\n"),
         b"\r\n" + whole(THREE),
+        whole(THREE + b"X: x\r\n" * 200),
         whole(THREE + b"X: x\r\n" * 3000),
     ],
 )
