@@ -13,7 +13,8 @@ from proxy.config.settings import Settings, StepSettings
 from proxy.core.chat import parse_chat
 from proxy.core.failure import Failure
 from proxy.core.names import DeploymentId
-from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
+from proxy.upstreams.client import Timers, UpstreamClient
+from proxy.upstreams.replies import JsonReply
 from proxy.upstreams.transport import Transport
 from proxy.upstreams.ways import Ask
 

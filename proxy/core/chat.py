@@ -57,9 +57,13 @@ def quick_chat(body: Body) -> ModelRequest | None:
 
 
 def is_usual(request: ModelRequest) -> bool:
-    """Whether a request is for one whole answer, and asks for nothing unusual."""
+    """Whether a request is for one answer, whole or as a stream, and asks for nothing unusual."""
     fields = request.fields
-    return _UNUSUAL.isdisjoint(fields) or (fields.get("stream") == _FALSE and len(_UNUSUAL & fields.keys()) == 1)
+    if _UNUSUAL.isdisjoint(fields):
+        return True
+    if request.stream:
+        return "n" not in fields and "service_tier" not in fields
+    return fields.get("stream") == _FALSE and len(_UNUSUAL & fields.keys()) == 1
 
 
 def wants_usage(fields: Mapping[str, Raw]) -> bool:

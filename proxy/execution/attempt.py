@@ -27,9 +27,10 @@ from proxy.execution.waiting_room import WaitingRoom
 from proxy.pool.permit import IGNORED, SUCCEEDED, Outcome, Permit
 from proxy.pool.pool import Pool
 from proxy.routing.plan import PlannedStep
-from proxy.upstreams.client import JsonReply, Timers, UpstreamClient
+from proxy.upstreams.client import Timers, UpstreamClient
 from proxy.upstreams.headers import notable
 from proxy.upstreams.prepared_call import PreparedCall
+from proxy.upstreams.replies import JsonReply, StreamReply
 from proxy.upstreams.transport import Exchange
 from proxy.upstreams.ways import Ask
 
@@ -142,6 +143,16 @@ class Attempts:
         self._emit(ended)
         return JsonAnswer(completion.body, passed, (), usage), ended
 
+    def stream_prepared(
+        self, permit: Permit, call: PreparedCall, exchange: Exchange, ask: Ask, timers: Timers
+    ) -> StreamAnswer | None:
+        """The stream that a prepared call has begun, of which nothing is read yet; None where `make` is to look at it.
+
+        `timers` are as of `make`; that a connection was opened is past.
+        """
+        reply = call.stream(exchange, ask)
+        return None if reply is None else self._stream(permit, reply, timers, exchange.asked_at)
+
     def end_refused(self, permit: Permit, failure: Failure, started: float) -> AttemptEnded:
         """End an attempt that a prepared call could not begin."""
         return self._end(permit, failure, started, None)
@@ -172,13 +183,17 @@ class Attempts:
             return self._client.judged(first, permit.deployment.id, ask)
         if first is not None:
             result.first = first
-            if result.limits:
-                self._heed_headroom(permit, result.limits)
+            self.opened(result)
         return result
+
+    def opened(self, answer: StreamAnswer) -> None:
+        """A stream has content in hand: from now on its answer is a good one."""
+        if answer.limits:
+            self._heed_headroom(answer.permit, answer.limits)
 
     async def _call(self, permit: Permit, ask: Ask, timers: Timers) -> JsonAnswer | StreamAnswer | Failure:
         """Call; of a stream nothing is read yet."""
-        started = self._clock()
+        started = self._clock() if ask.begun is None else ask.begun.asked_at
         permit.stream = ask.request.stream
         if ask.request.wire is Wire.EMBEDDINGS:
             permit.embeds = True
@@ -192,6 +207,9 @@ class Attempts:
                 self._heed_headroom(permit, reply.limits)
             completion = reply.completion
             return JsonAnswer(completion.body, reply.headers, reply.dropped, _usage_of(completion), reply.wire)
+        return self._stream(permit, reply, timers, started)
+
+    def _stream(self, permit: Permit, reply: StreamReply, timers: Timers, started: float) -> StreamAnswer:
         relay = Relay(
             reply.exchange,
             reply.splice,

@@ -71,19 +71,28 @@ class Delivery:
         "_answer", "_begun", "_cause", "_encoding", "_overheard", "_settings", "_transcript", "_walk", "outlet",
     )  # fmt: skip
 
-    def __init__(self, walk: Walk, outlet: Outlet, answer: StreamAnswer) -> None:
-        """`walk` is the request's, with the stream's step as its current one."""
+    def __init__(
+        self,
+        walk: Walk,
+        outlet: Outlet,
+        answer: StreamAnswer,
+        transcript: Transcript | None = None,
+        *,
+        begun: bool = False,
+    ) -> None:
+        """`walk` is the request's, with the stream's step as its current one. If it has `begun`, its relay is connected
+        already, with this transcript, where one is kept."""
         request = walk.run.request
         self._walk = walk
         self.outlet = outlet
         """Where what the client gets goes."""
         self._answer = answer
-        self._begun = False
+        self._begun = begun
         """Of what is under way, the first events have gone out."""
         self._settings = walk.run.plan.resume
         self._overheard = None if request.wire is Wire.CHAT else Overheard(request)
-        self._transcript: Transcript | None = None
-        if self._settings is not None:
+        self._transcript = transcript
+        if not begun and self._settings is not None:
             read = condense if self._overheard is None else self._overheard.condense
             self._transcript = Transcript(read, walk.world.transcripts)
         self._encoding: Encoding | None = None

@@ -123,6 +123,34 @@ class Relay:
         first, self._unsent = self._unsent, b""
         return first
 
+    def goes_on(self, attendant: Attendant) -> bool:
+        """Go on with nobody waiting, before the first content or after it: whether it does.
+
+        If not, there is something to be done: to show the first content (`opened`), to end (`whole`), or it is for
+        `gate` or `run` to find out what.
+        """
+        state = self._splice.state
+        before = state in _BEFORE
+        if self._unsent or self._error is not None or not (before or state is StreamState.COMMITTED):
+            return False
+        if not self._exchange.pour_on(self._look if before else self._forward, self._limit(), self):
+            return False
+        self._attendant = attendant
+        return True
+
+    def opened(self, most: int) -> bytes | None:
+        """What the client gets first, as `gate` returns it; None where that has another answer, or it is more than so
+        many bytes."""
+        if self._splice.state in _BEFORE or self._splice.failure is not None or len(self._unsent) > most:
+            return None
+        first, self._unsent = self._unsent, b""
+        return first
+
+    @property
+    def whole(self) -> bool:
+        """The client has been sent all of it: `run` would return None at once."""
+        return self._splice.state is StreamState.DONE and not self._unsent and self._error is None
+
     def _look(self, data: bytes, chunk: bytes | None) -> float | None:
         """Take what came before there is something to show; returns as `_forward`."""
         del chunk

@@ -27,7 +27,7 @@ from proxy.pool.standing import Hold, Standing
 from proxy.routing.dimensions import Dimensions
 from proxy.routing.eligibility import plain_tokens
 from proxy.routing.next_move import Attempt, Queue
-from proxy.routing.plan import PlannedStep
+from proxy.routing.plan import Plan, PlannedStep
 from proxy.routing.sizes import Sizes
 from proxy.streams.resume import HoldBack
 from proxy.streams.transcript import Room
@@ -59,6 +59,12 @@ class World:
     sizes: Sizes = field(default_factory=Sizes)
     transcripts: Room = field(default_factory=Room)
     dimensions: Dimensions = field(default_factory=Dimensions)
+
+
+def hold_of(plan: Plan) -> HoldBack:
+    """What of a stream is kept back until it is complete."""
+    # What is held can be hidden only where somebody else can say it.
+    return HoldBack.NONE if plan.resume is None or len(plan.steps) < 2 else plan.resume.hold
 
 
 class Walk:
@@ -168,8 +174,6 @@ class Walk:
     ) -> Coroutine[None, None, Result]:
         """One attempt on a step, for its permit; with a `resumption`, to go on with a broken answer."""
         run = self.run
-        # What is held can be hidden only where somebody else can say it.
-        resume = run.plan.resume if len(run.plan.steps) > 1 else None
         begun = run.begun if run.begun is not None and run.begun.permit is permit else None
         return self.world.attempts.make(
             permit,
@@ -177,7 +181,7 @@ class Walk:
             Ask(
                 run.request,
                 run.history.refused_fields(run.plan, step) if run.history.tried else (),
-                HoldBack.NONE if resume is None else resume.hold,
+                hold_of(run.plan),
                 resumption,
                 None if begun is None else begun.under_way,
             ),

@@ -21,17 +21,9 @@ from proxy.routing.explain import explain
 from proxy.server.context import Context
 from proxy.server.door import MOST_AT_ONCE, Door
 from proxy.server.telling import tell, tell_json
-from proxy.server.wire import safe
+from proxy.server.wire import SSE_HEADERS, safe
 from proxy.streams.resume import OBSTACLES
 from proxy.streams.splice import DONE_EVENT
-
-_SSE_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    # nginx and its kin would hold the stream back in their buffers.
-    "x-accel-buffering": "no",
-}
-
 
 _ANTHROPICS = frozenset({Wire.MESSAGES, Wire.COUNT_TOKENS})
 
@@ -62,7 +54,7 @@ def stream_headers(
 ) -> dict[str, str]:
     """The headers of a stream that has content."""
     running = (answer.permit.deployment.id, context.clock() - answer.started)
-    headers = {**answer.headers, **tell(context, run, run.current, record, running), **_SSE_HEADERS}
+    headers = {**answer.headers, **tell(context, run, run.current, record, running), **SSE_HEADERS}
     if answer.dropped:
         headers["x-holdfast-dropped"] = safe(", ".join(answer.dropped))
     return headers | own_id(door)
@@ -81,7 +73,7 @@ async def send_last_resort(door: Door, context: Context, run: Run, answer: Resor
     told["x-holdfast-degraded"] = record.degraded
     stream = run.request.stream
     body = answer.kept.body if answer.kept is not None else _last_words(run.request, answer.text)
-    headers = {**told, **_SSE_HEADERS} if stream else {**told, "content-type": "application/json"}
+    headers = {**told, **SSE_HEADERS} if stream else {**told, "content-type": "application/json"}
     if not stream and len(body) <= MOST_AT_ONCE:
         door.answer(200, headers, body)
         return

@@ -1,9 +1,10 @@
 """The fast path: requests about which nothing is to be decided, answered without a coroutine.
 
 Theory of operation. Nearly every request is like the one before it: from a client that was seen, for a route whose
-first deployment is free, to be answered by one whole JSON that is good. What the engine (`model_request.py` and all
+first deployment is free, to be answered by one good answer. What the engine (`model_request.py` and all
 below it) works out about such a request comes out the same each time, so it is worked out once (`Prepared`), and the
-request is served in two callbacks of the network: the one that brings its body, and the one that brings its answer.
+request is served in two callbacks of the network: the one that brings its body, and the one that brings its answer;
+a stream (`stream_flight.py`) in those that bring its head, its first content and its end.
 
     body --take--> in flight (`flight.py`) --(a good answer, and all of it)--> answered
        |               |
@@ -28,6 +29,7 @@ from proxy.core.errors import ClientError
 from proxy.core.request import Body
 from proxy.core.wire import Wire
 from proxy.execution.executor import Executor
+from proxy.execution.walk import hold_of
 from proxy.pool.standing import FREE
 from proxy.routing.eligibility import LEAST_LEARNED
 from proxy.routing.explain import reason
@@ -36,6 +38,7 @@ from proxy.server.clients import may_use
 from proxy.server.door import Head, body_patience
 from proxy.server.flight import Base, FastTurn, Flight, Prepared
 from proxy.server.lifecycle import Lifecycle
+from proxy.server.stream_flight import StreamFlight
 from proxy.server.wire import safe_name
 
 _MOST_KNOWN: Final = 1024
@@ -90,7 +93,8 @@ class FastPath:
         if not lifecycle.admit(turn, self._most):
             return False
         budgets, pool, steps = self._budgets, self._pool, prepared.usual.steps
-        flight = Flight(self._base, turn, prepared, request, now - turn.since, long=len(body) >= LEAST_LEARNED)
+        make = StreamFlight if request.stream else Flight
+        flight = make(self._base, turn, prepared, request, now - turn.since, long=len(body) >= LEAST_LEARNED)
         budgets.request(prepared.route.name, now)
         first, second = steps[0], steps[1] if len(steps) > 1 else None
         permit = None
@@ -144,6 +148,7 @@ class FastPath:
             calls,
             plan.patience,
             plan.last_resort is None and len(plan.steps) == 1,
+            hold_of(plan),
             f"x-holdfast-route: {safe_name(route.name)}\r\nx-holdfast-attempts: 1\r\n"
             f"x-holdfast-trail: {safe_name(str(deployment))};o=ok;ms=",
             f"x-holdfast-upstream: {deployment.upstream}\r\nx-holdfast-model: {safe_name(deployment.model)}\r\n"

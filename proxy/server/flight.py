@@ -1,5 +1,7 @@
 """One request on the fast path, from its first attempt to its answer; theory of operation in `fast_path.py`.
 
+Whatever is special about streams is in `stream_flight.py`.
+
 Each event of the network finds its flight waiting for one exchange, and leaves it waiting for one, or over:
 
     ask --> waiting --a good answer--> answered
@@ -22,7 +24,9 @@ from proxy.core.event import AttemptEnded, Happening, RequestEnded
 from proxy.core.failure import Failure
 from proxy.core.request import ModelRequest
 from proxy.execution.attempt import Attempts
+from proxy.execution.delivery import Delivery
 from proxy.execution.executor import Executor
+from proxy.execution.outlet import Outlet
 from proxy.execution.run import Begun, JsonAnswer, Run
 from proxy.execution.walk import Walk
 from proxy.pool.permit import IGNORED, Permit
@@ -32,11 +36,12 @@ from proxy.server.door import MOST_AT_ONCE, Head
 from proxy.server.lifecycle import Lifecycle
 from proxy.server.telling import close, sum_up, tell_json
 from proxy.server.wire import header_lines
+from proxy.streams.resume import HoldBack
 from proxy.upstreams.prepared_call import PreparedCall
 from proxy.upstreams.transport import Exchange, TransportError, UnderWay
 
 
-class FastTurn(Protocol):
+class FastTurn(Outlet, Protocol):
     """One request of the front lane, as the fast path needs it."""
 
     id: str
@@ -54,14 +59,25 @@ class FastTurn(Protocol):
     def answer_with(self, status: int, lines: str, body: bytes) -> None:
         """Give a whole answer, with these lines of headers. Raises ConnectionError when nobody is there."""
 
+    @property
+    def takes(self) -> bool:
+        """Somebody is there to be answered, and has taken what was sent."""
+
+    def stream_with(self, lines: str, deadline: float, first: bytes) -> None:
+        """Begin a streamed answer, with these lines of headers and this content, which the client has to have taken by
+        the deadline (the loop's clock). As an outlet it goes on from there. Raises as `answer_with`."""
+
+    def end_stream(self) -> None:
+        """The stream is whole. Raises as `answer_with`."""
+
     def break_down(self, error: Exception) -> None:
         """Nobody thought of such an error: log it, and say so if there is somebody to be told."""
 
     def over(self) -> None:
         """Nothing more is to be done for it."""
 
-    def serve(self, run: Run | None = None) -> None:
-        """Let the engine serve it: from its beginning, or from where a run is."""
+    def serve(self, run: Run | None = None, delivery: Delivery | None = None) -> None:
+        """Let the engine serve it: from its beginning, or from where a run is, perhaps with a stream on its way."""
 
 
 class Prepared(NamedTuple):
@@ -77,6 +93,8 @@ class Prepared(NamedTuple):
     """Seconds from the request's arrival to its deadline."""
     last: bool
     """Nobody but the first is there to be asked."""
+    hold: HoldBack
+    """What of a stream is kept back until it is complete."""
     trail: str
     reason: str
     """Of the answer's head: what stands before the attempt's duration, and behind the timing."""
@@ -141,7 +159,8 @@ class Flight:
         else:
             until = turn.since + prepared.patience
             if not last:
-                until = min(until, now + prepared.usual.steps[step].timeouts.answer)
+                timeouts = prepared.usual.steps[step].timeouts
+                until = min(until, now + (timeouts.first_token if self._request.stream else timeouts.answer))
             self._exchange = begun
             begun.notify(self, until)
         return True
@@ -246,7 +265,7 @@ class Flight:
         if self._walk is not None:
             sum_up(record, self._walk.run)
         record.status, record.outcome = 500, "internal_error"
-        close(base, record, turn.since)
+        self._note(record)
         base.lifecycle.over(turn)
         turn.over()
 
@@ -271,15 +290,13 @@ class Flight:
             turn.answer_with(200, lines, answer.body)
         except ConnectionError:
             record.status, record.outcome = 499, "client_left"
-        close(base, record, turn.since)
+        self._note(record)
 
     def _tell_first(self, answer: JsonAnswer, attempt: AttemptEnded, record: RequestEnded) -> str:
-        """As `tell_json` and `sum_up`, where the first attempt has brought the answer: most of it is prepared."""
+        """As `tell_json`, where the first attempt has brought the answer: most of it is prepared."""
         turn, prepared = self._turn, self._prepared
         took = self._base.clock() - turn.since
-        record.status, record.usage, record.first_token = 200, answer.usage, took
-        record.deployment, record.attempts, record.cost = attempt.deployment, (attempt,), attempt.cost
-        record.waited_for_others += attempt.duration
+        self._note_first(record, attempt, answer.usage, took)
         lines = (
             f"{prepared.trail}{attempt.duration * 1000:.0f}\r\nserver-timing: upstream;dur={took * 1000:.1f}, "
             f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}"
@@ -290,14 +307,24 @@ class Flight:
             lines += f"x-holdfast-cost: {attempt.cost:.8f}\r\n"
         return lines + "content-type: application/json\r\n"
 
+    def _note_first(self, record: RequestEnded, attempt: AttemptEnded, usage: bytes | None, first_token: float) -> None:
+        """As `sum_up`, where the first attempt has brought the answer."""
+        record.status, record.usage, record.first_token = 200, usage, first_token
+        record.deployment, record.attempts, record.cost = attempt.deployment, (attempt,), attempt.cost
+        record.waited_for_others += attempt.duration
+
+    def _note(self, record: RequestEnded) -> None:
+        """Write down what came of the request."""
+        close(self._base, record, self._turn.since)
+
     def _record(self) -> RequestEnded:
         """The record of the request: what is asked."""
-        turn, prepared = self._turn, self._prepared
+        turn, prepared, request = self._turn, self._prepared, self._request
         return RequestEnded(
             turn.id,
             prepared.route.name,
-            self._request.model,
-            stream=False,
+            request.model,
+            request.stream,
             client=prepared.client,
             waited_for_others=self._body_took,
             client_retry=turn.head.client_retry,

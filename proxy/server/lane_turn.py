@@ -10,12 +10,14 @@ from typing import Final, Protocol
 
 from proxy.core.errors import ClientError, body_timeout, internal, request_too_large
 from proxy.core.request import Body, ModelRequest
+from proxy.execution.delivery import Delivery
 from proxy.execution.run import Run
 from proxy.server.context import Context
 from proxy.server.door import Head, Sender
 from proxy.server.flight import Flight
 from proxy.server.lifecycle import Work
 from proxy.server.model_request import Service
+from proxy.server.streamed import OnItsWay
 from proxy.server.wire import error_body, header_lines, http_head, new_request_id
 from proxy.upstreams.strand import Pause, Strand, pause
 
@@ -142,12 +144,18 @@ class Turn:
         if not self._context.fast_path.take(self, self._body):
             self.serve()
 
-    def serve(self, run: Run | None = None) -> None:
-        """Let the engine serve the request: from its beginning, or from where a run is."""
+    def serve(self, run: Run | None = None, delivery: Delivery | None = None) -> None:
+        """As of a `FastTurn`."""
         self._waits = False
-        service = self._service = self._service or Service(self, self._context, run)
+        on_its_way = None if delivery is None else OnItsWay(self, delivery)
+        service = self._service = self._service or Service(self, self._context, run, on_its_way)
         self._strand = Strand(self._serve(service))
         self._strand.start()
+
+    @property
+    def takes(self) -> bool:
+        """As of a `FastTurn`."""
+        return self._lane.open and not self._lane.full
 
     def needed(self) -> None:
         """As of an `Attendant`."""
@@ -275,12 +283,26 @@ class Turn:
 
     def begin(self, headers: Mapping[str, str], *, deadline: float, size: int | None = None) -> Sender:
         """As of a `Door`."""
+        self._begin_answer(header_lines(headers), deadline, size)
+        return self
+
+    def stream_with(self, lines: str, deadline: float, first: bytes) -> None:
+        """As of a `FastTurn`."""
+        self._begin_answer(lines, deadline, None)
+        self._lane.send(self._with_head(first))
+
+    def _begin_answer(self, lines: str, deadline: float, size: int | None) -> None:
         self._deadline, self._chunked = deadline, size is None
         if size is None:
             self._lane.unhurried()
         self._closes = self._context.lifecycle.draining
-        self._head = http_head(200, header_lines(headers), size, close=self._closes, request_id=self.id)
-        return self
+        self._head = http_head(200, lines, size, close=self._closes, request_id=self.id)
+
+    def _with_head(self, data: bytes) -> bytes:
+        """The head, and the first piece."""
+        self._begun = True
+        head, self._head = self._head, b""
+        return b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data
 
     def push(self, data: bytes, chunk: bytes | None = None) -> bool:
         """As of an `Outlet`."""
@@ -299,9 +321,7 @@ class Turn:
     async def write(self, data: bytes) -> None:
         """As of a `Sender`."""
         if not self._begun:
-            self._begun = True
-            data = b"%b%x\r\n%b\r\n" % (self._head, len(data), data) if self._chunked else self._head + data
-            self._head = b""
+            data = self._with_head(data)
         elif self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self._lane.send(data)
@@ -311,9 +331,14 @@ class Turn:
         """As of a `Sender`."""
         self.ended = True
         if self._chunked:
-            self._lane.send(_LAST_CHUNK if self._begun else self._head + _LAST_CHUNK)
-            self._begun = True
+            self.end_stream()
             await self._room()
+
+    def end_stream(self) -> None:
+        """As of a `FastTurn`."""
+        self.ended = True
+        self._lane.send(_LAST_CHUNK if self._begun else self._head + _LAST_CHUNK)
+        self._begun = True
 
     def drained(self) -> None:
         """The client has taken what it was sent."""

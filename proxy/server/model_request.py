@@ -22,7 +22,7 @@ from proxy.server.answer import explain_plan, send_json, send_last_resort
 from proxy.server.clients import check_may_use
 from proxy.server.context import Context
 from proxy.server.door import Door, body_patience
-from proxy.server.streamed import Streamed
+from proxy.server.streamed import OnItsWay, Streamed, begin
 
 _ANTHROPICS = ("anthropic-version", "anthropic-beta")
 _OWN_HEADERS = {Wire.MESSAGES: _ANTHROPICS, Wire.COUNT_TOKENS: _ANTHROPICS}
@@ -34,10 +34,15 @@ class Service:
 
     __slots__ = ("_account", "_streamed")
 
-    def __init__(self, door: Door, context: Context, run: Run | None = None) -> None:
-        """A `run` is that of a request which was let in, and has come so far already."""
-        self._account = Account(door, context, run)
+    def __init__(
+        self, door: Door, context: Context, run: Run | None = None, on_its_way: OnItsWay | None = None
+    ) -> None:
+        """A `run` is that of a request which was let in, and has come so far already; perhaps with a stream."""
+        account = self._account = Account(door, context, run)
         self._streamed: Streamed | None = None
+        if run is not None and on_its_way is not None:
+            self._streamed = Streamed(account, run, *on_its_way)
+            account.record.deployment = None if run.current is None else run.current.deployment
 
     async def go_on(self, attendant: Attendant | None = None) -> bool:
         """Serve it to its end. Raises ClientError for what its client is still to be told.
@@ -59,7 +64,7 @@ class Service:
                 if answer.gated:
                     account.goes_on = True
                     return False
-                streamed = self._streamed = Streamed(account, run, answer)
+                streamed = self._streamed = begin(account, run, answer)
             over = await streamed.bring(attendant)
             account.goes_on = not over
             return over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from proxy.execution.delivery import Delivery
 from proxy.execution.relay import POURS, Attendant
@@ -12,20 +13,32 @@ from proxy.server.answer import broken, stream_headers, told_of
 from proxy.server.door import Sender
 
 
+def begin(account: Account, run: Run, answer: StreamAnswer) -> Streamed:
+    """Answer with a stream. The head is made here, and goes out with the first content."""
+    door, context = account.door, account.context
+    headers = stream_headers(door, context, run, answer, account.record)
+    sender = door.begin(headers, deadline=run.plan.deadline)
+    return Streamed(account, run, sender, context.executor.delivery(run, answer, sender))
+
+
+class OnItsWay(NamedTuple):
+    """A stream whose beginning its client has already."""
+
+    sender: Sender
+    delivery: Delivery
+
+
 class Streamed:
     """One stream that a request is answered with."""
 
     __slots__ = ("_account", "_delivery", "_run", "_sender")
 
-    def __init__(self, account: Account, run: Run, answer: StreamAnswer) -> None:
-        """The head is made here, and goes out with the first content."""
-        door, context, record = account.door, account.context, account.record
-        record.status = 200
-        headers = stream_headers(door, context, run, answer, record)
+    def __init__(self, account: Account, run: Run, sender: Sender, delivery: Delivery) -> None:
+        account.record.status = 200
         self._account = account
         self._run = run
-        self._sender: Sender = door.begin(headers, deadline=run.plan.deadline)
-        self._delivery: Delivery = context.executor.delivery(run, answer, self._sender)
+        self._sender = sender
+        self._delivery = delivery
 
     async def bring(self, attendant: Attendant | None) -> bool:
         """Forward it to its end. A failure after the head ends it with an error event.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 
 from proxy.core.errors import ClientError, bad_request
 from proxy.core.event import AttemptEnded
@@ -20,6 +21,13 @@ from proxy.routing.plan import Wishes
 
 SERVER = "holdfast"
 """The `server` header: no versions, which only help those who look for weaknesses."""
+SSE_HEADERS: Final[Mapping[str, str]] = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    # nginx and its kin would hold the stream back in their buffers.
+    "x-accel-buffering": "no",
+}
+"""Of every stream."""
 _SANE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 _MAX_VALUE = 2000

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, structs
 
 from proxy.config.settings import UpstreamSettings
 from proxy.core.facts import Price
@@ -32,10 +32,10 @@ from proxy.dialects.openai.continuing import continued, own_beginning
 from proxy.dialects.prefill import Prefill, prefill_of
 from proxy.dialects.registry import Kind, auth, path_at
 from proxy.streams.resume import PREFILL, Continuation, ResumeMode
-from proxy.streams.splice import Splice
 from proxy.upstreams.error_answer import masked, read_error_answer
-from proxy.upstreams.headers import notable
+from proxy.upstreams.headers import media_type, notable
 from proxy.upstreams.prepared_call import PreparedCall
+from proxy.upstreams.replies import EVENT_STREAM, JsonReply, StreamReply
 from proxy.upstreams.signing import is_signing_key, region_of, signed
 from proxy.upstreams.transport import Exchange, Target, Transport, TransportError
 from proxy.upstreams.ways import Ask, Letter, Way, fields_for, names_sent, way_of
@@ -52,33 +52,6 @@ _ADDED_FIELDS = ("stream_options",)
 """Fields that a request may have upstream without the client's doing."""
 _WAYS = frozenset(ResumeMode)
 """What else a deployment may turn out to be no good for: ways to go on with an answer."""
-
-
-class JsonReply(Struct, frozen=True):
-    """A whole, checked answer. `body` is what the client gets."""
-
-    completion: Completion
-    headers: Mapping[str, str]
-    """What the client may see of the upstream's headers."""
-    limits: Mapping[str, str]
-    """What they tell of limits."""
-    dropped: tuple[str, ...]
-    """Fields of the request that this deployment does not take and that were left out."""
-    wire: Wire = Wire.CHAT
-    """The language in which it was given; what the client gets is in the client's."""
-
-
-class StreamReply(Struct, frozen=True):
-    """A stream that has begun: its head is in, none of its events is read yet."""
-
-    exchange: Exchange
-    splice: Splice
-    headers: Mapping[str, str]
-    """As in `JsonReply`."""
-    limits: Mapping[str, str]
-    dropped: tuple[str, ...]
-    wire: Wire
-    """The language of its events: the client's, or chat."""
 
 
 class Timers(NamedTuple):
@@ -258,8 +231,7 @@ async def _read_reply(
         if way.wire is not request.wire:
             checked = _in_own_words(checked, letter)
         return JsonReply(checked, passed, limits, sent.dropped, way.wire)
-    said = exchange.answer.field("content-type").partition(";")[0].strip().lower()
-    if said != (kind.stream_type if way.translates else "text/event-stream"):
+    if media_type(exchange.answer) != (kind.stream_type if way.translates else EVENT_STREAM):
         return await _read_no_stream(way, letter, sent, exchange, timers)
     exchange.answer.forget_head()
     return StreamReply(exchange, way.splice(letter, sent), passed, limits, sent.dropped, way.wire)

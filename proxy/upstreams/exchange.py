@@ -176,13 +176,11 @@ class Exchange:
                     return Poured.ENOUGH
                 until = following
                 continue
-            self.sink, self._poured = sink, False
-            answer.hold_little()
             if attendant is not None:
-                self.notify(attendant, until)
+                self._pour_to(sink, attendant, until)
                 return Poured.UNDER_WAY
             waiter = pause(self._connection.loop)
-            self.notify(waiter, until)
+            self._pour_to(sink, waiter, until)
             try:
                 await waiter
             finally:
@@ -192,6 +190,27 @@ class Exchange:
             if self._poured:
                 return Poured.ENOUGH
             until = self._until
+
+    def pour_on(self, sink: Sink, until: float, attendant: Waiter) -> bool:
+        """`pour`, as far as that goes without waiting: whether what comes is poured as it comes.
+
+        If not, the sink wants no more, or it is for `pour` to go on.
+        """
+        answer = self.answer
+        if answer.unread and not answer.over and self._packed is None and self._connection.loop.time() < until:
+            following = sink(self._take(), None)
+            if following is None:
+                return False
+            until = following
+        if answer.unread or answer.over or self._packed is not None:
+            return False
+        self._pour_to(sink, attendant, until)
+        return True
+
+    def _pour_to(self, sink: Sink, waiter: Waiter, until: float) -> None:
+        self.sink, self._poured = sink, False
+        self.answer.hold_little()
+        self.notify(waiter, until)
 
     @property
     def connection(self) -> Carrier:

@@ -23,6 +23,11 @@ _NOTED: Final = re.compile(r"\n((?i:openai-|x-ratelimit-|anthropic-ratelimit-|ra
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+def media_type(answer: Answer) -> str:
+    """What an answer says that its body is, in lower case and without parameters."""
+    return answer.field("content-type").partition(";")[0].strip().lower()
+
+
 def notable(answer: Answer) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """What the client may see of an answer's headers; and what they tell of limits."""
     noted = _NOTED(answer.head)

@@ -1,7 +1,8 @@
-"""One deployment, asked for one whole chat completion in OpenAI's words, without waiting for anything.
+"""One deployment, asked for one chat completion in OpenAI's words, without waiting for anything.
 
 What `client.py` works out for each call is worked out here once. The same bytes are sent, and of the same answers the
-same is made; whatever is not whole, or needs a closer look, is left as it is, for the client to read.
+same is made; whatever is not whole, or needs a closer look, is left as it is, for the client to read. Of a stream it
+is the head that has to be there.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from proxy.core.failure import Failure, FailureClass
 from proxy.core.request import ModelRequest
 from proxy.core.wire import Wire
 from proxy.dialects.caps import CAPS, within
-from proxy.dialects.openai.chat import Completion, pieces, read_answer
+from proxy.dialects.openai.chat import Completion, pieces, read_answer, write_request
 from proxy.dialects.openai.families import refused_by
 from proxy.upstreams.error_answer import failure_of, masked
 from proxy.upstreams.exchange import Exchange
+from proxy.upstreams.headers import media_type, notable
+from proxy.upstreams.replies import EVENT_STREAM, StreamReply
 from proxy.upstreams.transport import Target, Transport, UnderWay
-from proxy.upstreams.ways import Ask, Letter, way_of
+from proxy.upstreams.ways import Ask, Letter, chat_splice, way_of
 
 _CAPS: Final = frozenset(CAPS[Wire.CHAT])
 
@@ -44,19 +47,23 @@ class PreparedCall:
         self._most = facts.max_output
 
     def send(self, request: ModelRequest, key: int) -> UnderWay | None:
-        """Send a request for a whole answer, or knock for a connection; None if something must be left out of it, or
-        nothing can be begun without waiting. Raises TransportError if there is no connection to be had."""
+        """Send a request, or knock for a connection; None if something must be left out of it, or nothing can be begun
+        without waiting. Raises TransportError if there is no connection to be had."""
         fields = request.fields
         if self._as_it_came:
             if self._most is not None and not _CAPS.isdisjoint(fields):
                 fields = within(fields, Wire.CHAT, self._most)
-            return self._transport.begin(self._targets[key], pieces({**fields, "model": self._model}))
+            if request.stream:
+                body, _ = write_request(fields, self._model, self._kind.quirks)
+            else:
+                body = pieces({**fields, "model": self._model})
+            return self._transport.begin(self._targets[key], body)
         ask = Ask(request)
         sent = way_of(self._kind, ask).write(Letter(ask, fields, self._upstream, self._model))
         return None if sent.dropped else self._transport.begin(self._targets[key], sent.body)
 
     def read(self, exchange: Exchange) -> Completion | Failure | None:
-        """The answer, or how the upstream failed to give one; None where that is still to be read, or found out."""
+        """The whole answer, or how there is none; None where that is still to be read, or found out."""
         answer, kind = exchange.answer, self._kind
         if answer.packed:
             return None
@@ -76,3 +83,14 @@ class PreparedCall:
             answer.put_back(body)
             return None
         return masked(read, self._upstream)
+
+    def stream(self, exchange: Exchange, ask: Ask) -> StreamReply | None:
+        """The stream that has begun, of which nothing is read yet; None where that is no plain one, or over already."""
+        answer = exchange.answer
+        if answer.status != 200 or answer.over or answer.packed:
+            return None
+        if media_type(answer) != EVENT_STREAM:
+            return None
+        passed, limits = notable(answer)
+        answer.forget_head()
+        return StreamReply(exchange, chat_splice(self._kind, ask), passed, limits, (), Wire.CHAT)

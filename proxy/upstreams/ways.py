@@ -127,7 +127,7 @@ class _PlainChat:
 
     def splice(self, letter: Letter, sent: Outgoing) -> Splice:
         del sent
-        return _chat_splice(self._kind.name, self._kind.quirks, letter)
+        return chat_splice(self._kind, letter.ask)
 
 
 class _SameWire:
@@ -209,7 +209,7 @@ class _Translated:
 
     def splice(self, letter: Letter, sent: Outgoing) -> Splice:
         translator = self._dialect.translator(_reading(letter, sent))
-        return _chat_splice(self._kind.name, _PLAIN, letter, translator)
+        return _chat_splice(self._kind.name, _PLAIN, letter.ask, translator)
 
 
 def way_of(kind: Kind, ask: Ask) -> Way:
@@ -260,8 +260,12 @@ def _error_reader(kind: str) -> Callable[[bytes], Failure]:
     return read
 
 
-def _chat_splice(kind: str, quirks: Quirks, letter: Letter, translator: Translator | None = None) -> Splice:
-    ask = letter.ask
+def chat_splice(kind: Kind, ask: Ask) -> Splice:
+    """The machine for one stream of a kind of upstream that speaks OpenAI's chat completions."""
+    return _chat_splice(kind.name, kind.quirks, ask)
+
+
+def _chat_splice(kind: str, quirks: Quirks, ask: Ask, translator: Translator | None = None) -> Splice:
     return Splice(
         event_reader(quirks),
         _error_reader(kind),

@@ -99,16 +99,16 @@ async def seen(running: Fleet, heard: list[Heard]) -> dict[str, object]:
 def both_ways(scenario: Callable[[Fleet], Awaitable[list[Heard]]], routes: str = ROUTES) -> tuple[object, object, int]:
     """What is seen of a scenario with the fast path and without it, and how many requests the fast path answered."""
     answered = 0
-    tell = Flight._tell
+    note = Flight._note
 
-    def counted(flight: Flight, *brought: Any) -> None:
+    def counted(flight: Flight, record: RequestEnded) -> None:
         nonlocal answered
-        answered += 1
-        tell(flight, *brought)
+        answered += record.status == 200
+        note(flight, record)
 
     async def one(*, fast: bool) -> object:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(Flight, "_tell", counted)
+            patched.setattr(Flight, "_note", counted)
             # Waits are as long in both runs.
             patched.setattr("random.random", lambda: 0.5)
             if not fast:
