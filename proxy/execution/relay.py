@@ -136,6 +136,8 @@ class Relay:
         if not self._exchange.pour_on(self._look if before else self._forward, self._limit(), self):
             return False
         self._attendant = attendant
+        if self._line is not None and self._exchange.may_be_given:
+            self._shorten(self._line)
         return True
 
     def opened(self, most: int) -> bytes | None:

@@ -48,6 +48,7 @@ _MUCH = 4096
 _FEW = 3
 """Events that it takes to learn a pattern: mostly a role, the first content, and one more. Of more than `_MUCH` bytes
 at once so many are read first."""
+_ROLE = b'"role"'
 _MAX_USAGE = 16 * 1024
 """Bytes of an event whose usage is kept for the log."""
 
@@ -237,8 +238,7 @@ class Splice:
                     self.contents += 1
                     out.append(event.raw)
                     if self._lessons:
-                        self._lessons -= 1
-                        self._pattern = self._learn(event.data, self._read_event)
+                        self._take_lesson(event.data)
                     continue
                 self._take(event, out, view)
             else:
@@ -306,6 +306,13 @@ class Splice:
         if shown is not None:
             self._forward(shown, out, content=content or (self._graft is not None and kind is not EventKind.USAGE))
         self._plain = view is SAYS and self._may_be_plain()
+        if self._plain and self._lessons and _ROLE not in data:
+            # With a role in it the first content is not like those that follow.
+            self._take_lesson(data)
+
+    def _take_lesson(self, data: bytes) -> None:
+        self._lessons -= 1
+        self._pattern = self._learn(data, self._read_event)
 
     def _shown(self, event: Event, data: bytes, view: EventView) -> bytes | None:
         """The event as the client gets it, if it gets it; its usage is noted."""

@@ -183,3 +183,21 @@ def test_most_events_are_not_read(size: int | None) -> None:
 
     assert (data, 500) == (out, splice.contents)
     assert asked[0] < 5 if size is None else asked[0] < 25 + len(pieces)
+
+
+@pytest.mark.parametrize(("role", "read"), [("", 3), ('"role":"assistant",', 4)])
+def test_the_first_content_is_the_lesson_unless_a_role_stands_in_it(role: str, read: int) -> None:
+    """It is read once, and twice more to learn from it; with a role in it nothing is learned from it."""
+    asked: list[bytes] = []
+    reader = event_reader(KINDS["openai"].quirks)
+
+    def counting(data: bytes):
+        asked.append(data)
+        return reader(data)
+
+    splice = Splice(counting, read_error, show_usage=False, learn=pattern_of)
+    first = b"data: " + chunk(role + '"content":"one"') + b"\n\n"
+    others = [b"data: " + chunk(f'"content":"{text}"') + b"\n\n" for text in ("two", "three", "four")]
+
+    assert [first, *others] == [splice.feed(event) for event in (first, *others)]
+    assert read == len(asked)
