@@ -45,8 +45,8 @@ class StreamFlight(Flight):
         super().__init__(base, turn, prepared, request, body_took, long=long)
         self._answer: StreamAnswer | None = None
         """Its stream, once the head of that is in."""
-        self._answered = 0.0
-        """When the first content was in hand; 0 until then."""
+        self._answered: float | None = None
+        """When the first content was in hand."""
         self._transcript: Transcript | None = None
 
     def set_result(self, nothing: None) -> None:
@@ -72,10 +72,10 @@ class StreamFlight(Flight):
         if answer is None:
             return
         try:
-            if self._answered:
-                self._end(answer)
-            else:
+            if self._answered is None:
                 self._open(answer)
+            else:
+                self._end(answer, self._answered)
         except Exception as error:  # noqa: BLE001 - as above
             self._break_down(error)
 
@@ -84,7 +84,7 @@ class StreamFlight(Flight):
         answer, turn, permit = self._answer, self._turn, self._permit
         if answer is None or permit is None:
             super().bail_out(begun)
-        elif not self._answered:
+        elif self._answered is None:
             run = self._run()
             run.begun = Begun(permit, None, self._last, self._step, answer)
             self._leave()
@@ -121,29 +121,29 @@ class StreamFlight(Flight):
             self.bail_out()
             return
         base.attempts.opened(answer)
-        self._answered = base.clock()
+        self._answered = answered = base.clock()
         if self._prepared.route.resume is not None:
             self._transcript = Transcript(condense, base.executor.world.transcripts)
             self._transcript.add(first)
-        turn.stream_with(self._lines(answer), turn.since + self._prepared.patience, first)
+        turn.stream_with(self._lines(answer, answered), turn.since + self._prepared.patience, first)
         # It has been told; it would live as long as the stream.
         answer.headers = answer.limits = NO_HEADERS
         relay.connect(turn, self._transcript)
         if not relay.goes_on(self):
-            self._end(answer)
+            self._end(answer, answered)
 
-    def _lines(self, answer: StreamAnswer) -> str:
-        """The lines of headers above the stream."""
+    def _lines(self, answer: StreamAnswer, answered: float) -> str:
+        """The lines of headers above a stream whose first content was in hand at this moment."""
         prepared, now = self._prepared, self._base.clock()
-        took = (self._answered - self._turn.since) * 1000
+        took = (answered - self._turn.since) * 1000
         lines = (
             f"{prepared.trail}{(now - answer.started) * 1000:.0f}\r\nserver-timing: upstream;dur={took:.1f}, "
             f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}{_STREAM_LINES}"
         )
         return header_lines(answer.headers) + lines if answer.headers else lines
 
-    def _end(self, answer: StreamAnswer) -> None:
-        """Tell the client that it has all of the stream, and write down what happened."""
+    def _end(self, answer: StreamAnswer, answered: float) -> None:
+        """Tell the client that it has all of the stream, and write down what happened; as of `_lines`."""
         base, turn, relay = self._base, self._turn, answer.relay
         if not relay.whole or not turn.takes:
             self.bail_out()
@@ -156,7 +156,7 @@ class StreamFlight(Flight):
             base.executor.note_size(self._request, answer.permit.deployment.id, relay.usage)
         turn.end_stream()
         record = self._record()
-        self._note_first(record, ended[0], relay.usage, self._answered - turn.since)
+        self._note_first(record, ended[0], relay.usage, answered - turn.since)
         self._note(record)
         base.lifecycle.over(turn)
         turn.over()
