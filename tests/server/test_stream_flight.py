@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -14,8 +15,11 @@ from proxy.server.lane_turn import Turn
 from proxy.server.stream_flight import StreamFlight
 from proxy.upstreams.prepared_call import PreparedCall
 from tests.server.test_fast_path import FEW, SURE, asking, both_ways
-from tests.support.doors import Heard, left, talk
-from tests.support.fleet import Fleet, fleet
+from tests.server.test_streams_at_rest import CONTENT, HEAD, ROLE, TAIL, Slow, chunk
+from tests.server.test_streams_at_rest import ROUTES as SLOW
+from tests.support.doors import Heard, blanked, left, talk
+from tests.support.fleet import Fleet, fleet, until
+from tests.support.raw import serving
 from tests.support.virtual_time import run_virtual
 
 PACE_S = 0.1
@@ -310,3 +314,48 @@ def test_any_row_of_faults(model: str, rows: list[tuple[str | None, str | None]]
     with_it, without, _ = both_ways(scenario, ROUTES)
 
     assert without == with_it
+
+
+@pytest.mark.parametrize(
+    ("pieces", "fast"),
+    [
+        ([HEAD, chunk(ROLE), chunk(CONTENT), chunk(CONTENT), TAIL], 2),
+        ([HEAD + chunk(ROLE), chunk(CONTENT) + chunk(CONTENT), TAIL], 2),
+        ([HEAD + chunk(ROLE) + chunk(CONTENT), chunk(CONTENT), TAIL], 2),
+        ([HEAD + chunk(CONTENT)[:20], chunk(CONTENT)[20:], TAIL[:-5], TAIL[-5:]], 2),
+        ([HEAD, chunk(CONTENT) + TAIL], 2),
+        ([HEAD[:30], HEAD[30:], chunk(CONTENT), TAIL], 0),
+        ([HEAD + chunk(CONTENT) + TAIL], 0),
+    ],
+)
+def test_however_it_comes(pieces: list[bytes], fast: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine serves the first of a route, the fast path those behind it, where it does."""
+    ended: list[StreamFlight] = []
+    note = StreamFlight._note
+
+    def noted(flight: StreamFlight, *brought: Any) -> None:
+        ended.append(flight)
+        note(flight, *brought)
+
+    monkeypatch.setattr(StreamFlight, "_note", noted)
+
+    async def heard(running: Fleet, slow: Slow) -> str:
+        slow.got = b""
+        await slow.ask(running)
+        await asyncio.sleep(0.1)
+        await slow.says(*pieces)
+        await until(lambda: not running.proxy.lifecycle.running)
+        await slow.leave()
+        return re.sub("date: .*", "", blanked(slow.got.decode()))
+
+    async def scenario() -> None:
+        slow = Slow()
+        async with serving(slow.answer) as address, fleet(SLOW.format(address=address)) as running:
+            first, *others = [await heard(running, slow) for _ in range(3)]
+
+            assert first.endswith("data: [DONE]\n\n\r\n0\r\n\r\n")
+            assert [first, first] == others
+            assert fast == len(ended)
+            assert ["ok"] * 3 == [record.outcome for record in running.records]
+
+    run_virtual(scenario())
