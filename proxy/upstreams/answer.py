@@ -179,17 +179,20 @@ class Answer:
 
     def _ask_parser(self, data: bytes) -> None:
         """Take an answer whose head is not a usual one."""
-        if not self.status and (end := self._end_of_head(data)):
-            # What is behind the head of a stream is chunks, and nearly always plain ones.
+        # Interim answers may come by the thousand: not one call deeper for each.
+        while not self.status and (end := self._end_of_head(data)):
             self._parse(data[:end])
-            self._plainly_chunked = bool(self.field("transfer-encoding")) and not self.over
+            data = data[end:]
+            if self.over:
+                self.reusable = self.reusable and not data
+                return
+            # What is behind the head of a stream is chunks, and nearly always plain ones.
+            self._plainly_chunked = bool(self.field("transfer-encoding"))
             if self._plainly_chunked and self._parser is not None:
                 self._kept_alive = self._parser.should_keep_alive()
-            if end < len(data):
-                self.reusable = False
-                self.received -= len(data) - end
-                self.feed(data[end:])
-        else:
+        if self._plainly_chunked:
+            self._take_chunks(data)
+        elif data:
             self._parse(data)
 
     def _end_of_head(self, data: bytes) -> int:

@@ -202,6 +202,12 @@ def test_a_stream_of_small_chunks_is_never_too_much() -> None:
     assert (True, MAX_HEAD // 4) == (answer.complete, len(answer.take()))
 
 
+def test_many_interim_answers_at_once_are_skipped() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nX: chunked\r\n\r\n"
+
+    assert Seen(200, b"abc", "kept") == feed([hint * 1500 + THREE])
+
+
 @pytest.mark.parametrize("surplus", [b"x", b"HTTP/1.1 200 OK\r\n", THREE])
 def test_what_comes_after_the_end_is_not_read_and_spoils_the_connection(surplus: bytes) -> None:
     assert Seen(200, b"abc", "complete") == feed([THREE + surplus])
