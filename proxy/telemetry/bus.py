@@ -77,10 +77,12 @@ class Bus:
         if self._is_telling:
             return
         self._is_telling = True
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
-            self._tell(waiting)
-        self._is_telling = False
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []
+                self._tell(waiting)
+        finally:
+            self._is_telling = False
 
     def _tell(self, events: Sequence[Happening]) -> None:
         kinds = set(map(type, events))

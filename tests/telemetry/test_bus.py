@@ -234,3 +234,19 @@ def test_what_a_listener_emits_is_told_after_what_came_before_it() -> None:
     timer.fire()
 
     assert [TRIED, ENDED, SHED] == told
+
+
+def test_a_process_that_is_interrupted_while_telling_can_still_tell_why() -> None:
+    bus, told = Bus(), list[Happening]()
+
+    def interrupted(event: Happening) -> None:
+        if event is REFUSED:
+            raise KeyboardInterrupt
+
+    bus.listen(interrupted)
+    bus.listen(told.append)
+    with pytest.raises(KeyboardInterrupt):
+        bus.emit(REFUSED)
+    bus.emit(SHED)
+
+    assert [SHED] == told
