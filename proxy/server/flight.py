@@ -256,10 +256,13 @@ class Flight:
 
     def _break_down(self, error: Exception) -> None:
         """Nobody thought of such an error."""
-        base, turn, permit = self._base, self._turn, self._permit
+        base, turn, permit, exchange = self._base, self._turn, self._permit, self._exchange
         if permit is not None and not permit.spent:
             base.attempts.report(permit, IGNORED)
         self._leave()
+        if exchange is not None:
+            # Else an upstream that is still at it would be waited for by nobody.
+            exchange.close()
         turn.break_down(error)
         record = self._record()
         if self._walk is not None:

@@ -264,6 +264,26 @@ def test_a_mistake_of_ours_costs_one_answer_and_leaves_nothing_behind(
     run_virtual(scenario())
 
 
+def test_a_mistake_of_ours_lets_the_upstream_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        async with serving(slow.answer) as address, fleet(SLOW.format(address=address)) as running:
+            await slow.ask(running)
+            await slow.says(HEAD, chunk(CONTENT), TAIL)
+            await slow.leave()
+            monkeypatch.setattr(PreparedCall, "stream", lambda *_: 1 / 0)
+            await slow.ask(running)
+            await asyncio.sleep(0.1)
+            await slow.says(HEAD)
+            await until(lambda: len(running.records) == 2)
+
+            assert ["ok", "internal_error"] == [record.outcome for record in running.records]
+            await asyncio.wait_for(slow.left.wait(), 1)
+            await slow.leave()
+
+    run_virtual(scenario())
+
+
 def test_a_mistake_before_anything_is_sent_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with fleet(ROUTES) as running:
