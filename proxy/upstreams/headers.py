@@ -33,12 +33,13 @@ def notable(answer: Answer) -> tuple[Mapping[str, str], Mapping[str, str]]:
     noted = _NOTED(answer.head)
     if not noted:
         return _NOTHING, _NOTHING
-    passed, limits = {}, {}
-    # Of several of one name the first counts.
-    for written, said in reversed(noted):
+    passed: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    for written, said in noted:
         name, value = written.lower(), said.rstrip(" \t")
+        # Of several of one name the first counts.
         if name in PASSED_HEADERS:
-            passed[name] = value
+            passed.setdefault(name, value)
         if name in headroom.NAMES:
-            limits[name] = value
+            limits.setdefault(name, value)
     return passed, limits or _NOTHING
