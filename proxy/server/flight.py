@@ -297,18 +297,23 @@ class Flight:
 
     def _tell_first(self, answer: JsonAnswer, attempt: AttemptEnded, record: RequestEnded) -> str:
         """As `tell_json`, where the first attempt has brought the answer: most of it is prepared."""
-        turn, prepared = self._turn, self._prepared
-        took = self._base.clock() - turn.since
+        took = self._base.clock() - self._turn.since
         self._note_first(record, attempt, answer.usage, took)
-        lines = (
-            f"{prepared.trail}{attempt.duration * 1000:.0f}\r\nserver-timing: upstream;dur={took * 1000:.1f}, "
-            f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}"
-        )
+        lines = self._lines_above(attempt.duration, took)
         if answer.headers:
             lines += header_lines(answer.headers)
         if attempt.cost is not None:
             lines += f"x-holdfast-cost: {attempt.cost:.8f}\r\n"
         return lines + "content-type: application/json\r\n"
+
+    def _lines_above(self, lasted: float, took: float) -> str:
+        """The lines of headers above the answer to the first attempt, which lasted so many seconds; the request has
+        taken `took`, in seconds, too."""
+        prepared = self._prepared
+        return (
+            f"{prepared.trail}{lasted * 1000:.0f}\r\nserver-timing: upstream;dur={took * 1000:.1f}, "
+            f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}"
+        )
 
     def _note_first(self, record: RequestEnded, attempt: AttemptEnded, usage: bytes | None, first_token: float) -> None:
         """As `sum_up`, where the first attempt has brought the answer."""

@@ -134,12 +134,8 @@ class StreamFlight(Flight):
 
     def _lines(self, answer: StreamAnswer, answered: float) -> str:
         """The lines of headers above a stream whose first content was in hand at this moment."""
-        prepared, now = self._prepared, self._base.clock()
-        took = (answered - self._turn.since) * 1000
-        lines = (
-            f"{prepared.trail}{(now - answer.started) * 1000:.0f}\r\nserver-timing: upstream;dur={took:.1f}, "
-            f"wait;dur=0.0, overhead;dur=0.0\r\n{prepared.reason}{_STREAM_LINES}"
-        )
+        lasted = self._base.clock() - answer.started
+        lines = self._lines_above(lasted, answered - self._turn.since) + _STREAM_LINES
         return header_lines(answer.headers) + lines if answer.headers else lines
 
     def _end(self, answer: StreamAnswer, answered: float) -> None:

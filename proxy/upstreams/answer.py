@@ -132,7 +132,7 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the connection, of an answer that is not over. None may be empty."""
-        if self.complete or self.failure is not None:
+        if self.over:
             return
         if not self.received:
             self._begin(data)

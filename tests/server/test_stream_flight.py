@@ -48,12 +48,6 @@ routes:
 ENDLESS = {"endless", "hang"}
 
 
-@pytest.fixture(autouse=True)
-def same_luck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are as long in both runs."""
-    monkeypatch.setattr("random.random", lambda: 0.5)
-
-
 def streaming(**fields: Any) -> bytes:
     return asking(**{"stream": True, **fields})
 
